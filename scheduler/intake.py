@@ -1,0 +1,92 @@
+"""What the edge needs of the queue: accept an event, tell whether Redis would take one.
+
+Safe for threads: each has its own connection, opened when it first needs it, so after the fork.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from scheduler.errors import RedisUnavailable
+from scheduler.events import Acceptance
+from scheduler.keys import Keys
+from scheduler.link import Link
+from scheduler.queue import Caps, Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """durability: what a kill of Redis may lose, by its own configuration: ``always`` (nothing),
+    ``everysec`` (up to 2 s), ``none``, or ``unknown`` where it does not tell."""
+
+    durability: str
+    backlog: int
+    backlog_bytes: int
+    dead: int
+    caps: Caps
+
+    @property
+    def full(self) -> bool:
+        caps = self.caps
+        return (self.backlog >= caps.events or self.backlog_bytes >= caps.bytes
+                or self.dead >= caps.dead)
+
+
+class Intake:
+    """The edge's side of the queue. timeout: seconds to wait for Redis before giving up."""
+
+    def __init__(self, url: str, timeout: float, caps: Caps) -> None:
+        self._url, self._timeout, self._caps = url, timeout, caps
+        self._keys = Keys()
+        self._local = threading.local()
+
+    def _queue(self) -> Queue:
+        queue: Queue | None = getattr(self._local, "queue", None)
+        if queue is None:
+            queue = self._local.queue = Queue(Link(self._url, self._timeout), self._keys)
+        return queue
+
+    def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
+               quota_per_second: float, quota_burst: float) -> Acceptance:
+        """See ``Queue.accept``. Raises ``RedisUnavailable`` unless Redis confirmed."""
+        return self._queue().accept(
+            id, source, body, digest, secret=secret, caps=self._caps,
+            quota_per_second=quota_per_second, quota_burst=quota_burst,
+        )
+
+    def probe(self, timeout: float) -> None:
+        """Does Redis answer within ``timeout`` seconds, on a new connection?
+
+        Raises ``RedisUnavailable`` if not.
+        """
+        link = Link(self._url, timeout)
+        try:
+            if link.command("PING") != b"PONG":
+                raise RedisUnavailable("unknown reply")
+        finally:
+            link.close()
+
+    def ready(self) -> Readiness:
+        """What ``/readyz`` tells. Raises ``RedisUnavailable``."""
+        link, keys = self._queue().link, self._keys
+        gauges = link.command("HMGET", keys.stats, "backlog", "backlog_bytes")
+        dead = int(link.command("ZCARD", keys.dead))
+        return Readiness(
+            durability(link), int(gauges[0] or 0), int(gauges[1] or 0), dead, self._caps
+        )
+
+
+def durability(link: Link) -> str:
+    """What Redis's own configuration promises; see ``Readiness``."""
+    try:
+        append_only = link.command("CONFIG", "GET", "appendonly")
+        fsync = link.command("CONFIG", "GET", "appendfsync")
+    except RedisUnavailable as error:
+        if str(error) in ("ERR", "NOPERM"):  # managed servers hide CONFIG
+            return "unknown"
+        raise
+    if not append_only or append_only[1] != b"yes":
+        return "none"
+    policy = str(fsync[1].decode()) if fsync else "unknown"
+    return policy if policy in ("always", "everysec") else "none"

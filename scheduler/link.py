@@ -1,0 +1,104 @@
+"""One connection to Redis, used directly and by one thread at a time.
+
+Invariant: a reply always belongs to the command it is returned for. A connection that timed out,
+was cut or gave a reply that nobody waited for is closed and never used again; the next command
+opens a new one. Nothing is sent twice by itself: whoever calls decides whether to repeat.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from redis.connection import ConnectionPool
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from scheduler.errors import RedisUnavailable
+from scheduler.scripts import Script
+
+Arg = str | bytes | int | float
+
+
+def short_reason(error: BaseException) -> str:
+    """The first word of a server error (OOM, LOADING …) or the kind of the fault; no arguments."""
+    if isinstance(error, ResponseError):
+        return str(error).split(" ", 1)[0][:40]
+    return type(error).__name__
+
+
+class Link:
+    """A connection that opens itself when it is first used (so: after a fork).
+
+    timeout: seconds to wait for a connection or a reply.
+    """
+
+    def __init__(self, url: str, timeout: float = 2.0) -> None:
+        # The pool is a factory here: it knows every form of URL, TLS and passwords. RESP2, for its
+        # replies are the same on every server version.
+        self._make = ConnectionPool.from_url(
+            url, protocol=2, socket_timeout=timeout, socket_connect_timeout=timeout,
+            health_check_interval=0, retry=None, socket_keepalive=True,
+        ).make_connection
+        self._timeout = timeout
+        self._connection: Any = None
+
+    def close(self) -> None:
+        """Close the connection; the next command opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+
+    def command(self, *args: Arg, timeout: float | None = None) -> Any:
+        """Send one command and return its reply; timeout in seconds, if not the link's own.
+
+        Raises ``RedisUnavailable`` on every fault and every error that Redis answers, except
+        ``NoScriptError``, which ``run`` mends.
+        """
+        self.send(*args)
+        return self.receive(timeout)
+
+    def send(self, *args: Arg) -> None:
+        """Send a command whose reply ``receive`` returns."""
+        try:
+            if self._connection is None:
+                connection = self._make()
+                connection.connect()  # type: ignore[no-untyped-call]
+                self._connection = connection
+            self._connection.send_command(*args)
+        except BaseException as error:
+            self._fail(error)
+
+    def receive(self, timeout: float | None = None) -> Any:
+        """The reply to the command that was sent last. Raises as ``command`` does."""
+        try:
+            return self._connection.read_response(
+                disable_decoding=True, timeout=self._timeout if timeout is None else timeout
+            )
+        except NoScriptError:
+            raise
+        except BaseException as error:
+            self._fail(error)
+
+    def readable(self, seconds: float) -> bool:
+        """Wait up to ``seconds`` for a reply (or the end of the connection) to arrive."""
+        try:
+            return bool(self._connection.can_read(seconds))
+        except BaseException as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> NoReturn:
+        if not isinstance(error, ResponseError):
+            self.close()  # also when interrupted between sending and reading
+        if isinstance(error, RedisError | OSError | ValueError):
+            raise RedisUnavailable(short_reason(error)) from error
+        raise error
+
+    def run(self, script: Script, keys: list[str], args: list[Arg]) -> Any:
+        """Run a script; one that Redis does not know yet (it restarted) is loaded and run again."""
+        try:
+            return self.command("EVALSHA", script.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            self.command("SCRIPT", "LOAD", script.text)
+            try:
+                return self.command("EVALSHA", script.sha, len(keys), *keys, *args)
+            except NoScriptError as error:  # flushed between the two
+                raise RedisUnavailable("NOSCRIPT") from error

@@ -1,0 +1,184 @@
+"""The queue: one method a verb, each of them one Lua script and one round trip.
+
+Holder verbs (forward, done, retry, defer, bury) raise ``NotHolder`` when the lock is another's by
+now; every method raises ``RedisUnavailable`` when Redis did not confirm. All are safe to repeat.
+A ``Queue`` belongs to one thread, as its ``Link`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from scheduler.errors import NotHolder, RedisUnavailable
+from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
+from scheduler.keys import Keys, Lane
+from scheduler.link import Arg, Link
+from scheduler.scripts import load
+
+ERROR_CHARACTERS = 160  # of last_error: enough to explain, short enough to read in redis-cli
+
+
+@dataclass(frozen=True)
+class Caps:
+    """The admission caps: events and body bytes in the backlog, events among the dead letters."""
+
+    events: int
+    bytes: int
+    dead: int
+
+
+class Queue:
+    """The verbs, over one connection."""
+
+    def __init__(self, link: Link, keys: Keys | None = None) -> None:
+        self.link = link
+        self.keys = keys or Keys()
+
+    def _run(self, verb: str, keys: list[str], *args: Arg) -> Any:
+        return self.link.run(load(verb), keys, list(args))
+
+    def _hold(self, verb: str, keys: list[str], *args: Arg) -> Any:
+        reply = self._run(verb, keys, *args)
+        if reply[0] == b"not_holder":
+            raise NotHolder(verb)
+        return reply
+
+    # ---- the edge
+
+    def accept(self, id: str, source: str, body: bytes, digest: str, *, secret: str = "0",
+               caps: Caps, quota_per_second: float = 0, quota_burst: float = 0) -> Acceptance:
+        """Make an event durable, once. ``secret`` labels the key that signed it (counted)."""
+        k = self.keys
+        code, backlog, wait = self._run(
+            "accept",
+            [k.event(id), k.body(id), k.ready("lookup", source), k.turn("lookup"),
+             k.wake("lookup"), k.stats, k.dead, k.quota(source)],
+            id, source, body, digest, secret, caps.events, caps.bytes, caps.dead,
+            quota_per_second, quota_burst,
+        )
+        return Acceptance(_code(code), backlog, wait / 1000)
+
+    # ---- holders
+
+    def reserve(self, lane: Lane, n: int, *, owner: str, boot: str, lease: float,
+                suspects: int = 1) -> list[Reserved]:
+        """Lock up to n ready events. lease: seconds. suspects: how many of them may be suspects."""
+        k = self.keys
+        rows = self._run(
+            "reserve", [k.turn(lane), k.locks(lane), k.wake(lane), k.stats, k.dead],
+            k.prefix, lane, n, owner, boot, _ms(lease), suspects,
+        )
+        return [
+            Reserved(
+                id=id.decode(), gen=gen.decode(), lane=lane, source=source.decode(),
+                attempts=int(attempts), waits=int(waits), crashes=int(crashes),
+                received_at=int(received_at), live_since=int(live_since), route=route, body=body,
+            )
+            for (id, gen, source, attempts, waits, crashes, received_at, live_since, route, body)
+            in rows
+        ]
+
+    def extend(self, lane: Lane, held: Iterable[tuple[str, str]], lease: float) -> list[str]:
+        """Give the locks of (id, gen) pairs a new deadline; returns the ids held no more."""
+        pairs = [part for pair in held for part in pair]
+        lost = self._run("extend", [self.keys.locks(lane)], self.keys.prefix, _ms(lease), *pairs)
+        return [id.decode() for id in lost]
+
+    def forward(self, event: Reserved) -> None:
+        """From the lookup lane to the routing lane."""
+        k = self.keys
+        keys = [k.locks("lookup"), k.event(event.id), k.stats]
+        self._hold("forward", keys, k.prefix, event.id, event.gen)
+
+    def done(self, event: Reserved, outcome: str) -> None:
+        """The ledger is closed. ``outcome`` is counted."""
+        k = self.keys
+        keys = [k.locks(event.lane), k.event(event.id), k.body(event.id), k.done, k.stats]
+        self._hold("done", keys, event.id, event.gen, outcome)
+
+    def retry(self, event: Reserved, delay: float, error: str) -> None:
+        """The attempt failed; the next one is in ``delay`` seconds."""
+        k = self.keys
+        keys = [k.locks(event.lane), k.event(event.id), k.retry, k.wake_scheduler, k.stats]
+        self._hold("retry", keys, event.id, event.gen, _ms(delay), error[:ERROR_CHARACTERS])
+
+    def defer(self, event: Reserved, delay: float, reason: str, *, fence: int | None = None,
+              route: bytes = b"") -> None:
+        """Give the event back unburnt, for ``delay`` seconds (0: ready at once).
+
+        fence: the next reservation's must be above it. route: what the next holder is to record
+        instead of calling the Routing Service again.
+        """
+        k = self.keys
+        keys = [k.locks(event.lane), k.event(event.id), k.retry, k.wake_scheduler, k.stats]
+        floor = "" if fence is None else str(fence)
+        self._hold("defer", keys, event.id, event.gen, _ms(delay), reason, floor, route, k.prefix)
+
+    def bury(self, event: Reserved, reason: str, error: str = "", *, attempts: int = 0) -> None:
+        """The event is hopeless. attempts: 1 if this one failed, so that it is counted."""
+        k = self.keys
+        keys = [k.locks(event.lane), k.event(event.id), k.dead, k.stats]
+        error = error[:ERROR_CHARACTERS]
+        self._hold("bury", keys, event.id, event.gen, reason, error, attempts, k.prefix)
+
+    def reclaim(self, lane: Lane, owner: str, boot: str, max_crashes: int) -> int:
+        """Take back what an earlier boot of this owner had locked; returns how many."""
+        k = self.keys
+        keys = [k.locks(lane), k.dead, k.stats]
+        return int(self._run("reclaim", keys, k.prefix, owner, boot, max_crashes))
+
+    # ---- scheduler and operators
+
+    def promote(self, *, lease: float, max_crashes: int, dedup_window: float,
+                tombstones_max: int, batch: int = 500) -> Promotion:
+        """Due retries and expired locks become ready; old tombstones go. Times in seconds."""
+        k = self.keys
+        due, promoted, expired, trimmed = self._run(
+            "promote",
+            [k.wake_scheduler, k.retry, k.locks("lookup"), k.locks("routing"), k.done, k.dead,
+             k.stats],
+            k.prefix, batch, _ms(lease), max_crashes, _ms(dedup_window), tombstones_max,
+        )
+        return Promotion(None if due < 0 else due / 1000, promoted, expired, trimmed)
+
+    def replay(self, id: str) -> str:
+        """Bring a dead letter back. Returns "replayed", "no_body" or the state it is in ("" if
+        the id is unknown)."""
+        k = self.keys
+        keys = [k.dead, k.event(id), k.body(id), k.stats]
+        return _verdict(self._run("replay", keys, k.prefix, id))
+
+    def drop(self, id: str) -> str:
+        """Give a dead letter up. Returns "dropped" or the state it is in ("" if unknown)."""
+        k = self.keys
+        return _verdict(self._run("drop", [k.dead, k.event(id), k.body(id), k.done, k.stats], id))
+
+    # ---- waiting
+
+    def wait(self, what: Lane | Literal["scheduler"], seconds: float) -> bool:
+        """Sleep until woken or for ``seconds`` (above 0); True if woken."""
+        key = self.keys.wake_scheduler if what == "scheduler" else self.keys.wake(what)
+        reply = self.link.command("BLPOP", key, f"{seconds:.3f}", timeout=seconds + 2)
+        return reply is not None
+
+    def alive(self, owner: str, fields: dict[str, Arg], ttl: float) -> None:
+        """Say that this process lives."""
+        flat = [part for pair in fields.items() for part in pair]
+        self._run("alive", [self.keys.process(owner)], _ms(ttl), *flat)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _code(raw: bytes) -> AcceptCode:
+    code = raw.decode()
+    if code not in ("accepted", "duplicate", "conflicting", "full", "limited"):
+        raise RedisUnavailable("unknown reply")
+    return code  # type: ignore[return-value]
+
+
+def _verdict(reply: Sequence[bytes]) -> str:
+    return (reply[1] if reply[0] == b"not_dead" else reply[0]).decode()
