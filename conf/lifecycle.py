@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -25,20 +26,22 @@ class Stop:
         self.reason = ""
 
     def install(self) -> None:
-        """Listen from here on; call it in the main thread before any other thread starts.
+        """Listen from here on; call it in the main thread.
 
-        The signals are blocked and waited for by a thread: a handler would run in the main thread
-        at any instruction, also where that thread holds the very lock that the handler needs.
+        The handler only writes to a pipe that a thread reads. It runs in the main thread at any
+        instruction, also where that thread holds the lock that setting the event needs.
         """
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        inlet, outlet = os.pipe()
+        for number in SIGNALS:
+            signal.signal(number, lambda got, _frame: (os.write(outlet, bytes([got])), None)[1])
         parent = os.getppid() if os.environ.get("SUPERVISOR_ENABLED") else None
-        threading.Thread(target=self._listen, args=(parent,), name="stop", daemon=True).start()
+        threading.Thread(target=self._listen, args=(inlet, parent), daemon=True).start()
 
-    def _listen(self, parent: int | None) -> None:
+    def _listen(self, inlet: int, parent: int | None) -> None:
         while not self._event.is_set():
-            received = signal.sigtimedwait(SIGNALS, ORPHAN_CHECK_SECONDS)
-            if received is not None:
-                self.set(signal.Signals(received.si_signo).name)
+            readable, _, _ = select.select([inlet], [], [], ORPHAN_CHECK_SECONDS)
+            if readable:
+                self.set(signal.Signals(os.read(inlet, 1)[0]).name)
             elif parent is not None and os.getppid() != parent:
                 self.set("supervisor is gone")
 

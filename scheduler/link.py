@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
 
 from scheduler.errors import RedisUnavailable
 from scheduler.scripts import Script
@@ -34,10 +36,13 @@ class Link:
     def __init__(self, url: str, timeout: float = 2.0) -> None:
         # The pool is a factory here: it knows every form of URL, TLS and passwords. RESP2, for its
         # replies are the same on every server version.
-        self._make = ConnectionPool.from_url(
-            url, protocol=2, socket_timeout=timeout, socket_connect_timeout=timeout,
-            health_check_interval=0, retry=None, socket_keepalive=True,
-        ).make_connection
+        options: dict[str, Any] = {
+            "protocol": 2, "socket_timeout": timeout, "socket_connect_timeout": timeout,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        if not url.startswith("unix:"):
+            options["socket_keepalive"] = True
+        self._make = ConnectionPool.from_url(url, **options).make_connection
         self._timeout = timeout
         self._connection: Any = None
 

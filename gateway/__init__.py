@@ -1,0 +1,1 @@
+"""The HTTP edge, and what operators use: where the processes meet the world outside."""

@@ -1,0 +1,108 @@
+"""Admission: hands events to the queue, and fails fast while Redis does not confirm.
+
+A process of the edge serves one request at a time, so it must never wait long. Invariant: after
+one fault no request waits for Redis until a probe has succeeded, and at most one probe runs in
+each pause. Safe for threads; the clock is passed in.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from scheduler.errors import RedisUnavailable
+from scheduler.events import Acceptance
+from scheduler.intake import Readiness
+
+# Shorter: back sooner after a fault. Longer: less of a process's time goes into probing a Redis
+# that stalls (here at most a fifth of it: 50 ms in each 250).
+PAUSE_SECONDS = 0.25
+PROBE_SECONDS = 0.05
+
+log = logging.getLogger(__name__)
+
+
+class Intake(Protocol):
+    """The queue as the edge sees it. All raise ``RedisUnavailable`` unless Redis confirmed."""
+
+    def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
+               quota_per_second: float, quota_burst: float) -> Acceptance: ...
+
+    def probe(self, timeout: float) -> None: ...
+
+    def ready(self) -> Readiness: ...
+
+
+class Admission:
+    """The queue behind a circuit that opens at the first fault."""
+
+    def __init__(self, intake: Intake, clock: Callable[[], float]) -> None:
+        self._intake, self._clock = intake, clock
+        self._lock = threading.Lock()
+        self._open = False
+        self._next_probe = 0.0
+        self._faulty_since: float | None = None  # said in the log, and not yet taken back
+
+    def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
+               quota_per_second: float, quota_burst: float) -> Acceptance:
+        """Make an event durable. Raises ``RedisUnavailable`` unless Redis confirmed it."""
+        if self._open:
+            self._probe()
+        try:
+            acceptance = self._intake.accept(
+                id, source, body, digest, secret, quota_per_second, quota_burst
+            )
+        except RedisUnavailable as error:
+            self._trip(error)
+            raise
+        if self._faulty_since is not None:
+            self._recovered()
+        return acceptance
+
+    def ready(self) -> Readiness:
+        """What the queue says of itself. Raises ``RedisUnavailable``."""
+        if self._open:
+            self._probe()
+        try:
+            return self._intake.ready()
+        except RedisUnavailable as error:
+            self._trip(error)
+            raise
+
+    def _trip(self, error: RedisUnavailable) -> None:
+        with self._lock:
+            now = self._clock()
+            self._open, self._next_probe = True, now + PAUSE_SECONDS
+            if self._faulty_since is not None:
+                return
+            self._faulty_since = now
+        log.error("Redis does not confirm (%s); answering 503 until it does", error)
+
+    def _recovered(self) -> None:
+        # Said at the first write, not at the probe: a Redis that answers but refuses writes would
+        # otherwise be reported as gone and back four times a second.
+        with self._lock:
+            since, self._faulty_since = self._faulty_since, None
+        if since is not None:
+            log.warning("Redis confirms again, after %.1f s", self._clock() - since)
+
+    def _probe(self) -> None:
+        """Close the circuit. Raises ``RedisUnavailable`` if Redis is not back, or it is not yet
+        time to ask."""
+        with self._lock:
+            if not self._open:
+                return
+            now = self._clock()
+            if now < self._next_probe:
+                raise RedisUnavailable("circuit open")
+            self._next_probe = now + PAUSE_SECONDS  # this thread asks; the others do not
+        try:
+            self._intake.probe(PROBE_SECONDS)
+        except RedisUnavailable:
+            with self._lock:
+                self._next_probe = self._clock() + PAUSE_SECONDS
+            raise
+        with self._lock:
+            self._open = False

@@ -1,0 +1,79 @@
+"""The edge as a WSGI application, made of what is passed in; nothing happens at import.
+
+Falcon's shortest path on purpose: no middleware, no media handlers, bodies as prepared bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+from falcon.constants import COMBINED_METHODS
+
+from conf.source import Source
+from gateway import problems
+from gateway.admission import Admission, Intake
+from gateway.event_resource import Entrance, EventResource
+from gateway.health import Healthz, Readyz
+from gateway.problems import Problem
+from gateway.refusals import Refusals
+from gateway.signatures import prepare
+
+EVENTS, HEALTHZ, READYZ = "/v1/events/{source}", "/healthz", "/readyz"
+ALLOW = {EVENTS: "POST", HEALTHZ: "GET, HEAD", READYZ: "GET, HEAD"}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Deps:
+    """What the edge is made of. now: seconds since 1970; clock: seconds that never jump."""
+
+    sources: Mapping[str, Source]
+    intake: Intake
+    max_body_bytes: int
+    now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+
+
+def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
+    """The application. A source that is not enabled is unknown to it."""
+    admission = Admission(deps.intake, deps.clock)
+    entrances = {
+        name: Entrance(source, prepare(source))
+        for name, source in deps.sources.items() if source.enabled
+    }
+    app = falcon.App(media_type=falcon.MEDIA_JSON)
+    app.add_route(EVENTS, EventResource(
+        entrances, admission, Refusals(deps.clock), deps.max_body_bytes, deps.now))
+    app.add_route(HEALTHZ, Healthz())
+    app.add_route(READYZ, Readyz(admission))
+    app.add_error_handler(falcon.HTTPError, _refused_by_falcon)
+    app.add_error_handler(Exception, _unhandled)
+    return app
+
+
+def _refused_by_falcon(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError,
+                       params: dict[str, Any]) -> None:
+    """What Falcon refuses before any of our code runs, in our words."""
+    allow = ALLOW.get(req.uri_template or "")
+    # A method that Falcon does not know at all is a bad request to it.
+    unknown_method = req.method not in COMBINED_METHODS
+    if allow and (unknown_method or isinstance(error, falcon.HTTPMethodNotAllowed)):
+        resp.set_header("Allow", allow)
+        return problems.METHOD_NOT_ALLOWED.send(resp)
+    return _known(error).send(resp)
+
+
+def _known(error: falcon.HTTPError) -> Problem:
+    return problems.NOT_FOUND if error.status_code == 404 else problems.BAD_REQUEST
+
+
+def _unhandled(req: falcon.Request, resp: falcon.Response, error: Exception,
+               params: dict[str, Any]) -> None:
+    log.error("unhandled in %s %s", req.method, req.uri_template, exc_info=error)
+    problems.INTERNAL_ERROR.send(resp)

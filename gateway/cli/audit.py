@@ -1,0 +1,165 @@
+"""``audit``: do the books balance, and do Redis and the ledger tell the same story?
+
+What is found is read again twice, a moment apart, before it is reported: events move while the
+audit looks, and a difference that was only a movement is gone by then.
+"""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+from pymongo.database import Database
+
+from conf.settings import Settings
+from scheduler.inspection import PAGE, Books, Inspector
+from scheduler.link import Link
+from workers import mongo
+
+AGAIN_SECONDS = 0.5
+SHOWN = 20
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass
+class Findings:
+    """books: as read. disagreements: id -> what Redis and the ledger say. lost: ids that the ledger
+    calls processing and Redis does not know. effects: shipment -> what does not add up."""
+
+    books: Books
+    disagreements: dict[str, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    effects: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        return self.books.balanced and not (self.disagreements or self.lost or self.effects)
+
+
+def audit(settings: Settings, arguments: Namespace) -> int:
+    """Print the findings; 0 if all is well."""
+    inspector = Inspector(Link(settings.redis_url))
+    database = mongo.connect(settings.mongo_url, 1)
+    findings = examine(inspector, database, effects=arguments.effects)
+    for line in report(findings):
+        print(line)
+    return 0 if findings.clean else 1
+
+
+def examine(inspector: Inspector, database: Database[Document], *, effects: bool = False,
+            sleep: Callable[[float], None] = time.sleep) -> Findings:
+    """Everything the audit looks at. effects: also each shipment's counter against the ledger,
+    which reads the whole of both collections."""
+    ledger = database["events"]
+    books = _again(inspector.books, lambda books: not books.balanced, sleep)
+    findings = Findings(books)
+    suspects = [id for page in inspector.known_ids()
+                for id in _disagreements(inspector, database, page)]
+    findings.disagreements = _again(
+        lambda: _disagreements(inspector, database, suspects), bool, sleep
+    )
+    processing = (d["_id"] for d in ledger.find({"state": "processing"}, {"_id": 1}))
+    unknown = [id for page in _pages(processing) for id in _unknown(inspector, page)]
+    findings.lost = _again(lambda: _lost(inspector, database, unknown), bool, sleep)
+    if effects:
+        findings.effects = _again(lambda: _effects(database), bool, sleep)
+    return findings
+
+
+def _again(look: Callable[[], T], bad: Callable[[T], bool],
+           sleep: Callable[[float], None]) -> T:
+    result = look()
+    for _ in range(2):
+        if not bad(result):
+            break
+        sleep(AGAIN_SECONDS)
+        result = look()
+    return result
+
+
+def _disagreements(inspector: Inspector, database: Database[Document],
+                   ids: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for page in _pages(ids):
+        states = inspector.states(page)
+        ledger = {d["_id"]: d["state"]
+                  for d in database["events"].find({"_id": {"$in": page}}, {"state": 1})}
+        for id, state in states.items():
+            written = ledger.get(id)
+            # One that waits although the ledger is closed was hit between the two; it will be
+            # absorbed. One that is done without a ledger, or dead with a closed one, will not.
+            if (state == "done") != (written == "done") and state in ("done", "dead"):
+                found[id] = f"redis says {state}, the ledger says {written or 'nothing'}"
+    return found
+
+
+def _unknown(inspector: Inspector, ids: list[str]) -> list[str]:
+    known = inspector.states(ids)
+    return [id for id in ids if id not in known]
+
+
+def _lost(inspector: Inspector, database: Database[Document], ids: list[str]) -> list[str]:
+    still = [d["_id"] for page in _pages(ids) for d in database["events"].find(
+        {"_id": {"$in": page}, "state": "processing"}, {"_id": 1})]
+    return _unknown(inspector, still)
+
+
+def _effects(database: Database[Document]) -> dict[str, str]:
+    """Shipments whose counter is not the number of ledger documents that were applied to them.
+
+    Ids still pinned by a crash between effect and ledger count as applied.
+    """
+    applied = {d["_id"]: d["n"] for d in database["events"].aggregate([
+        {"$match": {"applied_at": {"$exists": True}}},
+        {"$group": {"_id": "$shipment_id", "n": {"$sum": 1}}},
+    ])}
+    wrong = {}
+    for shipment in database["shipments"].find({}, {"events_applied": 1, "recent_events": 1}):
+        counted, written = shipment.get("events_applied") or 0, applied.get(shipment["_id"], 0)
+        if counted != written:
+            recent = shipment.get("recent_events") or []
+            vouched = database["events"].count_documents(
+                {"_id": {"$in": recent}, "applied_at": {"$exists": True}})
+            if counted != written + len(recent) - vouched:
+                wrong[shipment["_id"]] = f"counted {counted} events, the ledger applied {written}"
+    return wrong
+
+
+def report(findings: Findings) -> list[str]:
+    """The findings as lines for a person."""
+    b = findings.books
+    lines = [
+        f"accepted {b.count('accepted')} = done {b.count('done')} + waiting {b.waiting_total} + "
+        f"locked {b.locked_total} + retrying {b.retrying} + dead {b.dead} + "
+        f"dropped {b.count('dropped')}",
+    ]
+    if b.missing:
+        lines.append(f"NOT BALANCED: {abs(b.missing)} events are "
+                     + ("missing" if b.missing > 0 else "too many"))
+    if b.count("backlog") != b.open:
+        lines.append(f"NOT BALANCED: the backlog gauge says {b.count('backlog')}, "
+                     f"{b.open} events are open")
+    for title, rows in (
+        ("redis and the ledger disagree", [f"{i}: {w}" for i, w in findings.disagreements.items()]),
+        ("lost by Redis (the ledger calls them processing, Redis does not know them; ask the "
+         "courier to send them again)", findings.lost),
+        ("shipments that do not add up", [f"{i}: {w}" for i, w in findings.effects.items()]),
+    ):
+        if rows:
+            lines.append(f"{title}: {len(rows)}")
+            lines += [f"  {row}" for row in rows[:SHOWN]]
+            lines += [f"  … and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
+    lines.append("audit: " + ("balanced" if findings.clean else "NOT balanced"))
+    return lines
+
+
+def _pages(ids: Iterable[str]) -> Iterable[list[str]]:
+    iterator = iter(ids)
+    while page := list(islice(iterator, PAGE)):
+        yield page

@@ -1,0 +1,85 @@
+"""``status`` and ``watch``: where everything stands."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+
+from conf.settings import Settings
+from gateway.cli.text import span, table
+from scheduler.errors import RedisUnavailable
+from scheduler.inspection import Books, Inspector
+from scheduler.keys import LANES
+from scheduler.link import Link
+
+CLEAR_SCREEN = "\x1b[H\x1b[2J"
+COUNTERS = ("accepted", "duplicates", "conflicting", "done", "retried", "deferred", "buried",
+            "replayed", "dropped", "crashed", "limited", "refused_full")
+
+
+def status(settings: Settings, arguments: Namespace) -> int:
+    """One look."""
+    print("\n".join(lines(Inspector(Link(settings.redis_url)), settings)))
+    return 0
+
+
+def watch(settings: Settings, arguments: Namespace) -> int:
+    """A look every second until interrupted; outlasts a Redis that is away."""
+    inspector = Inspector(Link(settings.redis_url))
+    try:
+        while True:
+            try:
+                text = "\n".join(lines(inspector, settings))
+            except RedisUnavailable as error:
+                text = f"redis is away ({error})"
+            clear = CLEAR_SCREEN if sys.stdout.isatty() else ""
+            print(f"{clear}{time.strftime('%H:%M:%S')}\n{text}", flush=True)
+            time.sleep(arguments.interval)
+    except KeyboardInterrupt:
+        return 0
+
+
+def lines(inspector: Inspector, settings: Settings) -> list[str]:
+    """Everything an operator looks for first."""
+    books = inspector.books()
+    breaker = inspector.breaker()
+    done = books.count("done")
+    mean = f", {span(books.count('done_ms') / done)} from accepted to done on average" if done \
+        else ""
+    return [
+        *table(("lane", "source", "waiting", "locked"), _waiting(books)),
+        "",
+        f"retrying {books.retrying}   dead {books.dead}   tombstones {books.tombstones}   "
+        f"backlog {books.open} of {settings.backlog_max_events}   "
+        f"draining {books.stats.get('drain_per_second', '0')}/s{mean}",
+        f"routing breaker: {breaker.get('state', 'closed')}"
+        + (f", next probe in {span(max(0, int(breaker['until']) - books.now))}"
+           if breaker.get("state") == "open" else ""),
+        "   ".join(f"{name} {books.count(name)}" for name in COUNTERS),
+        "",
+        *table(("process", "lane", "pid", "slots", "busy"),
+               [(p["owner"], p.get("lane", ""), p.get("pid", ""), p.get("slots", ""),
+                 p.get("busy", "")) for p in inspector.processes()]),
+        *_warnings(books, settings),
+    ]
+
+
+def _waiting(books: Books) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for lane in LANES:
+        rows.append((lane, "(all)", str(sum(books.waiting[lane].values())),
+                     str(books.locked[lane])))
+        rows += [(lane, source, str(count), "")
+                 for source, count in sorted(books.waiting[lane].items())]
+    return rows
+
+
+def _warnings(books: Books, settings: Settings) -> list[str]:
+    found = []
+    if books.dead >= 0.8 * settings.dead_max_events:
+        found.append(f"WARNING: {books.dead} dead letters of at most {settings.dead_max_events}: "
+                     "replay or drop them, or the edge answers 503")
+    if not books.balanced:
+        found.append("WARNING: the books do not balance: python -m gateway audit")
+    return found

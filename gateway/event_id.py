@@ -1,0 +1,58 @@
+"""Which event is this? Its id is what makes a repeat a repeat, so it must be stable and readable.
+
+In this order: the id that the courier signed; the value that the source's pointer names; and for
+couriers that send none, the SHA-256 of what identifies the scan, or of the body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from conf.json_pointer import MISSING
+from conf.source import Source
+
+MAX_CHARACTERS = 200
+
+
+class NoEventId(Exception):
+    """The body has no usable event id; ``str()`` tells the sender why."""
+
+
+def event_id(source: Source, signed: str | None, document: Any, body: bytes) -> str:
+    """The event's id within its source. signed: the id from a signed header, if there is one.
+
+    Raises ``NoEventId``.
+    """
+    if signed is not None:
+        return _usable(signed, "the signed event id")
+    pointer = source.pointers.event_id
+    if pointer is not None:
+        return _usable(pointer.resolve(document), f"the event id at {pointer.text}")
+    if not source.dedup_fields:
+        return hashlib.sha256(body).hexdigest()
+    values = [field.resolve(document) for field in source.dedup_fields]
+    if all(value is MISSING or value is None for value in values):
+        # The hash of nothing would make all such events one.
+        fields = ", ".join(field.text for field in source.dedup_fields)
+        raise NoEventId(f"none of the fields that identify the event is there: {fields}")
+    known = [None if value is MISSING else value for value in values]
+    return hashlib.sha256(orjson.dumps(known, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _usable(value: Any, what: str) -> str:
+    if value is MISSING:
+        raise NoEventId(f"{what} is missing")
+    if type(value) is int:  # exact, unlike a float; a bool is no int here
+        value = str(value)
+    if not isinstance(value, str):
+        raise NoEventId(f"{what} is neither a string nor a whole number")
+    if not value.strip(" "):
+        raise NoEventId(f"{what} is empty")
+    if len(value) > MAX_CHARACTERS:
+        raise NoEventId(f"{what} has more than {MAX_CHARACTERS} characters")
+    if not value.isprintable():
+        raise NoEventId(f"{what} has characters that cannot be printed")
+    return value

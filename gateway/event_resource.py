@@ -1,0 +1,113 @@
+"""``POST /v1/events/{source}``: verify, make durable, acknowledge.
+
+Invariant: a 2xx is sent only after Redis confirmed the write, and nothing is read from a body
+before its signature was right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+import orjson
+
+from conf.source import Source
+from gateway import problems, request_body
+from gateway.admission import Admission
+from gateway.event_id import NoEventId, event_id
+from gateway.problems import Problem
+from gateway.refusals import Refusals
+from gateway.signatures import Scheme
+from scheduler.errors import RedisUnavailable
+
+# Redis mostly comes back within seconds, and a repeat costs little while the circuit is open.
+UNAVAILABLE_RETRY_SECONDS = 2.0
+
+DIGEST_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """An enabled source with its scheme prepared."""
+
+    source: Source
+    scheme: Scheme
+
+
+class EventResource:
+    """Takes events in. limit: bytes of a body; now: seconds since 1970."""
+
+    def __init__(self, entrances: dict[str, Entrance], admission: Admission, refusals: Refusals,
+                 limit: int, now: Callable[[], float]) -> None:
+        self._entrances = entrances
+        self._admission = admission
+        self._refusals = refusals
+        self._limit = limit
+        self._now = now
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, source: str) -> None:
+        environ = req.env
+        entrance = self._entrances.get(source)
+        if entrance is None:
+            return problems.UNKNOWN_SOURCE.send(resp)
+        problem = request_body.refusal(environ, self._limit)
+        if problem is not None:
+            return self._refuse(problem, source, environ, resp)
+        body = request_body.read(environ)
+        if body is None:
+            return self._refuse(problems.BAD_LENGTH, source, environ, resp)
+        verdict = entrance.scheme.verify(environ.get, body, self._now())
+        if verdict.reason is not None:
+            self._refusals.note(source, verdict.reason, _remote(environ))
+            return problems.UNAUTHENTICATED.send(resp)
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            return self._refuse(problems.NOT_JSON, source, environ, resp, str(error))
+        if type(document) is not dict:
+            return self._refuse(problems.NOT_AN_OBJECT, source, environ, resp)
+        try:
+            name = event_id(entrance.source, verdict.event_id, document, body)
+        except NoEventId as error:
+            return self._refuse(problems.NO_EVENT_ID, source, environ, resp, str(error))
+        return self._admit(f"{source}:{name}", entrance.source, body, verdict.secret, environ, resp)
+
+    def on_options(self, req: falcon.Request, resp: falcon.Response, source: str) -> None:
+        raise falcon.HTTPMethodNotAllowed([])  # Falcon would answer it otherwise
+
+    def _admit(self, id: str, source: Source, body: bytes, secret: str, environ: dict[str, Any],
+               resp: falcon.Response) -> None:
+        digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
+        try:
+            acceptance = self._admission.accept(
+                id, source.name, body, digest, secret, source.quota_per_second, source.quota_burst
+            )
+        except RedisUnavailable:  # the circuit logs it
+            return problems.UNAVAILABLE.send(resp, retry_after=UNAVAILABLE_RETRY_SECONDS)
+        code = acceptance.code
+        if code == "full":
+            self._refusals.note(source.name, "backlog_full", _remote(environ))
+            return problems.BACKLOG_FULL.send(resp, retry_after=acceptance.retry_after)
+        if code == "limited":
+            self._refusals.note(source.name, "over_quota", _remote(environ))
+            return problems.OVER_QUOTA.send(resp, retry_after=acceptance.retry_after)
+        if code == "accepted":
+            resp.status = falcon.HTTP_202
+            resp.data = b'{"status":"accepted","id":%b}' % orjson.dumps(id)
+            return None
+        if code == "conflicting":
+            self._refusals.conflict(source.name, id, _remote(environ))
+        resp.data = b'{"status":"duplicate","id":%b}' % orjson.dumps(id)
+        return None
+
+    def _refuse(self, problem: Problem, source: str, environ: dict[str, Any],
+                resp: falcon.Response, detail: str | None = None) -> None:
+        self._refusals.note(source, problem.code, _remote(environ))
+        problem.send(resp, detail=detail)
+
+
+def _remote(environ: dict[str, Any]) -> str:
+    return str(environ.get("REMOTE_ADDR", ""))

@@ -1,0 +1,110 @@
+"""``python -m gateway.local``: what `make up`, `down`, `status`, `ctl` and `redis-cli` call."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from conf import environment, servers
+from conf.preflight import PreflightError
+from conf.settings import SettingsError
+from gateway.local.readiness import StackError
+from gateway.local.stack import Stack, started_before, to_be_started
+
+USAGE = """usage: python -m gateway.local COMMAND
+  up              start the whole stack in the background
+  run             the same in the foreground, as a container does
+  down            stop it
+  status          what `supervisorctl status` prints
+  ctl ARG…        pass anything to supervisorctl
+  redis-cli ARG…  pass anything to redis-cli"""
+
+
+def up() -> int:
+    stack = started_before()
+    if stack.is_up():
+        print(f"already up: {stack.gateway_url} (make down, then make up, to change settings)")
+        return 0
+    stack = to_be_started()
+    print("starting redis, mongod, routingsim, gateway, scheduler and workers …", flush=True)
+    stack.start()
+    _warn(stack)
+    print(f"up: events go to {stack.gateway_url}/v1/events/<source>, ops at {stack.ops_url}, "
+          f"logs in {stack.run_dir}/log; make down stops it")
+    return 0
+
+
+def run() -> int:
+    stack = to_be_started()
+    stack.prepare()
+    _warn(stack)
+    command = stack.command("--nodaemon")
+    os.chdir(stack.home)
+    os.execve(command[0], command, stack.marked_env())
+
+
+def down() -> int:
+    stack = started_before()
+    if stack.is_up():
+        print("stopping; what is being worked on is finished or handed back …", flush=True)
+    print("down" if stack.stop() else "nothing is running")
+    return 0
+
+
+def ctl(arguments: list[str]) -> int:
+    stack = started_before()
+    if not stack.is_up():
+        print("nothing is running: make up starts it")
+        return 4  # as supervisorctl does when no supervisord answers
+    return stack.run_ctl(*arguments).returncode
+
+
+def redis_cli(arguments: list[str]) -> int:
+    stack = started_before()
+    client = servers.redis_cli(environment.inherited().get("PATH", ""))
+    command = [str(client), *_address(stack.redis_url), *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def _address(url: str) -> list[str]:
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return ["--no-auth-warning", "-u", url]
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return ["-s", str(Path(parts.path)), "-n", database]
+
+
+def _warn(stack: Stack) -> None:
+    for warning in stack.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def main(arguments: list[str]) -> int:
+    command, rest = (arguments or [""])[0], arguments[1:]
+    try:
+        match command:
+            case "up":
+                return up()
+            case "run":
+                return run()
+            case "down":
+                return down()
+            case "status":
+                return ctl(["status", *rest])
+            case "ctl":
+                return ctl(rest)
+            case "redis-cli":
+                return redis_cli(rest)
+            case _:
+                print(USAGE, file=sys.stderr)
+                return 2
+    except (PreflightError, SettingsError, StackError, servers.Unusable) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,16 @@
+"""The composition root of the ops port, for gunicorn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon
+
+from conf.lifecycle import begin, process_name
+from gateway.ops.app import create_app
+
+
+def application() -> falcon.App[Any, Any]:
+    """Settings read, the app made."""
+    settings = begin(process_name("ops"))
+    return create_app(settings.redis_url, settings.ops_token)

@@ -1,0 +1,29 @@
+"""An HMAC over the raw body in one header: GitHub, EasyPost, Shopify, AfterShip and many more."""
+
+from __future__ import annotations
+
+from conf.source import Secret, Signature
+from gateway.signatures.keyring import DECODERS, Keyring
+from gateway.signatures.verdict import Headers, Reason, Verdict, environ_name
+
+
+class BodyHmac:
+    """``<prefix><hex or base64 of the MAC>``."""
+
+    def __init__(self, signature: Signature, secrets: tuple[Secret, ...]) -> None:
+        self._header = environ_name(signature.header)
+        self._prefix = signature.prefix
+        self._decode = DECODERS[signature.encoding]
+        self._keys = Keyring(secrets)
+
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+        text = headers(self._header)
+        if not text:
+            return Verdict(Reason.MISSING)
+        if not text.startswith(self._prefix):
+            return Verdict(Reason.MALFORMED)
+        mac = self._decode(text[len(self._prefix):])
+        if mac is None:
+            return Verdict(Reason.MALFORMED)
+        signer = self._keys.signer((body,), (mac,))
+        return Verdict(Reason.MISMATCH) if signer is None else Verdict(None, signer)

@@ -1,0 +1,22 @@
+"""The composition root of an edge process: gunicorn calls ``application`` in each, once forked."""
+
+from __future__ import annotations
+
+import os
+
+import falcon
+
+from conf.lifecycle import begin, process_name
+from conf.sources import load_sources
+from gateway.app import Deps, create_app
+from scheduler.intake import Intake
+from scheduler.queue import Caps
+
+
+def application() -> falcon.App[falcon.Request, falcon.Response]:
+    """Settings, sources and a connection of its own, put together."""
+    settings = begin(process_name("gateway"))
+    sources = load_sources(settings.sources_file, os.environ, settings.profile)
+    caps = Caps(settings.backlog_max_events, settings.backlog_max_bytes, settings.dead_max_events)
+    intake = Intake(settings.redis_url, settings.redis_timeout_seconds, caps)
+    return create_app(Deps(sources, intake, settings.max_body_bytes))

@@ -1,0 +1,39 @@
+"""Fixtures shared by all tests: a private Redis of every version at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from scheduler.link import Link
+from scheduler.queue import Queue
+from tests.servers import RedisServer, redis_binaries
+
+
+@pytest.fixture(scope="session", params=redis_binaries(), ids=lambda path: path.parts[-3])
+def redis_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    """One server a session and version; tests get it empty through ``store`` and ``queue``."""
+    server = RedisServer(request.param, tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store(redis_server: RedisServer) -> Iterator[Redis]:
+    """An ordinary client on the emptied server, with the configuration as it was started."""
+    client = redis_server.client()
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def queue(store: Redis, redis_server: RedisServer) -> Iterator[Queue]:
+    """The queue under test."""
+    queue = Queue(Link(redis_server.url))
+    yield queue
+    queue.link.close()

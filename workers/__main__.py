@@ -1,0 +1,104 @@
+"""``python -m workers lookup|routing``: one worker process of a lane."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.database import Database
+
+from conf.lifecycle import Stop, begin, process_name
+from conf.settings import Settings, SettingsError
+from conf.source import Source
+from conf.sources import load_sources
+from scheduler.breaker import Breaker, BreakerPolicy
+from scheduler.keys import LANES
+from scheduler.link import Link
+from scheduler.queue import Queue
+from scheduler.retry_policy import RetryPolicy
+from workers import mongo
+from workers.attempt import Attempts
+from workers.breaker_gate import BreakerGate
+from workers.concurrency_limit import ConcurrencyLimit
+from workers.identity import Identity, take_name
+from workers.lanes import LookupSteps, RoutingSteps, Steps
+from workers.ledger import Ledger
+from workers.lookup_lane import LookupLane, UnknownShipments
+from workers.process import WorkerProcess
+from workers.routing_client import RoutingClient
+from workers.routing_lane import RoutingLane
+from workers.shipments import Shipments
+from workers.store_gate import StoreGate
+
+log = logging.getLogger("workers")
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or arguments[0] not in LANES:
+        print(f"usage: python -m workers {'|'.join(LANES)}", file=sys.stderr)
+        return 64  # EX_USAGE
+    lane = arguments[0]
+    name = process_name(f"worker-{lane}_00")
+    settings = begin(name)
+    try:
+        sources = load_sources(settings.sources_file, None, settings.profile)
+    except SettingsError as error:
+        print("\n".join(f"{name}: {problem}" for problem in error.problems), file=sys.stderr)
+        return 78  # EX_CONFIG
+    stop = Stop()
+    stop.install()
+    identity = take_name(settings.host_name, name, settings.run_dir, stop)
+    if identity is None:
+        return 0
+    slots = settings.lookup_threads if lane == "lookup" else settings.routing_threads
+    process = compose(settings, sources, lane, slots, identity, stop)
+    log.info("%s with %d slots, boot %s", identity.owner, slots, identity.boot)
+    process.run()
+    log.info("stopped (%s)", stop.reason)
+    return 0
+
+
+def compose(settings: Settings, sources: Mapping[str, Source], lane: str, slots: int,
+            identity: Identity, stop: Stop) -> WorkerProcess:
+    """The process with all its parts."""
+    database = mongo.connect(settings.mongo_url, slots)
+    ledger = Ledger(database)
+    attempts = Attempts(
+        steps=_steps(settings, sources, lane, slots, identity, database, ledger), ledger=ledger,
+        store=StoreGate(lambda: mongo.answers(database)),
+        policy=RetryPolicy(
+            floor=settings.retry_floor_seconds, base=settings.retry_base_seconds,
+            cap=settings.retry_cap_seconds, max_attempts=settings.max_attempts,
+            max_age=settings.max_age_seconds,
+        ),
+        lease=settings.lease_seconds,
+    )
+    return WorkerProcess(
+        settings, attempts, identity, slots, lambda: Queue(Link(settings.redis_url)), stop
+    )
+
+
+def _steps(settings: Settings, sources: Mapping[str, Source], lane: str, slots: int,
+           identity: Identity, database: Database[dict[str, Any]], ledger: Ledger) -> Steps:
+    shipments = Shipments(database)
+    if lane == "lookup":
+        unknown = UnknownShipments(settings.unknown_shipment_seconds,
+                                   settings.unknown_retry_seconds)
+        return LookupSteps(LookupLane(sources, shipments, ledger, unknown), slots)
+    policy = BreakerPolicy(first_pause=settings.breaker_open_seconds)
+    gate = BreakerGate(
+        Breaker(Link(settings.redis_url), policy), identity.boot, settings.attempt_seconds
+    )
+    client = RoutingClient(settings.routing_url, settings.routing_timeout_seconds, slots)
+    return RoutingSteps(RoutingLane(sources, shipments, ledger), client, gate,
+                        ConcurrencyLimit(slots))
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    logging.shutdown()
+    # Threads that hang in a call would keep the interpreter from ending; all that matters is said.
+    os._exit(code)

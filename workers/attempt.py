@@ -1,0 +1,89 @@
+"""One attempt at an event: run the lane's steps, and judge every way in which they may end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import time
+from dataclasses import dataclass
+
+from scheduler.events import Reserved
+from scheduler.queue import Queue
+from scheduler.retry_policy import RetryPolicy, pause
+from workers.breaker_gate import BreakerOpen
+from workers.errors import (
+    AlreadyDone,
+    FenceRaised,
+    LostFence,
+    Permanent,
+    StoreAway,
+    Transient,
+)
+from workers.jobs import Job
+from workers.lanes import Steps
+from workers.ledger import Ledger
+from workers.results import Bury, Defer, Done, Nothing, Result, Retry
+from workers.store_gate import StoreGate
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Safe for threads; the queue is the calling thread's own."""
+
+    steps: Steps
+    ledger: Ledger
+    store: StoreGate
+    policy: RetryPolicy
+    lease: float
+
+    def run(self, job: Job, queue: Queue) -> Result:
+        """What is to be said to the queue about this attempt. Raises ``RedisUnavailable`` only."""
+        event = job.event
+        try:
+            result = self.steps.handle(job)
+        except AlreadyDone:
+            result = Done("already_done")
+        except LostFence:
+            result = Nothing()
+        except FenceRaised as error:
+            result = self._fence_raised(event, error.fence, queue)
+        except StoreAway as error:
+            self.store.away(str(error))
+            # Short: the gate keeps the process from taking more, and events wait for nobody else.
+            result = Defer(pause(random.random, 0.5, 1.5), "mongo_away")
+        except BreakerOpen as error:
+            result = Defer(error.wait + pause(random.random), "breaker_open")
+        except Transient as error:
+            result = self.failed(job, str(error), error.retry_after)
+        except Permanent as error:
+            result = Bury("permanent", str(error), attempts=1)
+        except Exception as error:  # a fault of ours must cost one event's attempt, not the thread
+            log.exception("event %s: the steps failed", event.id)
+            result = self.failed(job, f"internal: {type(error).__name__}")
+        if isinstance(result, Bury):
+            self._note_dead(event, result)
+        return result
+
+    def failed(self, job: Job, error: str, retry_after: float = 0) -> Result:
+        """After a failed attempt: another one, or the end. A probe's failure burns no attempt."""
+        event = job.event
+        if job.probe:
+            return Defer(max(retry_after, pause(random.random)), "probe_failed")
+        age = time.time() - event.live_since / 1000
+        reason = self.policy.hopeless(event.attempts + 1, age)
+        if reason is not None:
+            return Bury(reason, error, attempts=1)
+        return Retry(self.policy.delay(event.attempts, retry_after, random.random), error)
+
+    def _fence_raised(self, event: Reserved, fence: int, queue: Queue) -> Result:
+        if queue.extend(event.lane, [(event.id, event.gen)], self.lease):
+            return Nothing()  # another holds it by now
+        # The lock is ours and the ledger is ahead: Redis was emptied and its clock stands behind.
+        return Defer(pause(random.random, 0.1, 0.4), "fence_behind", fence=fence)
+
+    def _note_dead(self, event: Reserved, result: Bury) -> None:
+        with contextlib.suppress(StoreAway):
+            self.ledger.note_dead(event, result.reason, result.error)

@@ -1,0 +1,63 @@
+"""The events that this process holds: one job for each, one thread for each job."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from scheduler.events import Reserved
+
+SUSPECT_CRASHES = 2  # as in lua/lib/push.lua
+
+
+@dataclass(eq=False)
+class Job:
+    """An event in work. permit: allows a probe while the breaker is not closed, until it is used.
+    abandoned: its lock was given up; whatever the thread still concludes has no effect."""
+
+    event: Reserved
+    started: float
+    permit: str | None = None
+    probe: bool = False
+    abandoned: bool = False
+
+    @property
+    def suspect(self) -> bool:
+        return self.event.crashes >= SUSPECT_CRASHES
+
+
+@dataclass
+class Jobs:
+    """Safe for threads. clock: seconds, monotonic."""
+
+    clock: Callable[[], float] = time.monotonic
+    _held: set[Job] = field(default_factory=set)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def add(self, job: Job) -> None:
+        with self._changed:
+            self._held.add(job)
+
+    def remove(self, job: Job) -> None:
+        with self._changed:
+            self._held.discard(job)
+            self._changed.notify_all()
+
+    def held(self) -> list[Job]:
+        with self._changed:
+            return list(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def wait_below(self, count: int, seconds: float) -> bool:
+        """Wait until fewer than ``count`` are held, for ``seconds`` at most; True if they are."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._held) < count, seconds)
+
+    @property
+    def holds_suspect(self) -> bool:
+        with self._changed:
+            return any(job.suspect for job in self._held)

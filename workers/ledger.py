@@ -1,0 +1,126 @@
+"""The ledger: one document an event, the proof of what was done and by which holder.
+
+Invariant: only the holder of the highest fencing token writes, and nothing changes once the state
+is ``done``. Order is always ledger first, then Redis. ``dead`` here is a note that a higher fence
+may claim (a replay); Redis alone decides whether an event is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from scheduler.events import Reserved
+from workers.errors import AlreadyDone, FenceRaised, LostFence
+from workers.mongo import store_errors
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A ledger document as the claim left it. decision: what was decided when the status was
+    applied, or is decided now."""
+
+    decision: Document | None
+    applied: bool
+
+
+class Ledger:
+    """The collection ``events``. Every method raises ``StoreAway`` when MongoDB is."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._events: Collection[Document] = database["events"]
+
+    @store_errors
+    def claim(self, event: Reserved, facts: Document, decision: Document | None = None) -> Entry:
+        """Write this holder's fence into the event's document (made if it is new).
+
+        facts: what is known of the event (shipment_id, status …). decision: what the holder is
+        about to do; it does not replace the one that was applied already.
+        Raises ``AlreadyDone``, or ``FenceRaised`` when a higher fence is there.
+        """
+        decided: Document = {}
+        if decision is not None:
+            # Literals, for a value that starts with a dollar sign is an expression here.
+            applied = {"$ifNull": ["$applied_at", None]}
+            decided = {"decision": {"$cond": [applied, "$decision", {"$literal": decision}]}}
+        update = {
+            "fence": event.fence, "state": "processing", "source": {"$literal": event.source},
+            "attempts": event.attempts, "received_at": at(event.received_at), **decided,
+            **{name: {"$literal": value} for name, value in facts.items()},
+        }
+        while True:
+            try:
+                document = self._events.find_one_and_update(
+                    {"_id": event.id, "fence": {"$lte": event.fence}, "state": {"$ne": "done"}},
+                    [{"$set": update}], upsert=True, return_document=ReturnDocument.AFTER,
+                    projection={"decision": 1, "applied_at": 1},
+                )
+            except DuplicateKeyError:
+                self._explain(event)  # raises, unless the document changed in between
+                continue
+            assert document is not None  # an upsert that returns the document after it
+            return Entry(document.get("decision"), document.get("applied_at") is not None)
+
+    def _explain(self, event: Reserved) -> None:
+        there = self._events.find_one({"_id": event.id}, {"state": 1, "fence": 1}) or {}
+        if there.get("state") == "done":
+            raise AlreadyDone(event.id)
+        if there.get("fence", 0) > event.fence:
+            raise FenceRaised(int(there["fence"]))
+
+    @store_errors
+    def is_done(self, id: str) -> bool:
+        return self._events.find_one({"_id": id, "state": "done"}, {"_id": 1}) is not None
+
+    @store_errors
+    def applied(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids whose status effect the ledger vouches for."""
+        query = {"_id": {"$in": list(ids)}, "applied_at": {"$exists": True}}
+        return {document["_id"] for document in self._events.find(query, {"_id": 1})}
+
+    def mark_applied(self, event: Reserved) -> None:
+        """The status effect is on the shipment. Raises ``LostFence``."""
+        self._write(event, {"applied_at": _now()})
+
+    def close(self, event: Reserved, outcome: str, *, applied: bool = False,
+              route: Document | None = None) -> None:
+        """Final: the event is done. applied: note the status effect as well. Raises
+        ``LostFence``."""
+        now = _now()
+        change: Document = {"state": "done", "outcome": outcome, "done_at": now}
+        if applied:
+            change["applied_at"] = now
+        if route is not None:
+            change["route"] = route
+        self._write(event, change)
+
+    def note_dead(self, event: Reserved, reason: str, error: str) -> None:
+        """A note for readers. Raises ``LostFence``; an event that was never claimed gets none."""
+        self._write(event, {"state": "dead", "reason": reason, "error": error,
+                            "dead_at": _now()}, must=False)
+
+    @store_errors
+    def _write(self, event: Reserved, change: Document, must: bool = True) -> None:
+        result = self._events.update_one(
+            {"_id": event.id, "fence": event.fence, "state": {"$ne": "done"}}, {"$set": change}
+        )
+        if must and result.matched_count != 1:
+            raise LostFence(event.id)
+
+
+def at(ms: int) -> datetime:
+    """Milliseconds since 1970 as a time."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

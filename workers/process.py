@@ -1,0 +1,170 @@
+"""The worker process: reserve for free slots, one thread a job, stop cleanly.
+
+Invariant: nothing is reserved that has no free slot, so what waits, waits in Redis, where every
+process can see it. A fault of Redis or MongoDB stops the reserving, never the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue as stdlib_queue
+import threading
+import time
+from collections.abc import Callable
+
+from conf.lifecycle import Stop
+from conf.settings import Settings
+from scheduler.errors import NotHolder, RedisUnavailable
+from scheduler.queue import Queue
+from workers.attempt import Attempts
+from workers.heartbeat import Heartbeat
+from workers.identity import Identity
+from workers.jobs import Job, Jobs
+from workers.results import Bury, Defer, Result, finish
+
+BATCH_MAX = 32  # events a reserve; larger ones hold up Redis and other processes
+IDLE_SECONDS = 1.0  # longest sleep on an empty lane: bounds how late a lost wake-up is noticed
+OUTAGE_PAUSE = 0.2  # between two tries while a store is away
+HAND_BACK_TIMEOUT = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class WorkerProcess:
+    """queues: makes a ``Queue`` with a connection of its own, for each thread that needs one."""
+
+    def __init__(self, settings: Settings, attempts: Attempts, identity: Identity, slots: int,
+                 queues: Callable[[], Queue], stop: Stop) -> None:
+        self._settings, self._attempts, self._identity = settings, attempts, identity
+        self._steps = attempts.steps
+        self._slots, self._queues, self._stop = slots, queues, stop
+        self._jobs = Jobs()
+        self._inbox: stdlib_queue.SimpleQueue[Job] = stdlib_queue.SimpleQueue()
+        self._redis_away = False
+        self._queue = queues()
+        self._heartbeat = Heartbeat(
+            queues(), self._jobs, attempts, identity, slots, settings.lease_seconds,
+            settings.attempt_seconds, stop,
+        )
+
+    def run(self) -> None:
+        """Until the stop, then drain."""
+        self._reclaim()
+        self._heartbeat.start()
+        for number in range(self._slots):
+            threading.Thread(target=self._work, name=f"slot-{number}", daemon=True).start()
+        while not self._stop.is_set():
+            try:
+                self._fetch()
+                self._redis_is_back()
+            except RedisUnavailable as error:
+                self._redis_is_away(error)
+        self._drain()
+        self._heartbeat.end()
+
+    def _reclaim(self) -> None:
+        """Before anything else: what the predecessor under this name held."""
+        while not self._stop.is_set():
+            try:
+                count = self._queue.reclaim(
+                    self._steps.lane, self._identity.owner, self._identity.boot,
+                    self._settings.max_crashes,
+                )
+            except RedisUnavailable as error:
+                self._redis_is_away(error)
+                continue
+            if count:
+                log.warning("took back %d events that this process's predecessor held", count)
+            return
+
+    def _fetch(self) -> None:
+        if not self._jobs.wait_below(self._steps.allowed(), OUTAGE_PAUSE):
+            return
+        if not self._attempts.store.open():
+            self._stop.wait(OUTAGE_PAUSE)
+            return
+        permits = self._steps.permits(
+            min(self._steps.allowed() - len(self._jobs), BATCH_MAX)
+        )
+        if not permits:
+            self._stop.wait(min(IDLE_SECONDS, max(0.05, self._steps.pause())))
+            return
+        try:
+            events = self._queue.reserve(
+                self._steps.lane, len(permits), owner=self._identity.owner,
+                boot=self._identity.boot, lease=self._settings.lease_seconds,
+                suspects=0 if self._jobs.holds_suspect else 1,
+            )
+        except RedisUnavailable:
+            self._steps.give_back(permits)
+            raise
+        now = self._jobs.clock()
+        for event, permit in zip(events, permits, strict=False):
+            job = Job(event, now, permit, probe=permit is not None)
+            self._jobs.add(job)
+            self._inbox.put(job)
+        self._steps.give_back(permits[len(events):])
+        if not events:
+            self._queue.wait(self._steps.lane, IDLE_SECONDS)
+
+    def _work(self) -> None:
+        queue = self._queues()
+        while True:
+            job = self._inbox.get()
+            try:
+                self._finish(job, queue, self._attempts.run(job, queue))
+            except RedisUnavailable as error:  # while asking who holds the lock
+                log.warning("event %s: left to its lease (%s)", job.event.id, error)
+            except Exception:
+                log.exception("event %s: left to its lease", job.event.id)
+            finally:
+                self._jobs.remove(job)
+                if job.permit is not None:
+                    self._steps.give_back([job.permit])
+
+    def _finish(self, job: Job, queue: Queue, result: Result) -> None:
+        """Say it to the queue, for as long as that takes: the work is done and paid for."""
+        if isinstance(result, Bury):
+            log.warning("event %s: dead: %s: %s", job.event.id, result.reason, result.error)
+        else:
+            log.debug("event %s: %s", job.event.id, result)
+        while not job.abandoned:
+            try:
+                finish(queue, job.event, result)
+            except NotHolder:
+                # Another's by now, or an earlier try of this loop went through unconfirmed.
+                log.debug("event %s: not held any more", job.event.id)
+            except RedisUnavailable:
+                time.sleep(OUTAGE_PAUSE)
+                continue
+            return
+
+    def _drain(self) -> None:
+        """Finish what is held within the time for it; hand the rest back, unburnt."""
+        s = self._settings
+        log.info("stopping (%s) with %d events in work", self._stop.reason, len(self._jobs))
+        if self._jobs.wait_below(1, s.drain_seconds):
+            return
+        rest = [job for job in self._jobs.held() if not job.abandoned]
+        log.warning("handing back %d events that did not end within DRAIN_SECONDS=%g", len(rest),
+                    s.drain_seconds)
+        until = time.monotonic() + HAND_BACK_TIMEOUT
+        for job in rest:
+            try:
+                finish(self._queue, job.event, Defer(0, "process_stopped"))
+            except NotHolder:
+                continue
+            except RedisUnavailable:
+                if time.monotonic() > until:
+                    return  # the locks expire by themselves
+
+    def _redis_is_away(self, error: RedisUnavailable) -> None:
+        if not self._redis_away:
+            self._redis_away = True
+            log.warning("redis is away (%s): waiting for it", error)
+        self._stop.wait(OUTAGE_PAUSE)
+
+    def _redis_is_back(self) -> None:
+        if self._redis_away:
+            self._redis_away = False
+            log.info("redis answers again")
