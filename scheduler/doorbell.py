@@ -11,29 +11,41 @@ import time
 from scheduler.errors import RedisUnavailable
 from scheduler.link import Link
 
-BLOCK_SECONDS = 5  # renews the BLPOP, so that a connection that died silently is noticed
+BLOCK_SECONDS = 5.0  # how long one BLPOP stays outstanding
+GRACE_SECONDS = 2.0  # a reply that is later than that will not come: the connection died silently
 
 
 class Doorbell:
-    """Waits on one wake list, over a link of its own (nothing else may use that link)."""
+    """Waits on one wake list, over a link of its own (nothing else may use that link).
 
-    def __init__(self, link: Link, key: str) -> None:
-        self._link, self._key = link, key
+    block, grace: seconds; see the constants.
+    """
+
+    def __init__(self, link: Link, key: str, *, block: float = BLOCK_SECONDS,
+                 grace: float = GRACE_SECONDS) -> None:
+        self._link, self._key, self._block, self._grace = link, key, block, grace
         self._outstanding = False
+        self._overdue = 0.0  # when to give up on the outstanding reply
 
     def wait(self, seconds: float) -> bool:
         """True if a token came, False when the time is over. Raises ``RedisUnavailable``."""
         deadline = time.monotonic() + seconds
         while True:
             if not self._outstanding:
-                self._link.send("BLPOP", self._key, BLOCK_SECONDS)
+                self._link.send("BLPOP", self._key, self._block)
                 self._outstanding = True
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._readable(left):
+                self._overdue = time.monotonic() + self._block + self._grace
+            now = time.monotonic()
+            if deadline <= now:
                 return False
-            self._outstanding = False
-            if self._link.receive() is not None:
-                return True
+            if self._readable(max(0.0, min(deadline, self._overdue) - now)):
+                self._outstanding = False
+                if self._link.receive() is not None:
+                    return True
+            elif time.monotonic() >= self._overdue:
+                self._outstanding = False
+                self._link.close()
+                raise RedisUnavailable("no reply")
 
     def _readable(self, seconds: float) -> bool:
         try:

@@ -7,6 +7,7 @@ opens a new one. Nothing is sent twice by itself: whoever calls decides whether 
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 from redis.backoff import NoBackoff
@@ -20,9 +21,16 @@ from scheduler.scripts import Script
 Arg = str | bytes | int | float
 
 
+# 6.2 wraps what a command inside a script was answered; 7 does not.
+_IN_SCRIPT = re.compile(r"^Error running script .*?: -([A-Z]+) ")
+
+
 def short_reason(error: BaseException) -> str:
-    """The first word of a server error (OOM, LOADING …) or the kind of the fault; no arguments."""
-    if isinstance(error, ResponseError):
+    """The code of a server error (OOM, LOADING …) or the kind of the fault; no arguments."""
+    if isinstance(error, RedisError) and error.status_code:
+        wrapped = _IN_SCRIPT.search(str(error))
+        return wrapped[1] if wrapped else error.status_code
+    if isinstance(error, ResponseError):  # the client keeps the code of the kinds it knows only
         return str(error).split(" ", 1)[0][:40]
     return type(error).__name__
 
@@ -91,10 +99,13 @@ class Link:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> NoReturn:
-        if not isinstance(error, ResponseError):
-            self.close()  # also when interrupted between sending and reading
+        reason = short_reason(error)
+        if not isinstance(error, ResponseError) or reason == "READONLY":
+            # Also when interrupted between sending and reading. A server that became a replica
+            # would answer READONLY for ever; the address may lead to the new primary by now.
+            self.close()
         if isinstance(error, RedisError | OSError | ValueError):
-            raise RedisUnavailable(short_reason(error)) from error
+            raise RedisUnavailable(reason) from error
         raise error
 
     def run(self, script: Script, keys: list[str], args: list[Arg]) -> Any:

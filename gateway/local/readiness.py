@@ -62,6 +62,7 @@ def _why_not(processes: list[Process], supervisor: Supervisor, timeout: float) -
 
 def _tail(path: Path) -> str:
     try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])
+        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
-        return "(it wrote no log)"
+        lines = []
+    return "\n".join(lines[-LOG_LINES:]) or "(it wrote no log)"

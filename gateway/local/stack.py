@@ -142,6 +142,7 @@ class Stack:
         while orphans.alive(pid):
             if time.monotonic() > deadline:
                 raise StackError(f"supervisord (pid {pid}) did not stop within {seconds} s")
+            self.supervisor.processes()  # a question wakes it; else it looks once a second
             time.sleep(readiness.POLL_SECONDS)
         if self._child:
             self._child.wait()

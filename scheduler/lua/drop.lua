@@ -12,7 +12,7 @@ if h[1] ~= 'dead' or not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
 end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2], KEYS[3])
-redis.call('HSET', KEYS[2], 'state', 'dropped', 'digest', h[2], 'reason', h[3] or '')
+redis.call('HSET', KEYS[2], 'state', 'dropped', 'digest', h[2] or '', 'reason', h[3] or '')
 redis.call('ZADD', KEYS[4], now, ARGV[1])
 redis.call('HINCRBY', KEYS[5], 'dropped', 1)
 return { 'dropped' }

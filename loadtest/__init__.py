@@ -1,0 +1,1 @@
+"""Load, demo and benchmarks: everything that drives the gateway from outside."""

@@ -1,0 +1,167 @@
+"""Admission: after one fault nobody waits for Redis until a probe has succeeded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from gateway.admission import PAUSE_SECONDS, PROBE_SECONDS, Admission
+from scheduler.errors import RedisUnavailable
+from scheduler.events import Acceptance
+from scheduler.intake import Readiness
+from scheduler.queue import Caps
+
+
+class Script:
+    """An intake that plays a Redis which is well, gone, or refuses writes; counts what it is
+    asked; and a clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+        self.asked: list[str] = []
+        self.reachable = self.writable = True
+        self.probing: threading.Event | None = None
+        self.probe_may_end = threading.Event()
+
+    def clock(self) -> float:
+        return self.time
+
+    def _ask(self, what: str, well: bool) -> None:
+        self.asked.append(what)
+        if not well:
+            raise RedisUnavailable("TimeoutError" if not self.reachable else "READONLY")
+
+    def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
+               quota_per_second: float, quota_burst: float) -> Acceptance:
+        self._ask("accept", self.reachable and self.writable)
+        return Acceptance("accepted", 1, 0)
+
+    def probe(self, timeout: float) -> None:
+        assert timeout == PROBE_SECONDS
+        if self.probing is not None:
+            self.probing.set()
+            assert self.probe_may_end.wait(5)
+        self._ask("probe", self.reachable)
+
+    def ready(self) -> Readiness:
+        self._ask("ready", self.reachable)
+        return Readiness("always", 0, 0, 0, Caps(1, 1, 1))
+
+
+def send(admission: Admission) -> bool:
+    """Whether an event is taken."""
+    try:
+        return admission.accept("a:1", "a", b"{}", "d", "KEY", 0, 0).code == "accepted"
+    except RedisUnavailable:
+        return False
+
+
+@pytest.fixture
+def redis() -> Script:
+    return Script()
+
+
+@pytest.fixture
+def admission(redis: Script) -> Admission:
+    return Admission(redis, redis.clock)
+
+
+def test_a_healthy_redis_is_never_probed(redis: Script, admission: Admission) -> None:
+    assert [send(admission) for _ in range(3)] == [True] * 3
+    assert redis.asked == ["accept"] * 3
+
+
+def test_after_one_fault_nothing_is_asked_until_the_pause_is_over(
+    redis: Script, admission: Admission
+) -> None:
+    redis.reachable = False
+    assert not send(admission)
+    redis.time += PAUSE_SECONDS * 0.99
+    assert not any(send(admission) for _ in range(1000))
+    assert redis.asked == ["accept"]
+
+
+def test_a_failed_probe_costs_no_more_than_one_question_a_pause(
+    redis: Script, admission: Admission
+) -> None:
+    redis.reachable = False
+    send(admission)
+    for _ in range(4):
+        redis.time += PAUSE_SECONDS
+        assert not any(send(admission) for _ in range(10))
+    assert redis.asked == ["accept", *["probe"] * 4]
+
+
+def test_the_request_whose_probe_succeeds_is_taken_and_so_are_all_after_it(
+    redis: Script, admission: Admission
+) -> None:
+    redis.reachable = False
+    send(admission)
+    redis.reachable = True
+    assert not send(admission)
+    redis.time += PAUSE_SECONDS
+    assert [send(admission), send(admission)] == [True, True]
+    assert redis.asked == ["accept", "probe", "accept", "accept"]
+
+
+def test_of_many_threads_one_probes_and_the_others_do_not_wait_for_it(
+    redis: Script, admission: Admission
+) -> None:
+    redis.reachable = False
+    send(admission)
+    redis.time += PAUSE_SECONDS
+    redis.probing = threading.Event()
+    prober = threading.Thread(target=send, args=(admission,))
+    prober.start()
+    assert redis.probing.wait(5)
+    assert not any(send(admission) for _ in range(20))
+    redis.probe_may_end.set()
+    prober.join(5)
+    assert redis.asked == ["accept", "probe"]
+
+
+def test_readiness_shares_the_circuit(redis: Script, admission: Admission) -> None:
+    assert admission.ready().durability == "always"
+    redis.reachable = False
+    with pytest.raises(RedisUnavailable):
+        admission.ready()
+    with pytest.raises(RedisUnavailable, match="circuit open"):
+        admission.ready()
+    assert not send(admission)
+    redis.reachable = True
+    redis.time += PAUSE_SECONDS
+    assert admission.ready().durability == "always"
+    assert send(admission)
+
+
+def test_a_redis_that_answers_but_refuses_writes_is_reported_once_and_once_again_when_it_is_well(
+    redis: Script, admission: Admission, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis.writable = False
+    with caplog.at_level(logging.INFO):
+        for _ in range(10):
+            assert not send(admission)
+            redis.time += PAUSE_SECONDS
+        redis.writable = True
+        assert send(admission)
+        assert send(admission)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Redis does not confirm (READONLY); answering 503 until it does",
+        "Redis confirms again, after 2.5 s",
+    ]
+
+
+def test_a_fault_of_another_kind_is_not_taken_for_a_sick_redis(
+    redis: Script, admission: Admission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Acceptance:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(redis, "accept", broken)
+    with pytest.raises(KeyError):
+        admission.accept("a:1", "a", b"{}", "d", "KEY", 0, 0)
+    monkeypatch.undo()
+    assert send(admission)
+    assert redis.asked == ["accept"]

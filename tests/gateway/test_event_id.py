@@ -1,0 +1,97 @@
+"""Event ids: where they come from, and which are refused."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from conf.json_pointer import Pointer
+from conf.source import Pointers, Signature, Source
+from gateway.event_id import NoEventId, event_id
+
+WITH_ID = Source("a", Signature("body-hmac", "X"), (), Pointers(Pointer.parse("/e/id")), {})
+WITHOUT_ID = Source("b", Signature("body-hmac", "X"), (), Pointers(), {})
+BY_SCAN = Source("c", Signature("body-hmac", "X"), (), Pointers(), {},
+                 (Pointer.parse("/number"), Pointer.parse("/scan/id"), Pointer.parse("/scan/at")))
+
+
+def test_the_signed_id_wins() -> None:
+    assert event_id(WITH_ID, "msg_1", {"e": {"id": "evt_1"}}, b"") == "msg_1"
+
+
+def test_the_pointers_value_is_the_id() -> None:
+    assert event_id(WITH_ID, None, {"e": {"id": "evt: 1/é"}}, b"") == "evt: 1/é"
+
+
+@pytest.mark.parametrize("number", [0, 7, -7, 2**64 - 1])
+def test_a_whole_number_is_an_id_by_its_digits(number: int) -> None:
+    assert event_id(WITH_ID, None, {"e": {"id": number}}, b"") == str(number)
+
+
+@pytest.mark.parametrize(("value", "said"), [
+    (None, "neither a string nor a whole number"), (True, "neither"), (1.5, "neither"),
+    (1.0, "neither"), ([], "neither"), ({}, "neither"), ("", "is empty"), ("  ", "is empty"),
+    ("x" * 201, "more than 200"), ("a\nb", "cannot be printed"), ("a\x00", "cannot be printed"),
+    ("\x7f", "cannot be printed"), ("a\u2028", "cannot be printed"), ("\udcff", "cannot be printed"),
+    ("\u200b", "cannot be printed"),
+])
+def test_an_unusable_id_is_refused_with_the_place_where_it_was_looked_for(
+    value: Any, said: str
+) -> None:
+    with pytest.raises(NoEventId, match=r"the event id at /e/id") as caught:
+        event_id(WITH_ID, None, {"e": {"id": value}}, b"")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("document", [{}, {"e": []}, {"e": "x"}, {"e": {"ID": "x"}}])
+def test_a_missing_id_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(NoEventId, match="the event id at /e/id is missing"):
+        event_id(WITH_ID, None, document, b"")
+
+
+def test_200_characters_are_allowed() -> None:
+    assert event_id(WITH_ID, None, {"e": {"id": "é" * 200}}, b"") == "é" * 200
+
+
+@pytest.mark.parametrize("signed", ["", "x" * 201, "a\tb", "\udcff"])
+def test_an_unusable_signed_id_is_refused(signed: str) -> None:
+    with pytest.raises(NoEventId, match="the signed event id"):
+        event_id(WITH_ID, signed, {"e": {"id": "evt_1"}}, b"")
+
+
+def test_without_any_id_the_body_is_the_event() -> None:
+    assert event_id(WITHOUT_ID, None, {}, b"{}") == hashlib.sha256(b"{}").hexdigest()
+    assert event_id(WITHOUT_ID, None, {}, b"{} ") != event_id(WITHOUT_ID, None, {}, b"{}")
+
+
+def test_the_fields_of_a_scan_identify_it_whatever_else_the_body_says() -> None:
+    scan = {"number": "N1", "scan": {"id": "s1", "at": None}}
+    first = event_id(BY_SCAN, None, scan | {"sent": 1}, b"first")
+    assert event_id(BY_SCAN, None, scan | {"sent": 2}, b"again") == first
+    assert first == hashlib.sha256(b'["N1","s1",null]').hexdigest()
+
+
+@pytest.mark.parametrize("other", [
+    {"number": "N2", "scan": {"id": "s1"}}, {"number": "N1", "scan": {"id": "s2"}},
+    {"number": "N1", "scan": {"at": "s1"}}, {"number": "N1s1"}, {"number": ["N1", "s1"]},
+])
+def test_another_scan_is_another_event(other: dict[str, Any]) -> None:
+    this = event_id(BY_SCAN, None, {"number": "N1", "scan": {"id": "s1"}}, b"")
+    assert event_id(BY_SCAN, None, other, b"") != this
+
+
+def test_a_field_that_is_missing_is_the_same_as_one_that_is_null() -> None:
+    absent = event_id(BY_SCAN, None, {"number": "N1"}, b"")
+    assert event_id(BY_SCAN, None, {"number": "N1", "scan": {"id": None}}, b"") == absent
+
+
+def test_objects_among_the_fields_count_by_content_and_not_by_order() -> None:
+    one = event_id(BY_SCAN, None, {"number": {"a": 1, "b": 2}}, b"")
+    assert event_id(BY_SCAN, None, {"number": {"b": 2, "a": 1}}, b"") == one
+
+
+def test_an_event_with_none_of_its_fields_is_refused() -> None:
+    with pytest.raises(NoEventId, match="/number, /scan/id, /scan/at"):
+        event_id(BY_SCAN, None, {"number": None, "scan": 1}, b"")

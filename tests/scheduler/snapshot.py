@@ -1,0 +1,101 @@
+"""The whole store as a value, and what changed between two of them, to the last field."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from redis import Redis
+
+PREFIX = "{gw:0}:"
+
+Snapshot = dict[str, Any]
+
+
+def dump(store: Redis) -> Snapshot:
+    """Every key (without the shard's prefix) with its content.
+
+    A hash or sorted set is a dict, a list a list (left to right), a string its bytes. A key with a
+    time to live appears once more, as ``<key> (ttl)`` with the ms that are left.
+    """
+    keys = sorted(store.scan_iter(count=10_000))
+    pipe = store.pipeline(transaction=True)
+    for key in keys:
+        pipe.type(key)
+        pipe.pttl(key)
+    told = pipe.execute()
+    for key, kind in zip(keys, told[::2], strict=True):
+        if kind == "hash":
+            pipe.hgetall(key)
+        elif kind == "list":
+            pipe.lrange(key, 0, -1)
+        elif kind == "zset":
+            pipe.zrange(key, 0, -1, withscores=True)
+        else:
+            pipe.strlen(key)  # fetched below: a pipeline decodes everything
+    snapshot: Snapshot = {}
+    for key, kind, ttl, content in zip(keys, told[::2], told[1::2], pipe.execute(), strict=True):
+        name = key.removeprefix(PREFIX)
+        if kind == "zset":
+            content = {member: int(float(score)) for member, score in content}
+        elif kind == "string":
+            content = store.execute_command("GET", key, NEVER_DECODE=True)
+        snapshot[name] = content
+        if ttl >= 0:
+            snapshot[f"{name} (ttl)"] = ttl
+    return snapshot
+
+
+def changes(before: Snapshot, after: Snapshot) -> Snapshot:
+    """What is different, by key: the new value; of hashes and sorted sets the new values of the
+    fields that differ; of ``stats`` the differences. None stands for what is gone."""
+    found: Snapshot = {}
+    for key in before.keys() | after.keys():
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        if isinstance(old or new, dict) and new is not None:
+            old = old or {}
+            found[key] = {
+                field: _difference(key, old.get(field), new.get(field))
+                for field in old.keys() | new.keys() if old.get(field) != new.get(field)
+            }
+        else:
+            found[key] = new
+    return found
+
+
+def _difference(key: str, old: str | None, new: str | None) -> object:
+    return int(new or 0) - int(old or 0) if key == "stats" else new
+
+
+class _Near:
+    """Equal to every number, or decimal string of one, that is close enough."""
+
+    def __init__(self, value: float, tolerance: float) -> None:
+        self._value, self._tolerance = value, tolerance
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str) and not other.isdecimal():
+            return False  # no exponent, no fraction: what Lua prints of a large number by itself
+        return abs(float(str(other)) - self._value) <= self._tolerance
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{self._value:.0f} ± {self._tolerance:.0f}>"
+
+
+def now(plus: float = 0) -> Any:
+    """A time in ms, ``plus`` seconds from now."""
+    return _Near((time.time() + plus) * 1000, 3000)
+
+
+def fresh_gen() -> Any:
+    """A fencing token that was drawn now."""
+    return _Near(time.time() * 1e6, 3e6)
+
+
+def few_ms() -> Any:
+    """A short duration in ms."""
+    return _Near(1500, 1500)

@@ -1,0 +1,75 @@
+"""The moves that tests are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scheduler.events import Acceptance, Promotion, Reserved
+from scheduler.keys import Keys, Lane
+from scheduler.queue import Caps, Queue
+
+from redis import Redis
+
+CAPS = Caps(events=1000, bytes=1_000_000, dead=100)
+ID = "bench:1"
+KEYS = Keys()
+
+
+def accept(queue: Queue, id: str = ID, *, body: bytes = b'{"n":1}', digest: str = "d1",
+           caps: Caps = CAPS, **more: Any) -> Acceptance:
+    """Accept an event; its source is the first part of its id."""
+    return queue.accept(id, id.split(":")[0], body, digest, caps=caps, **more)
+
+
+def take(queue: Queue, n: int = 1, *, lane: Lane = "lookup", owner: str = "host/w", boot: str = "b1",
+         lease: float = 15, suspects: int = 1) -> list[Reserved]:
+    return queue.reserve(lane, n, owner=owner, boot=boot, lease=lease, suspects=suspects)
+
+
+def take_one(queue: Queue, **more: Any) -> Reserved:
+    [event] = take(queue, 1, **more)
+    return event
+
+
+def held(queue: Queue, id: str = ID, **more: Any) -> Reserved:
+    """A new event in the hands of a holder, in the lookup lane."""
+    accept(queue, id)
+    return take_one(queue, **more)
+
+
+def held_for_routing(queue: Queue, id: str = ID, **more: Any) -> Reserved:
+    queue.forward(held(queue, id))
+    return take_one(queue, lane="routing", **more)
+
+
+def buried(queue: Queue, id: str = ID) -> Reserved:
+    event = held(queue, id)
+    queue.bury(event, "permanent", "no such place")
+    return event
+
+
+def promote(queue: Queue, *, lease: float = 15, max_crashes: int = 5, dedup_window: float = 86400,
+            tombstones_max: int = 1000, batch: int = 500) -> Promotion:
+    return queue.promote(lease=lease, max_crashes=max_crashes, dedup_window=dedup_window,
+                         tombstones_max=tombstones_max, batch=batch)
+
+
+def expire(store: Redis, *ids: str, lane: Lane = "lookup") -> None:
+    """Let the leases of locked events be over."""
+    store.zadd(KEYS.locks(lane), dict.fromkeys(ids, 1), xx=True)
+
+
+def make_due(store: Redis, *ids: str) -> None:
+    """Let the next attempt of waiting events be due."""
+    for id in ids:
+        store.zadd(KEYS.retry, {id: 1}, xx=True)
+        store.hset(KEYS.event(id), "next_at", 1)
+
+
+def crash(queue: Queue, store: Redis, times: int, id: str = ID) -> None:
+    """Let the holder of a ready event vanish, so often."""
+    for _ in range(times):
+        event = take_one(queue)
+        assert event.id == id
+        expire(store, id)
+        promote(queue)

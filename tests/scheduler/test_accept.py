@@ -1,0 +1,159 @@
+"""accept: an event is made durable once, or refused before anything is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from redis import Redis
+from scheduler.events import Acceptance
+from scheduler.queue import Caps, Queue
+from tests.scheduler.snapshot import changes, dump, now
+from tests.scheduler.steps import CAPS, ID, KEYS, accept, buried, held, take
+
+
+def test_a_first_event_writes_its_body_hash_place_turn_books_and_a_token(
+    queue: Queue, store: Redis
+) -> None:
+    assert accept(queue, body=b'{"n":1}', secret="KEY_A") == Acceptance("accepted", 1, 0)
+    assert dump(store) == {
+        "body:bench:1": b'{"n":1}',
+        "event:bench:1": {
+            "state": "ready", "lane": "lookup", "source": "bench", "received_at": now(),
+            "live_since": now(), "attempts": "0", "crashes": "0", "digest": "d1",
+        },
+        "ready:lookup:bench": ["bench:1"],
+        "turn:lookup": ["bench"],
+        "wake:lookup": ["1"],
+        "stats": {"accepted": "1", "backlog": "1", "backlog_bytes": "7", "secret:bench:KEY_A": "1"},
+    }
+
+
+def test_a_body_is_kept_to_the_byte(queue: Queue) -> None:
+    body = bytes(range(256)) + b"\r\n\x00"
+    accept(queue, body=body)
+    [event] = take(queue)
+    assert event.body == body
+
+
+def test_events_of_one_source_are_taken_in_the_order_they_came(queue: Queue) -> None:
+    ids = [f"bench:{n}" for n in range(5)]
+    for id in ids:
+        accept(queue, id)
+    assert [event.id for event in take(queue, 5)] == ids
+
+
+def test_a_repeated_event_is_a_duplicate_and_changes_only_the_counts(
+    queue: Queue, store: Redis
+) -> None:
+    accept(queue)
+    before = dump(store)
+    assert accept(queue, secret="KEY_B") == Acceptance("duplicate", 0, 0)
+    assert changes(before, dump(store)) == {"stats": {"duplicates": 1, "secret:bench:KEY_B": 1}}
+
+
+def test_a_duplicate_with_another_body_is_counted_as_conflicting(
+    queue: Queue, store: Redis
+) -> None:
+    accept(queue)
+    before = dump(store)
+    assert accept(queue, body=b"{}", digest="d2").code == "conflicting"
+    assert changes(before, dump(store)) == {
+        "stats": {"duplicates": 1, "conflicting": 1, "secret:bench:0": 1}
+    }
+
+
+@pytest.mark.parametrize("end", ["done", "dropped", "dead", "locked", "retry"])
+def test_an_event_is_known_in_every_state(queue: Queue, store: Redis, end: str) -> None:
+    if end in ("dead", "dropped"):
+        buried(queue)
+        if end == "dropped":
+            queue.drop(ID)
+    else:
+        event = held(queue)
+        if end == "done":
+            queue.done(event, "recorded")
+        if end == "retry":
+            queue.retry(event, 60, "timeout")
+    assert store.hget(KEYS.event(ID), "state") == end
+    before = dump(store)
+    assert accept(queue).code == "duplicate"
+    assert accept(queue, digest="d2").code == "conflicting"
+    assert changes(before, dump(store)).keys() == {"stats"}
+
+
+def test_the_same_id_of_two_sources_is_two_events(queue: Queue) -> None:
+    assert accept(queue, "bench:1").code == "accepted"
+    assert accept(queue, "other:1").code == "accepted"
+
+
+@pytest.mark.parametrize(
+    "caps",
+    [Caps(2, CAPS.bytes, CAPS.dead), Caps(CAPS.events, 20, CAPS.dead),
+     Caps(CAPS.events, CAPS.bytes, 1)],
+    ids=["events", "bytes", "dead"],
+)
+def test_at_a_cap_an_event_is_refused_and_only_the_refusal_is_counted(
+    queue: Queue, store: Redis, caps: Caps
+) -> None:
+    buried(queue, "bench:dead")
+    accept(queue, "bench:1")
+    accept(queue, "bench:2")
+    before = dump(store)
+    assert accept(queue, "bench:3", caps=caps) == Acceptance("full", 2, 0)
+    assert changes(before, dump(store)) == {"stats": {"refused_full": 1}}
+    assert accept(queue, "bench:2", caps=caps).code == "duplicate"
+
+
+def test_the_caps_admit_the_very_last_event_and_byte(queue: Queue) -> None:
+    exact = Caps(events=2, bytes=14, dead=1)
+    assert accept(queue, "bench:1", caps=exact).code == "accepted"
+    assert accept(queue, "bench:2", caps=exact).code == "accepted"
+    assert accept(queue, "bench:3", caps=exact).code == "full"
+    [event] = take(queue)
+    queue.done(event, "recorded")
+    assert accept(queue, "bench:3", caps=exact).code == "accepted"
+
+
+def test_a_full_backlog_says_how_long_a_twentieth_of_it_takes(queue: Queue, store: Redis) -> None:
+    for n in range(40):
+        accept(queue, f"bench:{n}")
+    store.hset(KEYS.stats, "drain_per_second", "8.00")
+    assert accept(queue, "bench:x", caps=Caps(40, 10**6, 1)) == Acceptance("full", 40, 40 / 20 / 8)
+
+
+def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
+    queue: Queue, store: Redis
+) -> None:
+    quota = {"quota_per_second": 0.5, "quota_burst": 2}
+    assert [accept(queue, f"bench:{n}", **quota).code for n in range(2)] == ["accepted"] * 2
+    before = dump(store)
+    refused = accept(queue, "bench:2", **quota)
+    assert (refused.code, refused.backlog) == ("limited", 2)
+    assert 1.5 < refused.retry_after <= 2
+    assert changes(before, dump(store)) == {"stats": {"limited": 1, "limited:bench": 1}}
+    assert accept(queue, "other:1", **quota).code == "accepted"
+    assert accept(queue, "bench:1", **quota).code == "duplicate"
+
+
+def test_a_quota_refills_with_time_up_to_its_burst(queue: Queue, store: Redis) -> None:
+    quota = {"quota_per_second": 1, "quota_burst": 2}
+    for n in range(3):
+        accept(queue, f"bench:{n}", **quota)
+    bucket = KEYS.quota("bench")
+    assert float(store.hget(bucket, "tokens") or "") < 1
+    store.hset(bucket, "at", int(store.hget(bucket, "at") or "") - 3_600_000)
+    codes = [accept(queue, f"bench:later{n}", **quota).code for n in range(3)]
+    assert codes == ["accepted", "accepted", "limited"]
+
+
+def test_wake_tokens_are_bounded(queue: Queue, store: Redis) -> None:
+    for n in range(30):
+        accept(queue, f"bench:{n}")
+    assert store.llen(KEYS.wake("lookup")) == 8
+
+
+def test_a_source_has_one_place_in_the_turn(queue: Queue, store: Redis) -> None:
+    for n in range(3):
+        accept(queue, f"bench:{n}")
+        accept(queue, f"other:{n}")
+    assert store.lrange(KEYS.turn("lookup"), 0, -1) == ["bench", "other"]
