@@ -55,7 +55,7 @@ def plan(environ: Mapping[str, str], home: Path) -> Plan:
     redis_port = _port(given, "LOCAL_REDIS_PORT", 6379)
     mongo_port = _port(given, "LOCAL_MONGO_PORT", 27017)
     sim = given.get("ROUTINGSIM_BIND", "127.0.0.1:8090")
-    run_dir = Path(given.get("RUN_DIR", home / ".run")).absolute()
+    run_dir = ROOT / given.get("RUN_DIR", home / ".run")
     own = tuple(program for program, url in (
         ("redis", "REDIS_URL"), ("mongod", "MONGO_URL"), ("routingsim", "ROUTING_URL"),
     ) if url not in given)

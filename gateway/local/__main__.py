@@ -29,7 +29,7 @@ def up() -> int:
         print(f"already up: {stack.gateway_url} (make down, then make up, to change settings)")
         return 0
     stack = to_be_started()
-    print("starting redis, mongod, routingsim, gateway, scheduler and workers …", flush=True)
+    print(f"starting {', '.join([*stack.own, 'gateway, scheduler and workers'])} …", flush=True)
     stack.start()
     _warn(stack)
     print(f"up: events go to {stack.gateway_url}/v1/events/<source>, ops at {stack.ops_url}, "

@@ -45,10 +45,9 @@ def prepare(home: Path, run_dir: Path, own: Iterable[str], shared: Iterable[str]
 
     None: all of conf/supervisor.d. In the project's root nothing can be left out.
     """
-    for directory in (home / ".run" / "supervisor.d", run_dir / "log"):
-        directory.mkdir(parents=True, exist_ok=True)
-    for directory in (home / ".run", run_dir):
-        directory.chmod(0o700)
+    for directory in (home / ".run", run_dir):  # sockets: for nobody else
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (run_dir / "log").mkdir(exist_ok=True)
     if home != ROOT:
         shutil.copyfile(ROOT / "supervisord.conf", home / "supervisord.conf")
         wanted = None if shared is None else {f"{name}.conf" for name in shared}

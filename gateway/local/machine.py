@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def make_ready(plan: Plan, home: Path, socket: Path, shared: Iterable[str] | Non
     Raises ``PreflightError`` with a line for everything that is in the way.
     """
     run_dir = Path(plan.environ["RUN_DIR"])
-    search = plan.environ["PATH"].partition(os.pathsep)[2]  # less our own bin: wheels come last
+    search = plan.environ["PATH"]
     problems = [preflight.port_problem(listener) for listener in plan.listeners]
     problems.append(preflight.socket_path_problem(socket, "move the checkout to a shorter path"))
     if "redis" in plan.own:

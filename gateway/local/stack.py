@@ -35,6 +35,7 @@ class Stack:
     ready: what has to hold beside all processes running; by default `/readyz` is 200.
     shared: the programs of conf/supervisor.d to run; None for all. Not in the project's root.
     tethered: it ends with this process, whatever becomes of that.
+    own: the stores and simulators that it runs itself.
     env: what a program needs to find this stack, such as `python -m gateway audit`.
     """
 
@@ -48,6 +49,7 @@ class Stack:
         self._shared = shared
         self._tethered = tethered
         self._child: subprocess.Popen[bytes] | None = None
+        self.own = self._plan.own
         self.env = self._plan.environ
         self.run_dir = Path(self.env["RUN_DIR"])
         self.gateway_url = _url(self.env["GATEWAY_BIND"])

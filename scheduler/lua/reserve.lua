@@ -22,7 +22,7 @@ local function take(id)
   local body = redis.call('GET', prefix .. 'body:' .. id)
   local h = redis.call('HMGET', event, 'state', 'lane', 'gen', 'source', 'attempts', 'waits',
     'crashes', 'received_at', 'live_since', 'route')
-  if h[1] ~= 'ready' then
+  if h[1] ~= 'ready' or not h[2] or not h[4] then
     redis.call('HINCRBY', KEYS[4], 'skipped', 1)
   elseif h[2] ~= lane then
     redis.call('HINCRBY', KEYS[4], 'skipped', 1)
@@ -40,11 +40,13 @@ local function take(id)
 end
 
 local idle = 0 -- sources in a row that had nothing for this caller
+local barred, passed_over = suspects < 1, false
 while #taken < wanted and idle < redis.call('LLEN', KEYS[1]) do
   local source = redis.call('LMOVE', KEYS[1], KEYS[1], 'LEFT', 'RIGHT')
   local ready = prefix .. 'ready:' .. lane .. ':' .. source
   if source == '!suspects' and suspects < 1 then
     idle = idle + 1
+    passed_over = barred
   else
     local id = redis.call('RPOP', ready)
     if id then
@@ -59,6 +61,11 @@ while #taken < wanted and idle < redis.call('LLEN', KEYS[1]) do
   end
 end
 
+if passed_over then
+  -- Whoever may take none does not cost the suspects their turn, or they might never have it.
+  redis.call('LREM', KEYS[1], 0, '!suspects')
+  redis.call('LPUSH', KEYS[1], '!suspects')
+end
 if #taken > 0 then
   redis.call('HINCRBY', KEYS[4], 'reserved', #taken)
   -- A chain: whoever took something wakes the next while anything remains. Nobody who took nothing

@@ -34,8 +34,8 @@ def test_a_whole_number_is_an_id_by_its_digits(number: int) -> None:
     (None, "neither a string nor a whole number"), (True, "neither"), (1.5, "neither"),
     (1.0, "neither"), ([], "neither"), ({}, "neither"), ("", "is empty"), ("  ", "is empty"),
     ("x" * 201, "more than 200"), ("a\nb", "cannot be printed"), ("a\x00", "cannot be printed"),
-    ("\x7f", "cannot be printed"), ("a\u2028", "cannot be printed"), ("\udcff", "cannot be printed"),
-    ("\u200b", "cannot be printed"),
+    ("\x7f", "cannot be printed"), ("a\u2028", "cannot be printed"),
+    ("\udcff", "cannot be printed"), ("\u200b", "cannot be printed"),
 ])
 def test_an_unusable_id_is_refused_with_the_place_where_it_was_looked_for(
     value: Any, said: str

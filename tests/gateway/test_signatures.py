@@ -131,7 +131,8 @@ def test_one_right_entry_is_enough_whatever_stands_beside_it(signatures: str) ->
 
 @pytest.mark.parametrize("signatures", [
     "v1", "v1,", ",", " ", STANDARD_MAC, f"v2,{STANDARD_MAC}", f"v1,{STANDARD_MAC[:-1]}",
-    f"v1,{STANDARD_MAC}=", f"v1,{STANDARD_MAC} x"[:-4], "v1,\xff\xfe", "v1,\u20ac", "v1," + "A" * 9000,
+    f"v1,{STANDARD_MAC}=", f"v1,{STANDARD_MAC[:-4]}", f"v1,{STANDARD_MAC},x", "v1,\xff\xfe",
+    "v1,\u20ac", "v1," + "A" * 9000,
 ])
 def test_a_header_without_a_readable_entry_is_malformed(signatures: str) -> None:
     assert standard(webhook_signature=signatures).reason is Reason.MALFORMED
@@ -182,8 +183,8 @@ def test_a_signed_id_that_is_no_utf_8_is_authentic_and_left_to_the_event_id_chec
 @pytest.mark.parametrize("text", [
     "", "sha256=", "sha1=" + "0" * 40, GITHUB_MAC[7:], GITHUB_MAC + "0", GITHUB_MAC[:-1],
     GITHUB_MAC[:-2], " " + GITHUB_MAC, GITHUB_MAC.replace("=7", "= 7"), "SHA256=" + GITHUB_MAC[7:],
-    "sha256=" + "g" * 64, "sha256=" + "\xff" * 64, "sha256=" + "٣" * 64, GITHUB_MAC + "," + GITHUB_MAC,
-    "sha256=" + "0" * 100_000,
+    "sha256=" + "g" * 64, "sha256=" + "\xff" * 64, "sha256=" + "٣" * 64,
+    GITHUB_MAC + "," + GITHUB_MAC, "sha256=" + "0" * 100_000,
 ])
 def test_a_body_signature_in_any_other_form_is_refused(text: str) -> None:
     verdict = verify(GITHUB, {"X-Hub-Signature-256": text}, b"Hello, World!", KEY=GITHUB_KEY)
@@ -198,7 +199,7 @@ def test_an_empty_key_signs_nothing() -> None:
 
 def test_a_token_is_taken_only_whole_and_behind_its_prefix() -> None:
     def ask(text: str) -> Verdict:
-        return verify(TOKEN, {"X-Token": text}, b"{}", OLD=b"older", KEY="t\xf6ken".encode("latin-1"))
+        return verify(TOKEN, {"X-Token": text}, b"{}", OLD=b"older", KEY=b"t\xf6ken")
 
     assert ask("Bearer t\xf6ken") == Verdict(None, "KEY")
     assert ask("Bearer t\xf6ke").reason is Reason.MISMATCH

@@ -1,0 +1,190 @@
+"""Holders that vanish: expiry, reclaim, suspects and poison."""
+
+from __future__ import annotations
+
+from redis import Redis
+from scheduler.queue import Queue
+from tests.scheduler.snapshot import changes, dump, now
+from tests.scheduler.steps import (
+    ID,
+    KEYS,
+    accept,
+    crash,
+    expire,
+    held,
+    held_for_routing,
+    promote,
+    take,
+    take_one,
+)
+
+MARKS = {"promoted_at", "spare_until", "drain_at", "drain_done", "drain_per_second"}
+
+
+def test_an_expired_lock_returns_its_event_to_the_head_with_a_crash_more(
+    queue: Queue, store: Redis
+) -> None:
+    event = held(queue)
+    accept(queue, "bench:2")
+    expire(store, ID)
+    store.delete(KEYS.wake("lookup"))
+    before = dump(store)
+    done = promote(queue)
+    assert (done.promoted, done.expired, done.trimmed) == (0, 1, 0)
+    changed = changes(before, dump(store))
+    assert changed.pop("stats").keys() - MARKS == {"crashed"}
+    assert changed == {
+        "event:bench:1": {"state": "ready", "crashes": "1"},
+        "locks:lookup": None,
+        "ready:lookup:bench": ["bench:2", ID],
+        "wake:lookup": ["1"],
+    }
+    again = take_one(queue)
+    assert (again.id, again.crashes) == (ID, 1)
+    assert again.fence > event.fence
+
+
+def test_a_lock_that_has_not_expired_stays(queue: Queue, store: Redis) -> None:
+    held(queue)
+    promote(queue)
+    before = dump(store)
+    assert promote(queue).expired == 0
+    assert changes(before, dump(store)).keys() <= {"stats"}
+
+
+def test_both_lanes_are_looked_after(queue: Queue, store: Redis) -> None:
+    held_for_routing(queue, "bench:r")
+    held(queue, "bench:l")
+    expire(store, "bench:r", lane="routing")
+    expire(store, "bench:l", lane="lookup")
+    assert promote(queue).expired == 2
+    assert take_one(queue, lane="routing").id == "bench:r"
+    assert take_one(queue, lane="lookup").id == "bench:l"
+
+
+def test_reclaim_takes_back_what_an_earlier_boot_of_this_owner_held(
+    queue: Queue, store: Redis
+) -> None:
+    held(queue, "bench:mine", owner="h/w", boot="old")
+    held(queue, "bench:now", owner="h/w", boot="new")
+    held(queue, "bench:other", owner="h/x", boot="old")
+    store.delete(KEYS.wake("lookup"))
+    before = dump(store)
+    assert queue.reclaim("lookup", "h/w", "new", 5) == 1
+    assert changes(before, dump(store)) == {
+        "event:bench:mine": {"state": "ready", "crashes": "1"},
+        "locks:lookup": {"bench:mine": None},
+        "ready:lookup:bench": ["bench:mine"],
+        "turn:lookup": ["bench"],
+        "wake:lookup": ["1"],
+        "stats": {"crashed": 1},
+    }
+    before = dump(store)
+    assert queue.reclaim("lookup", "h/w", "new", 5) == 0
+    assert changes(before, dump(store)) == {}
+
+
+def test_reclaim_keeps_to_its_lane(queue: Queue, store: Redis) -> None:
+    held_for_routing(queue, owner="h/w", boot="old")
+    before = dump(store)
+    assert queue.reclaim("lookup", "h/w", "new", 5) == 0
+    assert changes(before, dump(store)) == {}
+    assert queue.reclaim("routing", "h/w", "new", 5) == 1
+
+
+def test_from_the_second_crash_on_an_event_waits_among_the_suspects(
+    queue: Queue, store: Redis
+) -> None:
+    accept(queue)
+    crash(queue, store, 1)
+    assert store.lrange(KEYS.ready("lookup", "bench"), 0, -1) == [ID]
+    crash(queue, store, 1)
+    assert store.lrange(KEYS.ready("lookup", "!suspects"), 0, -1) == [ID]
+    assert not store.exists(KEYS.ready("lookup", "bench"))
+    assert take_one(queue).source == "bench"
+
+
+def test_suspects_are_taken_one_at_a_time_and_cost_their_neighbours_nothing(
+    queue: Queue, store: Redis
+) -> None:
+    for name in ("bench:s1", "bench:s2"):
+        accept(queue, name)
+        crash(queue, store, 2, name)
+    for i in range(3):
+        accept(queue, f"bench:{i}")
+    assert [e.id for e in take(queue, 9)] == ["bench:s2", "bench:0", "bench:1", "bench:2"]
+    accept(queue, "bench:3")
+    assert [e.id for e in take(queue, 9, suspects=0)] == ["bench:3"]
+    assert [e.id for e in take(queue, 9, suspects=1)] == ["bench:s1"]
+
+
+def test_a_holder_of_a_suspect_finds_nothing_and_wakes_nobody_for_another(
+    queue: Queue, store: Redis
+) -> None:
+    accept(queue)
+    crash(queue, store, 2)
+    store.delete(KEYS.wake("lookup"))
+    before = dump(store)
+    assert take(queue, 4, suspects=0) == []
+    assert changes(before, dump(store)) == {}
+
+
+def test_suspects_have_their_turn_also_beside_a_process_that_may_take_none(
+    queue: Queue, store: Redis
+) -> None:
+    accept(queue, "bad:1")
+    crash(queue, store, 2, "bad:1")
+    for i in range(20):
+        accept(queue, f"a:{i}")
+        accept(queue, f"b:{i}")
+    free = []
+    for _ in range(6):  # two processes in step: one holds a suspect, the other is free to take one
+        take_one(queue, suspects=0)
+        free.append(take_one(queue, suspects=1).id)
+    assert "bad:1" in free
+
+
+def test_an_event_that_keeps_killing_its_holders_is_dead_as_poison(
+    queue: Queue, store: Redis
+) -> None:
+    accept(queue)
+    crash(queue, store, 4)
+    take_one(queue)
+    expire(store, ID)
+    store.delete(KEYS.wake("lookup"))
+    before = dump(store)
+    promote(queue, max_crashes=5)
+    changed = changes(before, dump(store))
+    stats = {k: v for k, v in changed.pop("stats").items() if k not in MARKS}
+    assert stats == {
+        "crashed": 1, "buried": 1, "buried:poison": 1, "backlog": -1, "backlog_bytes": -7,
+    }
+    assert changed == {
+        "event:bench:1": {"state": "dead", "reason": "poison", "crashes": "5"},
+        "locks:lookup": None,
+        "dead": {ID: now()},
+    }
+
+
+def test_reclaim_knows_poison_too(queue: Queue, store: Redis) -> None:
+    held(queue, boot="old")
+    assert queue.reclaim("lookup", "host/w", "new", 1) == 1
+    assert store.hmget(KEYS.event(ID), "state", "reason") == ["dead", "poison"]
+
+
+def test_the_routing_lane_starts_with_no_crashes(queue: Queue, store: Redis) -> None:
+    accept(queue)
+    crash(queue, store, 3)
+    queue.forward(take_one(queue))
+    assert take_one(queue, lane="routing").crashes == 0
+
+
+def test_a_suspect_stays_one_through_retry_and_defer(queue: Queue, store: Redis) -> None:
+    accept(queue)
+    crash(queue, store, 2)
+    queue.retry(take_one(queue), 0, "timeout")
+    promote(queue)
+    assert take(queue, 1, suspects=0) == []
+    queue.defer(take_one(queue), 0, "process_stopped")
+    assert take(queue, 1, suspects=0) == []
+    assert take_one(queue).id == ID
