@@ -107,5 +107,4 @@ def data_problem(directory: Path, version: tuple[int, int]) -> str:
 
 def sign_data(directory: Path, version: tuple[int, int]) -> None:
     """Note which server writes there from now on."""
-    directory.mkdir(parents=True, exist_ok=True)
     (directory / "server-version").write_text(f"{version[0]}.{version[1]}\n")

@@ -123,11 +123,13 @@ class Queue:
         error = error[:ERROR_CHARACTERS]
         self._hold("bury", keys, event.id, event.gen, reason, error, attempts, k.prefix)
 
-    def reclaim(self, lane: Lane, owner: str, boot: str, max_crashes: int) -> int:
-        """Take back what an earlier boot of this owner had locked; returns how many."""
+    def reclaim(self, lane: Lane, owner: str, boot: str, max_crashes: int,
+                held: Iterable[str] = ()) -> int:
+        """Make ready what is locked under this owner's name and in nobody's hands; returns how
+        many events. held: ids that this process has in its hands."""
         k = self.keys
         keys = [k.locks(lane), k.dead, k.stats]
-        return int(self._run("reclaim", keys, k.prefix, owner, boot, max_crashes))
+        return int(self._run("reclaim", keys, k.prefix, owner, boot, max_crashes, *held))
 
     # ---- scheduler and operators
 

@@ -41,6 +41,7 @@ class WorkerProcess:
         self._jobs = Jobs()
         self._inbox: stdlib_queue.SimpleQueue[Job] = stdlib_queue.SimpleQueue()
         self._redis_away = False
+        self._in_order = False  # is every lock under our name in our hands?
         self._queue = queues()
         self._heartbeat = Heartbeat(
             queues(), self._jobs, attempts, identity, slots, settings.lease_seconds,
@@ -49,33 +50,31 @@ class WorkerProcess:
 
     def run(self) -> None:
         """Until the stop, then drain."""
-        self._reclaim()
         self._heartbeat.start()
         for number in range(self._slots):
             threading.Thread(target=self._work, name=f"slot-{number}", daemon=True).start()
         while not self._stop.is_set():
             try:
+                if not self._in_order:
+                    self._reclaim()
                 self._fetch()
-                self._redis_is_back()
             except RedisUnavailable as error:
                 self._redis_is_away(error)
         self._drain()
         self._heartbeat.end()
 
     def _reclaim(self) -> None:
-        """Before anything else: what the predecessor under this name held."""
-        while not self._stop.is_set():
-            try:
-                count = self._queue.reclaim(
-                    self._steps.lane, self._identity.owner, self._identity.boot,
-                    self._settings.max_crashes,
-                )
-            except RedisUnavailable as error:
-                self._redis_is_away(error)
-                continue
-            if count:
-                log.warning("took back %d events that this process's predecessor held", count)
-            return
+        """At first, what the predecessor under this name held; after an outage of Redis, what a
+        reserve locked for this process whose answer it never got. Raises ``RedisUnavailable``."""
+        count = self._queue.reclaim(
+            self._steps.lane, self._identity.owner, self._identity.boot,
+            self._settings.max_crashes, [job.event.id for job in self._jobs.held()],
+        )
+        if count:
+            log.warning("took back %d events that were locked under this process's name", count)
+        if self._redis_away:
+            log.info("redis answers again")
+        self._redis_away, self._in_order = False, True
 
     def _fetch(self) -> None:
         if not self._jobs.wait_below(self._steps.allowed(), OUTAGE_PAUSE):
@@ -160,11 +159,6 @@ class WorkerProcess:
 
     def _redis_is_away(self, error: RedisUnavailable) -> None:
         if not self._redis_away:
-            self._redis_away = True
             log.warning("redis is away (%s): waiting for it", error)
+        self._redis_away, self._in_order = True, False
         self._stop.wait(OUTAGE_PAUSE)
-
-    def _redis_is_back(self) -> None:
-        if self._redis_away:
-            self._redis_away = False
-            log.info("redis answers again")

@@ -7,11 +7,15 @@ from pathlib import Path
 
 from conf import preflight, servers
 from conf.environment import Plan
+from conf.servers import Server
 from gateway.local import instance
 
 # What later commands need to know about a running stack, whatever their own environment says.
 REMEMBERED = ("REDIS_URL", "MONGO_URL", "ROUTING_URL", "GATEWAY_BIND", "OPS_BIND", "RUN_DIR",
               "DRAIN_SECONDS")
+
+FINDERS = {"redis": servers.redis_server, "mongod": servers.mongod}
+VARIABLES = {"redis": "REDIS_SERVER", "mongod": "MONGOD"}  # in conf/supervisor.d/local
 
 
 def make_ready(plan: Plan, home: Path, socket: Path, shared: Iterable[str] | None) -> list[str]:
@@ -20,39 +24,29 @@ def make_ready(plan: Plan, home: Path, socket: Path, shared: Iterable[str] | Non
     Raises ``PreflightError`` with a line for everything that is in the way.
     """
     run_dir = Path(plan.environ["RUN_DIR"])
-    search = plan.environ["PATH"]
+    found: dict[str, Server] = {}
     problems = [preflight.port_problem(listener) for listener in plan.listeners]
     problems.append(preflight.socket_path_problem(socket, "move the checkout to a shorter path"))
     if "redis" in plan.own:
         problems.append(preflight.socket_path_problem(
             run_dir / "redis.sock", "set RUN_DIR to a shorter path"))
-        problems.append(_find_redis(plan.environ, search, run_dir / "redis"))
-    if "mongod" in plan.own:
-        problems.append(_find_mongod(plan.environ, search, run_dir / "mongo"))
+    for program in FINDERS:
+        if program in plan.own:
+            try:
+                found[program] = FINDERS[program](plan.environ["PATH"])
+            except servers.Unusable as lack:
+                problems.append(str(lack))
+    if "redis" in found:
+        problems.append(preflight.data_problem(run_dir / "redis", found["redis"].version))
     preflight.require(problems)
+
     instance.prepare(home, run_dir, plan.own, shared)
+    for program, server in found.items():
+        (run_dir / program).mkdir(exist_ok=True)
+        plan.environ[VARIABLES[program]] = str(server.path)
+    if "redis" in found:
+        preflight.sign_data(run_dir / "redis", found["redis"].version)
     instance.remember(home, {**plan.environ, "DRAIN_SECONDS": f"{plan.settings.drain_seconds:g}"},
                       REMEMBERED)
     warning = preflight.raise_open_files()
     return [warning] if warning else []
-
-
-def _find_redis(environ: dict[str, str], search: str, data: Path) -> str:
-    try:
-        server = servers.redis_server(search)
-    except servers.Unusable as lack:
-        return str(lack)
-    problem = preflight.data_problem(data, server.version)
-    if not problem:
-        preflight.sign_data(data, server.version)
-        environ["REDIS_SERVER"] = str(server.path)
-    return problem
-
-
-def _find_mongod(environ: dict[str, str], search: str, data: Path) -> str:
-    try:
-        environ["MONGOD"] = str(servers.mongod(search).path)
-    except servers.Unusable as lack:
-        return str(lack)
-    data.mkdir(parents=True, exist_ok=True)
-    return ""

@@ -8,7 +8,17 @@ from redis import Redis
 from scheduler.events import Reserved
 from scheduler.queue import Queue
 from tests.scheduler.snapshot import changes, dump, fresh_gen, now
-from tests.scheduler.steps import ID, KEYS, accept, held, promote, take, take_one
+from tests.scheduler.steps import (
+    ID,
+    KEYS,
+    accept,
+    crash,
+    held,
+    make_due,
+    promote,
+    take,
+    take_one,
+)
 
 
 def test_a_reserved_event_is_locked_with_owner_boot_and_a_fresh_fencing_token(
@@ -38,10 +48,9 @@ def test_the_holder_is_told_of_attempts_waits_crashes_and_a_route_to_record(
     queue.retry(held(queue), 0, "timeout")
     promote(queue)
     queue.defer(take_one(queue), 0.001, "mongo_away", route=b'{"r":1}')
-    store.hset(KEYS.event(ID), "next_at", store.zincrby(KEYS.retry, -1000, ID).__int__())
+    make_due(store, ID)
     promote(queue)
-    store.zadd(KEYS.locks("lookup"), {take_one(queue).id: 1})
-    promote(queue)
+    crash(queue, store, 1)
     event = take_one(queue)
     assert (event.attempts, event.waits, event.crashes, event.route) == (1, 1, 1, b'{"r":1}')
 
