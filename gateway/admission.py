@@ -1,8 +1,9 @@
 """Admission: hands events to the queue, and fails fast while Redis does not confirm.
 
 A process of the edge serves one request at a time, so it must never wait long. Invariant: after
-one fault no request waits for Redis until a probe has succeeded, and at most one probe runs in
-each pause. Safe for threads; the clock is passed in.
+one fault no request waits for Redis until a probe has succeeded, at most one probe runs in each
+pause, and no connection from before the fault is used after it (each thread has one of its own,
+and each stale one would be a fault again). Safe for threads; the clock is passed in.
 """
 
 from __future__ import annotations
@@ -36,10 +37,14 @@ class Intake(Protocol):
 
 
 class Admission:
-    """The queue behind a circuit that opens at the first fault."""
+    """The queue behind a circuit that opens at the first fault.
 
-    def __init__(self, intake: Intake, clock: Callable[[], float]) -> None:
-        self._intake, self._clock = intake, clock
+    connect: makes an intake whose connections are all new.
+    """
+
+    def __init__(self, connect: Callable[[], Intake], clock: Callable[[], float]) -> None:
+        self._connect, self._clock = connect, clock
+        self._intake = connect()
         self._lock = threading.Lock()
         self._open = False
         self._next_probe = 0.0
@@ -50,12 +55,13 @@ class Admission:
         """Make an event durable. Raises ``RedisUnavailable`` unless Redis confirmed it."""
         if self._open:
             self._probe()
+        intake = self._intake
         try:
-            acceptance = self._intake.accept(
+            acceptance = intake.accept(
                 id, source, body, digest, secret, quota_per_second, quota_burst
             )
         except RedisUnavailable as error:
-            self._trip(error)
+            self._trip(intake, error)
             raise
         if self._faulty_since is not None:
             self._recovered()
@@ -65,14 +71,17 @@ class Admission:
         """What the queue says of itself. Raises ``RedisUnavailable``."""
         if self._open:
             self._probe()
+        intake = self._intake
         try:
-            return self._intake.ready()
+            return intake.ready()
         except RedisUnavailable as error:
-            self._trip(error)
+            self._trip(intake, error)
             raise
 
-    def _trip(self, error: RedisUnavailable) -> None:
+    def _trip(self, intake: Intake, error: RedisUnavailable) -> None:
         with self._lock:
+            if intake is not self._intake:
+                return  # a late echo of a fault that a probe has since found mended
             now = self._clock()
             self._open, self._next_probe = True, now + PAUSE_SECONDS
             if self._faulty_since is not None:
@@ -105,4 +114,5 @@ class Admission:
                 self._next_probe = self._clock() + PAUSE_SECONDS
             raise
         with self._lock:
+            self._intake = self._connect()
             self._open = False

@@ -31,10 +31,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Deps:
-    """What the edge is made of. now: seconds since 1970; clock: seconds that never jump."""
+    """What the edge is made of.
+
+    connect: makes an intake with new connections. now: seconds since 1970; clock: seconds that
+    never jump.
+    """
 
     sources: Mapping[str, Source]
-    intake: Intake
+    connect: Callable[[], Intake]
     max_body_bytes: int
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
@@ -42,7 +46,7 @@ class Deps:
 
 def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
     """The application. A source that is not enabled is unknown to it."""
-    admission = Admission(deps.intake, deps.clock)
+    admission = Admission(deps.connect, deps.clock)
     entrances = {
         name: Entrance(source, prepare(source))
         for name, source in deps.sources.items() if source.enabled

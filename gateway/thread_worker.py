@@ -10,9 +10,11 @@ from __future__ import annotations
 import socket
 import struct
 
+from gunicorn import util
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 STALL_SECONDS = 5  # longer is kinder to slow clients, and leaves a thread to them for as long
+LINGER_SECONDS = 0.5  # for a client to read its answer before a reset could overtake it
 
 _STALL = struct.pack("ll", STALL_SECONDS, 0)  # a struct timeval
 
@@ -25,5 +27,6 @@ class PatientThreadWorker(ThreadWorker):  # type: ignore[misc]
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALL)
         keep: object = super().handle(conn)
         if not keep:
-            conn.close(graceful=True)  # the main loop's own close then finds nothing to wait for
+            # The main loop's own close then finds nothing left to wait for.
+            util.close_graceful(conn.sock, LINGER_SECONDS)
         return keep

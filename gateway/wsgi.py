@@ -18,5 +18,8 @@ def application() -> falcon.App[falcon.Request, falcon.Response]:
     settings = begin(process_name("gateway"))
     sources = load_sources(settings.sources_file, os.environ, settings.profile)
     caps = Caps(settings.backlog_max_events, settings.backlog_max_bytes, settings.dead_max_events)
-    intake = Intake(settings.redis_url, settings.redis_timeout_seconds, caps)
-    return create_app(Deps(sources, intake, settings.max_body_bytes))
+
+    def connect() -> Intake:
+        return Intake(settings.redis_url, settings.redis_timeout_seconds, caps)
+
+    return create_app(Deps(sources, connect, settings.max_body_bytes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import time
@@ -43,7 +42,10 @@ class Attempts:
         """What is to be said to the queue about this attempt. Raises ``RedisUnavailable`` only."""
         event = job.event
         try:
-            result = self.steps.handle(job)
+            if self.policy.hopeless(event.attempts, 0) is None:
+                result = self.steps.handle(job)
+            else:  # its last attempt ended at the deadline
+                result = Bury("attempts_exhausted")
         except AlreadyDone:
             result = Done("already_done")
         except LostFence:
@@ -64,7 +66,7 @@ class Attempts:
             log.exception("event %s: the steps failed", event.id)
             result = self.failed(job, f"internal: {type(error).__name__}")
         if isinstance(result, Bury):
-            self._note_dead(event, result)
+            result = self._bury(event, result)
         return result
 
     def failed(self, job: Job, error: str, retry_after: float = 0) -> Result:
@@ -78,12 +80,27 @@ class Attempts:
             return Bury(reason, error, attempts=1)
         return Retry(self.policy.delay(event.attempts, retry_after, random.random), error)
 
+    def overdue(self, job: Job, error: str) -> Result:
+        """At the deadline, while the thread still works: never the end, for it may come to close
+        the ledger after all. The next holder ends it, under a fence of its own."""
+        if job.probe:
+            return Defer(pause(random.random), "probe_failed")
+        return Retry(self.policy.delay(job.event.attempts, 0, random.random), error)
+
     def _fence_raised(self, event: Reserved, fence: int, queue: Queue) -> Result:
         if queue.extend(event.lane, [(event.id, event.gen)], self.lease):
             return Nothing()  # another holds it by now
         # The lock is ours and the ledger is ahead: Redis was emptied and its clock stands behind.
         return Defer(pause(random.random, 0.1, 0.4), "fence_behind", fence=fence)
 
-    def _note_dead(self, event: Reserved, result: Bury) -> None:
-        with contextlib.suppress(StoreAway):
-            self.ledger.note_dead(event, result.reason, result.error)
+    def _bury(self, event: Reserved, death: Bury) -> Result:
+        """The ledger first, as ever: it may know that the event is done, and then it is."""
+        try:
+            if not self.ledger.note_dead(event, death.reason, death.error):
+                return Done("already_done")
+        except StoreAway as error:
+            self.store.away(str(error))
+            return Defer(pause(random.random, 0.5, 1.5), "mongo_away")
+        except Exception:  # the note is for readers; its lack must not keep the event from its end
+            log.exception("event %s: its death could not be noted", event.id)
+        return death

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
+import time
 
 from scheduler.breaker import Breaker, Permits, Verdict
 from scheduler.errors import RedisUnavailable
 from workers.jobs import Job
+
+# While Redis hangs, a report costs its timeout, and the threads of a process report one at a time.
+MUTE_SECONDS = 1.0
 
 
 class BreakerOpen(Exception):
@@ -25,6 +28,7 @@ class BreakerGate:
         self._breaker, self._holder, self._permit_life = breaker, holder, permit_life
         self._lock = threading.Lock()  # the breaker's link serves one thread at a time
         self._view = Permits("closed", 0)
+        self._muted_until = 0.0
 
     @property
     def wait(self) -> float:
@@ -69,5 +73,10 @@ class BreakerGate:
             self._report(0, 0, [(permit, "unused") for permit in permits])
 
     def _report(self, good: int, bad: int, permits: list[tuple[str, Verdict]]) -> None:
-        with self._lock, contextlib.suppress(RedisUnavailable):
-            self._view = self._breaker.report(good, bad, permits)
+        with self._lock:
+            if time.monotonic() < self._muted_until and not permits:
+                return
+            try:
+                self._view = self._breaker.report(good, bad, permits)
+            except RedisUnavailable:
+                self._muted_until = time.monotonic() + MUTE_SECONDS

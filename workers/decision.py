@@ -45,14 +45,14 @@ def decide(event: CanonicalEvent, *, status: str | None, last_event_at: datetime
     """The shipment's status, time and activity as they were read; order_open as it is now.
 
     A shipment's status moves only forward in courier time, ties broken by rank; a terminal status
-    absorbs whatever comes later.
+    absorbs whatever comes later (of the same time, the rank decides between two of them).
     """
     current = _status(status)
     if last_event_at is not None:
         rank = -1 if current is None else current.rank
         if (event.occurred_at, event.status.rank) <= (last_event_at, rank):
             return Decision(apply=False, route=False, reason="late")
-    if current is not None and current.terminal:
+    if current is not None and current.terminal and event.occurred_at != last_event_at:
         return Decision(apply=False, route=False, reason="absorbed")
     if event.status not in NEEDS_ROUTING:
         return Decision(apply=True, route=False, reason="status_needs_no_route")

@@ -63,13 +63,14 @@ class Heartbeat:
         """One beat. Raises ``RedisUnavailable``."""
         now = self.jobs.clock()
         held = [job for job in self.jobs.held() if not job.abandoned]
-        late = [job for job in held if now - job.started > self.deadline]
+        late = [job for job in held if self._works_beyond(job, now, self.deadline)]
         if now - self._extended_at >= min(self.interval * 0.9, self.lease / 3):
             self._extend([job for job in held if job not in late])
             self._extended_at = now
         for job in late:
             self._abandon(job)
-        if any(now - job.started > self.deadline + STUCK_SECONDS for job in self.jobs.held()):
+        stuck = self.deadline + STUCK_SECONDS
+        if any(self._works_beyond(job, now, stuck) for job in self.jobs.held()):
             if not self.stop.is_set():
                 log.error("a thread is stuck beyond its deadline: this process ends")
             self.stop.set("a thread is stuck")
@@ -81,7 +82,13 @@ class Heartbeat:
             ttl=ALIVE_BEATS * max(self.interval, 1.0),
         )
 
+    @staticmethod
+    def _works_beyond(job: Job, now: float, seconds: float) -> bool:
+        # One that has ended only waits for Redis: it is paid for, and its thread is not stuck.
+        return not job.concluded and now - job.started > seconds
+
     def _extend(self, held: list[Job]) -> None:
+        held = self._latest(held)
         if not held:
             return
         pairs = [(job.event.id, job.event.gen) for job in held]
@@ -92,10 +99,22 @@ class Heartbeat:
                 job.abandoned = True
                 log.info("event %s: the lock is another's now", job.event.id)
 
+    @staticmethod
+    def _latest(held: list[Job]) -> list[Job]:
+        """One job an event: a process that slept through its leases may have reserved anew what it
+        still works on, and then the earlier lock is lost."""
+        latest: dict[str, Job] = {}
+        for job in sorted(held, key=lambda job: job.event.fence):
+            earlier = latest.get(job.event.id)
+            if earlier is not None:
+                earlier.abandoned = True
+            latest[job.event.id] = job
+        return list(latest.values())
+
     def _abandon(self, job: Job) -> None:
         log.error("event %s: no end after %g s, given up to a retry", job.event.id, self.deadline)
         job.abandoned = True
-        result = self.attempts.failed(job, f"attempt took longer than {self.deadline:g} s")
+        result = self.attempts.overdue(job, f"attempt took longer than {self.deadline:g} s")
         try:
             finish(self.queue, job.event, result)
         except NotHolder:

@@ -15,12 +15,14 @@ SUSPECT_CRASHES = 2  # as in lua/lib/push.lua
 @dataclass(eq=False)
 class Job:
     """An event in work. permit: allows a probe while the breaker is not closed, until it is used.
+    concluded: the steps have ended; what remains is to tell the queue, however long Redis is away.
     abandoned: its lock was given up; whatever the thread still concludes has no effect."""
 
     event: Reserved
     started: float
     permit: str | None = None
     probe: bool = False
+    concluded: bool = False
     abandoned: bool = False
 
     @property

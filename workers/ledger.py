@@ -60,8 +60,8 @@ class Ledger:
         while True:
             try:
                 document = self._events.find_one_and_update(
-                    {"_id": event.id, "fence": {"$lte": event.fence}, "state": {"$ne": "done"}},
-                    [{"$set": update}], upsert=True, return_document=ReturnDocument.AFTER,
+                    self._claimable(event), [{"$set": update}], upsert=True,
+                    return_document=ReturnDocument.AFTER,
                     projection={"decision": 1, "applied_at": 1},
                 )
             except DuplicateKeyError:
@@ -69,6 +69,11 @@ class Ledger:
                 continue
             assert document is not None  # an upsert that returns the document after it
             return Entry(document.get("decision"), document.get("applied_at") is not None)
+
+    @staticmethod
+    def _claimable(event: Reserved) -> Document:
+        # Not $lte: a document without a fence, of whatever origin, is nobody's.
+        return {"_id": event.id, "fence": {"$not": {"$gt": event.fence}}, "state": {"$ne": "done"}}
 
     def _explain(self, event: Reserved) -> None:
         there = self._events.find_one({"_id": event.id}, {"state": 1, "fence": 1}) or {}
@@ -103,17 +108,21 @@ class Ledger:
             change["route"] = route
         self._write(event, change)
 
-    def note_dead(self, event: Reserved, reason: str, error: str) -> None:
-        """A note for readers. Raises ``LostFence``; an event that was never claimed gets none."""
-        self._write(event, {"state": "dead", "reason": reason, "error": error,
-                            "dead_at": _now()}, must=False)
+    @store_errors
+    def note_dead(self, event: Reserved, reason: str, error: str) -> bool:
+        """A note for readers, with this holder's fence, so that an earlier one that still works
+        cannot finish what is dead. An event that was never claimed gets none. False: it is done."""
+        note = {"state": "dead", "reason": reason, "error": error, "dead_at": _now(),
+                "fence": event.fence}
+        result = self._events.update_one(self._claimable(event), {"$set": note})
+        return result.matched_count == 1 or not self.is_done(event.id)
 
     @store_errors
-    def _write(self, event: Reserved, change: Document, must: bool = True) -> None:
+    def _write(self, event: Reserved, change: Document) -> None:
         result = self._events.update_one(
             {"_id": event.id, "fence": event.fence, "state": {"$ne": "done"}}, {"$set": change}
         )
-        if must and result.matched_count != 1:
+        if result.matched_count != 1:
             raise LostFence(event.id)
 
 

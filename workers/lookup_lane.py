@@ -17,10 +17,13 @@ from scheduler.events import Reserved
 from scheduler.retry_policy import wait_for_unknown
 from workers.canonical import CanonicalEvent, canonical
 from workers.decision import Decision, decide
-from workers.errors import Malformed
+from workers.errors import Malformed, Transient
 from workers.ledger import Ledger, at
 from workers.results import Bury, Defer, Done, Forward, Result
 from workers.shipments import Shipment, Shipments
+
+# Each miss means that another event went on; only odd data could keep it missing for ever.
+READS_MAX = 1_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class LookupLane:
             facts = read(event, self._sources)
         except Malformed as error:
             return Bury("malformed", str(error))
-        while True:
+        for _ in range(READS_MAX):
             shipment = self._shipments.find(facts.shipment_id)
             if shipment is None:
                 return self._not_known_yet(event, facts)
@@ -59,12 +62,16 @@ class LookupLane:
             elif decision is None:  # applied, but the ledger was lost: what remains is to record
                 decision = Decision(apply=False, route=False, reason="late")
             if entry.applied or applied or self._apply(facts, shipment, decision):
-                break
+                return self._conclude(event, decision, entry.applied)
+        raise Transient("the shipment changes faster than it can be read")
+
+    def _conclude(self, event: Reserved, decision: Decision, noted: bool) -> Result:
+        """The status effect is on the shipment. noted: the ledger says so."""
         if decision.route:
-            if not entry.applied:
+            if not noted:
                 self._ledger.mark_applied(event)
             return Forward()
-        self._ledger.close(event, decision.outcome, applied=not entry.applied)
+        self._ledger.close(event, decision.outcome, applied=not noted)
         return Done(decision.outcome)
 
     def _decide(self, facts: CanonicalEvent, shipment: Shipment) -> Decision:

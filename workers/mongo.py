@@ -20,9 +20,10 @@ from workers.errors import StoreAway
 
 SELECTION_MS = 2_000  # how long to look for a server before it counts as away
 SOCKET_MS = 5_000  # a stalled server counts as away as well
-# Not authorised, authentication failed, and the many ways to say "shutting down" or "not ready":
-# nothing is wrong with the event, and an operator or time will mend it.
-AWAY_CODES = frozenset({13, 18, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+# Not authorised, authentication failed, disk full, no majority, and the many ways to say "shutting
+# down" or "not ready": nothing is wrong with the event, and an operator or time will mend it.
+AWAY_CODES = frozenset({6, 7, 13, 18, 89, 91, 100, 112, 134, 189, 262, 9001, 10058, 10107, 11600,
+                        11602, 13435, 13436, 14031})
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -111,7 +111,9 @@ class WorkerProcess:
         while True:
             job = self._inbox.get()
             try:
-                self._finish(job, queue, self._attempts.run(job, queue))
+                result = self._attempts.run(job, queue)
+                job.concluded = True
+                self._finish(job, queue, result)
             except RedisUnavailable as error:  # while asking who holds the lock
                 log.warning("event %s: left to its lease (%s)", job.event.id, error)
             except Exception:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import string
 from email.utils import parsedate_to_datetime
-from time import time
+from time import monotonic, time
 from typing import Any
 from urllib.parse import quote
 
+import bson
 import orjson
 import urllib3
+from bson.errors import BSONError
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, TimeoutError
 
 from workers.errors import Permanent, Transient
@@ -32,7 +34,7 @@ class RoutingClient:
     """Safe for threads. timeout: seconds to wait for the answer. calls: at once, at most."""
 
     def __init__(self, url: str, timeout: float, calls: int) -> None:
-        self._url = url.rstrip("/") + "/v1/routes"
+        self._url, self._timeout = url.rstrip("/") + "/v1/routes", timeout
         self._pool = urllib3.PoolManager(
             maxsize=calls, retries=False,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout),
@@ -42,16 +44,16 @@ class RoutingClient:
         """Ask for a route. Raises ``Transient`` or ``Permanent``."""
         try:
             response = self._pool.request(
-                "POST", self._url, body=orjson.dumps(request), redirect=False,
+                "POST", self._url, body=orjson.dumps(request, default=str), redirect=False,
                 preload_content=False,
                 headers={"Content-Type": "application/json",
                          "Idempotency-Key": quote(key, safe=_KEY_SAFE)},
             )
             try:
-                body = response.read(ANSWER_MAX_BYTES + 1)
-                if len(body) > ANSWER_MAX_BYTES:
-                    raise Transient(f"answer longer than {ANSWER_MAX_BYTES} bytes")
-                response.drain_conn()
+                body = self._body(response)
+            except BaseException:
+                response.close()  # what is unread would be taken for the next call's answer
+                raise
             finally:
                 response.release_conn()
         except (ConnectTimeoutError, TimeoutError) as error:
@@ -60,6 +62,18 @@ class RoutingClient:
             raise Transient(f"broken: {type(error).__name__}") from error
         return _read(response.status, response.headers.get("Retry-After"), body)
 
+    def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """All of it, in bounds: the read timeout alone would let it drip for ever."""
+        until = monotonic() + self._timeout
+        body = bytearray()
+        while part := response.read1(ANSWER_MAX_BYTES):
+            body += part
+            if len(body) > ANSWER_MAX_BYTES:
+                raise Transient(f"answer longer than {ANSWER_MAX_BYTES} bytes")
+            if monotonic() > until:
+                raise Transient("timeout: the answer does not end", pushback=True)
+        return bytes(body)
+
 
 def _read(status: int, retry_after: str | None, body: bytes) -> dict[str, Any]:
     if 200 <= status < 300:
@@ -67,12 +81,22 @@ def _read(status: int, retry_after: str | None, body: bytes) -> dict[str, Any]:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
             answer = None
-        if not isinstance(answer, dict):
+        if not isinstance(answer, dict) or not _can_be_kept(answer):
             raise Transient(f"status {status} with a body that is not a JSON object")
         return answer
-    if status in TRANSIENT or status >= 500:
-        raise Transient(f"status {status}", seconds(retry_after), pushback=status in PUSHBACK)
-    raise Permanent(f"status {status}")
+    if 400 <= status < 500 and status not in TRANSIENT:
+        raise Permanent(f"status {status}")
+    # A redirect, too, is no word on the request: more likely something stands in between.
+    raise Transient(f"status {status}", seconds(retry_after), pushback=status in PUSHBACK)
+
+
+def _can_be_kept(answer: dict[str, Any]) -> bool:
+    """Not every JSON object can be a document: names with NUL, whole numbers beyond 64 bits."""
+    try:
+        bson.encode(answer)
+    except (BSONError, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def seconds(retry_after: str | None) -> float:

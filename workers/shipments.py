@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bson.int64 import Int64
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from workers.errors import Permanent
 from workers.mongo import store_errors
 
 Document = dict[str, Any]
 
 RECENT_MAX = 32  # ids kept on a shipment before those the ledger vouches for are let go
 RECENT_KEPT = 8
+
+_HISTORY = ("events_applied", "last_event_at", "recent_events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,26 @@ class Shipment:
 
     @classmethod
     def of(cls, d: Document) -> Shipment:
+        """Raises ``Permanent`` for one whose history another system wrote in another shape: no
+        condition on it would ever hold."""
+        counted, last, recent = (d.get(name) for name in _HISTORY)
+        if counted is not None and (type(counted) not in (int, float, Int64) or counted % 1 != 0):
+            raise _odd(d, "events_applied")
+        if not isinstance(last, datetime | None):
+            raise _odd(d, "last_event_at")
+        if not isinstance(recent, list | None):
+            raise _odd(d, "recent_events")
+        route = d.get("route")
         return cls(
             id=d["_id"], order_id=d.get("order_id"), merchant_id=d.get("merchant_id"),
             status=d.get("status"), active=bool(d.get("active")),
-            last_event_at=d.get("last_event_at"), events_applied=int(d.get("events_applied") or 0),
-            recent_events=tuple(d.get("recent_events") or ()), route=d.get("route"),
+            last_event_at=last, events_applied=int(counted or 0), recent_events=tuple(recent or ()),
+            route=route if isinstance(route, dict) else None,
         )
+
+
+def _odd(d: Document, name: str) -> Permanent:
+    return Permanent(f"shipment {d['_id']}: {name} is not what the gateway wrote: {d[name]!r:.40}")
 
 
 class Shipments:

@@ -97,7 +97,7 @@ class Edge:
         self.folder = folder
         self.port = _free_port()
         (folder / "sources.toml").write_text(SOURCES)
-        self._environ = {
+        self.environ = {
             "PATH": os.environ["PATH"], "PROFILE": "local", "REDIS_URL": redis_url,
             "GATEWAY_BIND": f"127.0.0.1:{self.port}", "WEB_CONCURRENCY": "1",
             "SOURCES_FILE": str(folder / "sources.toml"), "RUN_DIR": str(folder), **settings,
@@ -106,7 +106,7 @@ class Edge:
             broken = folder / "broken" / "meinheld"
             broken.mkdir(parents=True)
             (broken / "__init__.py").write_text('raise ImportError("not on this Python")\n')
-            self._environ["PYTHONPATH"] = str(broken.parent)
+            self.environ["PYTHONPATH"] = str(broken.parent)
         self.process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> subprocess.Popen[bytes]:
@@ -114,7 +114,7 @@ class Edge:
         with (self.folder / "edge.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "conf" / "gunicorn.py")],
-                env=self._environ, cwd=self.folder, stdout=log, stderr=log)
+                env=self.environ, cwd=self.folder, stdout=log, stderr=log)
         return self.process
 
     def start(self) -> Edge:
@@ -141,7 +141,7 @@ class Edge:
 
     def request(self, method: str, path: str, body: bytes | None = None,
                 headers: dict[str, str] | None = None) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         begin = time.monotonic()
         try:
             connection.request(method, path, body, headers or {})
@@ -164,7 +164,7 @@ class Edge:
     def raw(self, *lines: str, body: bytes = b"") -> tuple[int, bytes]:
         """Post with exactly these header lines; returns status and content."""
         head = "\r\n".join(["POST /v1/events/bench HTTP/1.1", "Host: x", *lines, "", ""]).encode()
-        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
             connection.sendall(head + body)
             response = http.client.HTTPResponse(connection)
             response.begin()

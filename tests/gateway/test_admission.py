@@ -15,38 +15,50 @@ from scheduler.queue import Caps
 
 
 class Script:
-    """An intake that plays a Redis which is well, gone, or refuses writes; counts what it is
-    asked; and a clock that is moved by hand."""
+    """A Redis that is well, gone, or refuses writes, and counts what it is asked; and a clock that
+    is moved by hand."""
 
     def __init__(self) -> None:
         self.time = 100.0
+        self.connected = 0
         self.asked: list[str] = []
         self.reachable = self.writable = True
         self.probing: threading.Event | None = None
         self.probe_may_end = threading.Event()
 
+    def connect(self) -> Connected:
+        self.connected += 1
+        return Connected(self)
+
     def clock(self) -> float:
         return self.time
 
-    def _ask(self, what: str, well: bool) -> None:
+    def ask(self, what: str, well: bool) -> None:
         self.asked.append(what)
         if not well:
             raise RedisUnavailable("TimeoutError" if not self.reachable else "READONLY")
 
+
+class Connected:
+    """An intake on this Redis."""
+
+    def __init__(self, redis: Script) -> None:
+        self.redis = redis
+
     def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
                quota_per_second: float, quota_burst: float) -> Acceptance:
-        self._ask("accept", self.reachable and self.writable)
+        self.redis.ask("accept", self.redis.reachable and self.redis.writable)
         return Acceptance("accepted", 1, 0)
 
     def probe(self, timeout: float) -> None:
         assert timeout == PROBE_SECONDS
-        if self.probing is not None:
-            self.probing.set()
-            assert self.probe_may_end.wait(5)
-        self._ask("probe", self.reachable)
+        if self.redis.probing is not None:
+            self.redis.probing.set()
+            assert self.redis.probe_may_end.wait(5)
+        self.redis.ask("probe", self.redis.reachable)
 
     def ready(self) -> Readiness:
-        self._ask("ready", self.reachable)
+        self.redis.ask("ready", self.redis.reachable)
         return Readiness("always", 0, 0, 0, Caps(1, 1, 1))
 
 
@@ -65,7 +77,7 @@ def redis() -> Script:
 
 @pytest.fixture
 def admission(redis: Script) -> Admission:
-    return Admission(redis, redis.clock)
+    return Admission(redis.connect, redis.clock)
 
 
 def test_a_healthy_redis_is_never_probed(redis: Script, admission: Admission) -> None:
@@ -159,9 +171,49 @@ def test_a_fault_of_another_kind_is_not_taken_for_a_sick_redis(
     def broken(*_: object) -> Acceptance:
         raise KeyError("a fault of ours")
 
-    monkeypatch.setattr(redis, "accept", broken)
+    monkeypatch.setattr(Connected, "accept", broken)
     with pytest.raises(KeyError):
         admission.accept("a:1", "a", b"{}", "d", "KEY", 0, 0)
     monkeypatch.undo()
     assert send(admission)
     assert redis.asked == ["accept"]
+
+
+def test_after_a_fault_no_connection_from_before_it_is_used(
+    redis: Script, admission: Admission
+) -> None:
+    assert redis.connected == 1
+    redis.reachable = False
+    send(admission)
+    redis.time += PAUSE_SECONDS
+    send(admission)
+    assert redis.connected == 1  # not while it is away
+    redis.reachable = True
+    redis.time += PAUSE_SECONDS
+    assert [send(admission), send(admission)] == [True, True]
+    assert redis.connected == 2
+
+
+def test_a_late_echo_of_a_mended_fault_does_not_open_the_circuit_again(
+    redis: Script, admission: Admission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, may_fail = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> Acceptance:
+        waiting.set()
+        assert may_fail.wait(5)
+        raise RedisUnavailable("TimeoutError")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connected, "accept", slow)
+        thread = threading.Thread(target=send, args=(admission,))
+        thread.start()
+        assert waiting.wait(5)
+    redis.reachable = False
+    send(admission)
+    redis.reachable = True
+    redis.time += PAUSE_SECONDS
+    assert send(admission)
+    may_fail.set()
+    thread.join(5)
+    assert send(admission)

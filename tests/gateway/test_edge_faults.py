@@ -6,10 +6,11 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from tests.gateway.conftest import StartEdge
 from tests.gateway.edge import Edge, Reply, event
@@ -22,10 +23,11 @@ def assert_unavailable(reply: Reply) -> None:
 
 
 @pytest.fixture
-def edge(start_edge: StartEdge, own_redis: RedisServer) -> Iterator[Edge]:
-    """An edge before a Redis that may be hurt, with its connection open."""
+def edge(start_edge: StartEdge, own_redis: RedisServer) -> Edge:
+    """An edge before a Redis that may be hurt, with its connections open."""
     edge = start_edge(own_redis.url)
-    assert edge.post(event("evt_before")).status == 202
+    for _ in range(40):  # so that every thread has its connection
+        assert edge.post(event("evt_before")).status in (202, 200)
     return edge
 
 
@@ -45,7 +47,8 @@ def test_503_while_redis_is_killed_and_202_after_it_is_back_without_a_restart(
     assert edge.post(event("evt_1"), X_Signature=None).status == 401
     own_redis.start()
     assert_recovers(edge)
-    assert edge.post(event("evt_before")).status == 200
+    for _ in range(40):  # from every thread: none has kept a connection to the one that died
+        assert edge.post(event("evt_before")).status == 200
     assert edge.get("/readyz").status == 200
 
 
@@ -84,18 +87,21 @@ def test_replies_are_never_mixed_up_after_a_stall(edge: Edge, own_redis: RedisSe
 
 
 @pytest.mark.parametrize(("command", "undo"), [
-    ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
-    ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
-])
+    (lambda redis: redis.config_set("maxmemory", 1),
+     lambda redis: redis.config_set("maxmemory", 0)),
+    (lambda redis: redis.replicaof("127.0.0.1", 1),
+     lambda redis: redis.replicaof("NO", "ONE")),
+], ids=["out of memory", "read-only"])
 def test_503_while_redis_refuses_to_write(
-    edge: Edge, own_redis: RedisServer, command: str, undo: str
+    edge: Edge, own_redis: RedisServer, command: Callable[[Redis], object],
+    undo: Callable[[Redis], object]
 ) -> None:
     client = own_redis.client()
-    client.execute_command(command)
+    command(client)
     for n in range(5):
         assert_unavailable(edge.post(event(f"evt_{n}")))
         time.sleep(0.3)  # beyond the pause, so that it is tried each time
-    client.execute_command(undo)
+    undo(client)
     assert_recovers(edge)
     assert edge.log.count("Redis does not confirm") == 1
     assert edge.log.count("Redis confirms again") == 1
@@ -161,10 +167,9 @@ def test_clients_that_stall_in_the_middle_of_a_request_do_not_stop_the_others(ed
     for n, connection in enumerate(stalled):
         connection.sendall(head if n % 2 else head + b"Content-Length: 9\r\n\r\n{")
     time.sleep(0.5)
-    begin = time.monotonic()
-    connection_timeout_is_10_s = edge.post(event("evt_1"))
-    assert connection_timeout_is_10_s.status == 202
-    assert time.monotonic() - begin < 10
+    reply = edge.post(event("evt_1"))
+    assert reply.status == 202
+    assert reply.seconds < 15  # threads: two rounds of 32 stalled ones; meinheld: at once
     for connection in stalled:
         connection.close()
     assert "WORKER TIMEOUT" not in edge.log
@@ -173,12 +178,13 @@ def test_clients_that_stall_in_the_middle_of_a_request_do_not_stop_the_others(ed
 def test_missing_secrets_stop_the_start_with_a_line_each_and_no_trace(
     kind: str, tmp_path: Path, own_redis: RedisServer
 ) -> None:
-    edge = Edge(tmp_path, own_redis.url, kind, PROFILE="production", WEB_CONCURRENCY="none")
+    edge = Edge(tmp_path, own_redis.url, kind, PROFILE="production",
+                REDIS_TIMEOUT_SECONDS="soon")
     assert edge.launch().wait(20) == 78
-    assert edge.log.splitlines() == [
-        "gateway: WEB_CONCURRENCY='none' is not allowed: it must be a whole number from 1 to 64"]
+    assert edge.log == ("gateway: REDIS_TIMEOUT_SECONDS='soon' is not allowed: it must be a number "
+                        "from 0.01 to 10\n")
     (tmp_path / "edge.log").unlink()
-    edge._environ["WEB_CONCURRENCY"] = "1"
+    del edge.environ["REDIS_TIMEOUT_SECONDS"]
     assert edge.launch().wait(20) == 78
     lines = edge.log.splitlines()
     assert len(lines) == 4

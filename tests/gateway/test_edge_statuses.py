@@ -20,7 +20,7 @@ def stored(store: Redis) -> list[object]:
 
 
 def test_202_means_that_the_exact_bytes_lie_in_redis(edge: Edge, store: Redis) -> None:
-    body = b' {"id" : "evt_1", "n": 1e400, "t": "\\u00e9" }\n'.replace(b"1e400", b"1.50")
+    body = b' {"id" : "evt_1", "n": 1.50, "t": "\\u00e9" }\n'
     reply = edge.post(body)
     assert (reply.status, reply.body) == (202, b'{"status":"accepted","id":"bench:evt_1"}')
     assert reply.headers["content-type"] == "application/json"
@@ -190,7 +190,8 @@ def test_a_transfer_encoding_beside_a_content_length_is_never_accepted(
 
 @pytest.mark.parametrize("length", ["-1", "+5", "0x5", "5 5", "five", "1" * 30])
 def test_a_content_length_that_is_none_is_refused(edge: Edge, length: str) -> None:
-    status, _ = edge.raw(f"Content-Length: {length}", "Content-Type: application/json")
+    status, _ = edge.raw(f"Content-Length: {length}", "Content-Type: application/json",
+                         body=b"x" * 55)
     assert status in (400, 413)
 
 

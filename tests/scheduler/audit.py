@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from redis import Redis
+
 from scheduler.keys import LANES, SUSPECTS
 from scheduler.link import Link
 from scheduler.queue import Queue
 from tests.scheduler.snapshot import Snapshot, dump
 
-from redis import Redis
-
-GAUGES = ("backlog", "backlog_bytes")
 FINISHED = ("done", "dropped")
 
 
@@ -72,7 +71,7 @@ def _turns_name_the_waiting_sources(snapshot: Snapshot) -> None:
 
 
 def _books_balance(snapshot: Snapshot, places: Counter[tuple[str, str]]) -> None:
-    stats = {key: value for key, value in snapshot.get("stats", {}).items()}
+    stats: dict[str, str] = snapshot.get("stats", {})
     backlog = [id for place, id in places if place.split(":")[0] in ("ready", "locks", "retry")]
     dead = [id for place, id in places if place == "dead"]
     assert int(stats.get("accepted", 0)) == (

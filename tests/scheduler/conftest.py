@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from redis import Redis
+
 from scheduler.link import Link
 from scheduler.queue import Queue
 from tests.scheduler.audit import AuditedQueue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from redis import Redis
@@ -22,7 +23,7 @@ def dump(store: Redis) -> Snapshot:
     time to live appears once more, as ``<key> (ttl)`` with the ms that are left.
     """
     keys = sorted(store.scan_iter(count=10_000))
-    pipe = store.pipeline(transaction=True)
+    pipe = store.pipeline(transaction=False)  # at maxmemory Redis refuses transactions
     for key in keys:
         pipe.type(key)
         pipe.pttl(key)
@@ -35,14 +36,15 @@ def dump(store: Redis) -> Snapshot:
         elif kind == "zset":
             pipe.zrange(key, 0, -1, withscores=True)
         else:
-            pipe.strlen(key)  # fetched below: a pipeline decodes everything
+            pipe.strlen(key)  # read below, for a pipeline decodes everything
+    raw: Callable[..., bytes] = store.execute_command
     snapshot: Snapshot = {}
     for key, kind, ttl, content in zip(keys, told[::2], told[1::2], pipe.execute(), strict=True):
         name = key.removeprefix(PREFIX)
         if kind == "zset":
             content = {member: int(float(score)) for member, score in content}
         elif kind == "string":
-            content = store.execute_command("GET", key, NEVER_DECODE=True)
+            content = raw("GET", key, NEVER_DECODE=True)
         snapshot[name] = content
         if ttl >= 0:
             snapshot[f"{name} (ttl)"] = ttl

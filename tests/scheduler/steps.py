@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from redis import Redis
+
 from scheduler.events import Acceptance, Promotion, Reserved
 from scheduler.keys import Keys, Lane
 from scheduler.queue import Caps, Queue
-
-from redis import Redis
 
 CAPS = Caps(events=1000, bytes=1_000_000, dead=100)
 ID = "bench:1"
@@ -21,8 +21,8 @@ def accept(queue: Queue, id: str = ID, *, body: bytes = b'{"n":1}', digest: str 
     return queue.accept(id, id.split(":")[0], body, digest, caps=caps, **more)
 
 
-def take(queue: Queue, n: int = 1, *, lane: Lane = "lookup", owner: str = "host/w", boot: str = "b1",
-         lease: float = 15, suspects: int = 1) -> list[Reserved]:
+def take(queue: Queue, n: int = 1, *, lane: Lane = "lookup", owner: str = "host/w",
+         boot: str = "b1", lease: float = 15, suspects: int = 1) -> list[Reserved]:
     return queue.reserve(lane, n, owner=owner, boot=boot, lease=lease, suspects=suspects)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
 from redis import Redis
+
 from scheduler.events import Acceptance
 from scheduler.queue import Caps, Queue
 from tests.scheduler.snapshot import changes, dump, now
@@ -124,7 +126,7 @@ def test_a_full_backlog_says_how_long_a_twentieth_of_it_takes(queue: Queue, stor
 def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
     queue: Queue, store: Redis
 ) -> None:
-    quota = {"quota_per_second": 0.5, "quota_burst": 2}
+    quota: dict[str, Any] = {"quota_per_second": 0.5, "quota_burst": 2}
     assert [accept(queue, f"bench:{n}", **quota).code for n in range(2)] == ["accepted"] * 2
     before = dump(store)
     refused = accept(queue, "bench:2", **quota)
@@ -136,7 +138,7 @@ def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
 
 
 def test_a_quota_refills_with_time_up_to_its_burst(queue: Queue, store: Redis) -> None:
-    quota = {"quota_per_second": 1, "quota_burst": 2}
+    quota: dict[str, Any] = {"quota_per_second": 1, "quota_burst": 2}
     for n in range(3):
         accept(queue, f"bench:{n}", **quota)
     bucket = KEYS.quota("bench")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redis import Redis
+
 from scheduler.queue import Queue
 from tests.scheduler.snapshot import changes, dump, now
 from tests.scheduler.steps import (
@@ -67,7 +68,7 @@ def test_reclaim_takes_back_what_an_earlier_boot_of_this_owner_held(
     held(queue, "bench:other", owner="h/x", boot="old")
     store.delete(KEYS.wake("lookup"))
     before = dump(store)
-    assert queue.reclaim("lookup", "h/w", "new", 5) == 1
+    assert queue.reclaim("lookup", "h/w", "new", 5, ["bench:now"]) == 1
     assert changes(before, dump(store)) == {
         "event:bench:mine": {"state": "ready", "crashes": "1"},
         "locks:lookup": {"bench:mine": None},
@@ -77,8 +78,32 @@ def test_reclaim_takes_back_what_an_earlier_boot_of_this_owner_held(
         "stats": {"crashed": 1},
     }
     before = dump(store)
-    assert queue.reclaim("lookup", "h/w", "new", 5) == 0
+    assert queue.reclaim("lookup", "h/w", "new", 5, ["bench:now"]) == 0
     assert changes(before, dump(store)) == {}
+
+
+def test_a_reserve_whose_answer_was_lost_is_taken_back_and_is_no_crash(
+    queue: Queue, store: Redis
+) -> None:
+    event = held(queue, "bench:held")
+    held(queue, "bench:lost")
+    store.delete(KEYS.wake("lookup"))
+    before = dump(store)
+    assert queue.reclaim("lookup", "host/w", "b1", 5, [event.id]) == 1
+    assert changes(before, dump(store)) == {
+        "event:bench:lost": {"state": "ready"},
+        "locks:lookup": {"bench:lost": None},
+        "ready:lookup:bench": ["bench:lost"],
+        "turn:lookup": ["bench"],
+        "wake:lookup": ["1"],
+    }
+    queue.done(event, "recorded")
+
+
+def test_an_id_held_by_the_new_boot_is_no_pretext_for_the_old_one(queue: Queue) -> None:
+    held(queue, boot="old")
+    assert queue.reclaim("lookup", "host/w", "new", 5, [ID]) == 1
+    assert take_one(queue).crashes == 1
 
 
 def test_reclaim_keeps_to_its_lane(queue: Queue, store: Redis) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from redis import Redis
+
 from scheduler.events import Reserved
 from scheduler.queue import Queue
 from tests.scheduler.snapshot import changes, dump, fresh_gen, now

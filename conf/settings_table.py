@@ -1,0 +1,44 @@
+"""The settings as a Markdown table: ``python -m conf.settings_table`` writes it into README.md."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from conf.settings import ROOT, Settings, variable
+
+BEGIN, END = "<!-- settings: python -m conf.settings_table -->\n", "<!-- end of settings -->\n"
+README = ROOT / "README.md"
+# These defaults are this machine's own; the table says what they stand for.
+SAID = {"host_name": "the host's name"}
+
+
+def table() -> str:
+    """One row a setting: variable, default, unit, what it is and what it trades."""
+    rows = ["| variable | default | unit | |", "|---|---|---|---|"]
+    for setting in fields(Settings):
+        default = SAID.get(setting.name) or _text(setting.default)
+        rows.append(f"| `{variable(setting)}` | {default} | {setting.metadata['unit']} | "
+                    f"{setting.metadata['why']} |")
+    return "\n".join(rows) + "\n"
+
+
+def _text(default: object) -> str:
+    if isinstance(default, Path):
+        return f"`{default.relative_to(ROOT)}`"
+    if isinstance(default, int | float):
+        return f"{default:,}" if default >= 10_000 else f"{default:g}"
+    return f"`{default}`" if default else "(empty)"
+
+
+def with_table(text: str) -> str:
+    """The text with the table between its marks. Raises ``ValueError`` where they are missing."""
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{README.name} lacks the marks of the settings table")
+    return head + BEGIN + table() + END + tail
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text("utf-8")), "utf-8")

@@ -1,0 +1,81 @@
+"""``python -m loadtest.bench [name …] [--quick] [--set NAME=VALUE]``: the benchmarks, one after
+another, then the report. Exit code 0 unless a run itself failed: a figure that is short of its
+target is told, not punished, for it depends on the machine."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import FrameType
+from typing import NoReturn
+
+from conf.settings import ROOT
+from loadtest.bench import cost, drain, ingest, latency, machine, memory, report, verbs
+from loadtest.bench.errors import Missing
+from loadtest.bench.figures import Section
+from loadtest.bench.progress import say
+from loadtest.bench.rig import Options
+
+BENCHMARKS: Mapping[str, Callable[[Options], Section]] = {
+    "ingest": ingest.measure,
+    "latency": latency.measure,
+    "drain": drain.measure,
+    "cost": cost.measure,
+    "memory": memory.measure,
+    "verbs": verbs.measure,
+}
+
+
+def main(arguments: list[str]) -> int:
+    names, options = _parse(arguments)
+    signal.signal(signal.SIGTERM, _stop)  # so that what was started is stopped
+    about = machine.describe()
+    print("\n".join(report.aligned([("machine", ""), *about.items()], indent="")), flush=True)
+    sections, failed, code = [], {}, 0
+    for name in names or BENCHMARKS:
+        say(name)
+        try:
+            sections.append(BENCHMARKS[name](options))
+        except Exception as error:  # the others are still worth having
+            failed[name] = f"{type(error).__name__}: {error}"
+            print(f"\n{name}: not measured: {error}", flush=True)
+            # A missing tool is no failure, unless just this benchmark was asked for.
+            code |= int(not isinstance(error, Missing) or bool(names))
+        else:
+            print(f"\n{report.text(sections[-1])}", flush=True)
+    folder = ROOT / ".run" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    chosen = {"quick": options.quick, "settings": dict(options.settings)}
+    path.write_text(report.document(about, chosen, sections, failed))
+    print(f"\nas JSON: {path.relative_to(ROOT)}")
+    return code
+
+
+def _parse(arguments: list[str]) -> tuple[list[str], Options]:
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", choices=[*BENCHMARKS, []],
+                        help=f"which to run (all): {', '.join(BENCHMARKS)}")
+    parser.add_argument("--quick", action="store_true", help="shorter runs, rougher figures")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a setting for every stack, to see what it changes")
+    given = parser.parse_args(arguments)
+    if platform.system() != "Linux":
+        parser.error("needs Linux: CPU and memory of the processes are read from /proc")
+    pairs = [text.partition("=") for text in given.set]
+    return given.names, Options(given.quick, {name: value for name, _, value in pairs})
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,91 @@
+"""How well a backlog that needs the slow call is spread over the calls allowed at once."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass
+from datetime import datetime
+
+from loadtest.bench import signed
+from loadtest.bench.errors import BenchError
+from loadtest.bench.figures import Figure, Section, at_least
+from loadtest.bench.progress import say
+from loadtest.bench.rig import Options, Rig, started
+
+PROCESSES, THREADS = 4, 64
+CALL_SECONDS = 2.0
+SLACK = 4  # times the ideal duration before the run counts as failed
+POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds since 1970."""
+
+    told: float  # supervisord was told to start the workers
+    first_call: float
+    last_done: float
+    lookups_done: float
+
+
+def measure(options: Options) -> Section:
+    at_once, count = PROCESSES * THREADS, options.pick(2560, 1024)
+    ideal = count / at_once * CALL_SECONDS
+    settings = {"ROUTING_PROCESSES": str(PROCESSES), "ROUTING_THREADS": str(THREADS),
+                "ROUTINGSIM_LATENCY_MS": str(round(CALL_SECONDS * 1000))}
+    with started(options, settings) as rig:
+        rig.stop_workers()
+        rig.preload("r", count, signed.ROUTE)
+        say(f"{count:,} events that need a route, {at_once} calls at once: {ideal:g} s at best")
+        times = _drain(rig, count, ideal)
+        stats = _sim(rig, "/stats")
+        routed = rig.stat("done:routed")
+    if routed != count or stats["calls"] != count:
+        raise BenchError(f"{routed} of {count} events were routed, by {stats['calls']} calls")
+    elapsed = times.last_done - times.first_call
+    return Section(
+        "drain", f"{count:,} events that need the slow call, {at_once} calls at once",
+        f"events waiting in the lookup lane, all workers started at once ({PROCESSES} routing "
+        f"processes x {THREADS} threads, 1 lookup process); the simulator answers after "
+        f"{CALL_SECONDS:g} s; from the first call (seen by asking it every 10 ms) to the last "
+        "`done_at` in the ledger",
+        (Figure("efficiency", ideal / elapsed, "ratio", at_least(0.90)),
+         Figure("ideal", ideal, "s"),
+         Figure("first call to last done", elapsed, "s"),
+         Figure("workers told to start, to first call", times.first_call - times.told, "s"),
+         Figure("first call to last lookup", times.lookups_done - times.first_call, "s"),
+         Figure("calls held at once, at most", stats["max_concurrent"], "calls"),
+         Figure("calls held at once, on average", count * CALL_SECONDS / elapsed, "calls")))
+
+
+def _drain(rig: Rig, count: int, ideal: float) -> Times:
+    """Start the workers and watch."""
+    told = time.time()
+    starting = threading.Thread(target=rig.start_workers)  # it returns a second later
+    starting.start()
+    first_call = lookups_done = 0.0
+    asked = told
+    while rig.stat("done") < count:
+        now = time.time()
+        if now > told + SLACK * ideal + 10:
+            raise BenchError(f"{rig.stat('done')} of {count} events done after {now - told:.0f} s")
+        if not first_call and _sim(rig, "/stats")["calls"]:
+            first_call = asked  # at the latest look that saw none, so never too late
+        if not lookups_done and rig.stat("forwarded") >= count:
+            lookups_done = now
+        asked = now
+        time.sleep(POLL_SECONDS)
+    starting.join()
+    newest = rig.mongo["events"].find_one({}, {"done_at": 1}, sort=[("done_at", -1)])
+    assert newest is not None
+    last: datetime = newest["done_at"]
+    return Times(told, first_call, last.timestamp(), lookups_done)
+
+
+def _sim(rig: Rig, path: str) -> dict[str, int]:
+    with urllib.request.urlopen(rig.stack.routing_url + path, timeout=5) as answer:
+        found: dict[str, int] = json.load(answer)
+        return found

@@ -1,0 +1,87 @@
+"""Requests a second at 100 connections, beside a server process that does nothing at all."""
+
+from __future__ import annotations
+
+from loadtest.bench import baseline, signed, wrk
+from loadtest.bench.errors import BenchError
+from loadtest.bench.figures import Figure, Section, Target, at_least, median
+from loadtest.bench.progress import say
+from loadtest.bench.rig import Options, Rig, started
+from loadtest.bench.signed import Requests
+from loadtest.bench.wrk import Run
+
+# Policy -> the least share of the baseline. `always` waits for the disk before it answers.
+TARGETS = {"always": at_least(0.18), "everysec": at_least(0.20)}
+CALIBRATION_SECONDS = 1.5
+CALIBRATION_COUNT = 40_000
+# A run that is faster than the calibration should not run out of requests before its time is over
+# (it would end early, and say the right rate all the same).
+SPARE = 2
+LEAST_RATE = 15_000
+
+
+def measure(options: Options) -> Section:
+    wrk.find()
+    seconds = options.pick(4, 2) - wrk.SETTLE_SECONDS
+    rounds = options.pick(3, 3)
+    with started(options) as rig, baseline.serving() as idle_url:
+        rig.stop_workers()
+        requests = _calibrated(rig, seconds)
+        bare: list[float] = []
+        runs: dict[str, list[Run]] = {policy: [] for policy in TARGETS}
+        for number in range(1, rounds + 1):
+            bare.append(wrk.run(idle_url, requests, seconds, cycle=True).rate)
+            for policy, found in runs.items():
+                found.append(_run(rig, requests, seconds, policy))
+            rates = ", ".join(f"{policy} {found[-1].rate:,.0f}" for policy, found in runs.items())
+            say(f"round {number} of {rounds}: baseline {bare[-1]:,.0f}, {rates} requests/s")
+    figures = [Figure("baseline: bare WSGI", median(bare), "req/s", None, tuple(bare))]
+    for policy, target in TARGETS.items():
+        figures += _figures(policy, target, runs[policy], bare)
+    answers = sum(run.answers for found in runs.values() for run in found)
+    return Section(
+        "ingest", f"signed events at {wrk.CONNECTIONS} connections", _how(seconds, rounds),
+        tuple(figures),
+        (f"all {answers:,} answers were 2xx, and Redis counted exactly as many accepted events "
+         "and no duplicate in each run",))
+
+
+def _calibrated(rig: Rig, seconds: float) -> Requests:
+    """A file with enough requests for a run; the processes are warm afterwards."""
+    say("calibrating")
+    first = signed.write(rig.folder / "first.requests", "c", CALIBRATION_COUNT)
+    rate = _run(rig, first, CALIBRATION_SECONDS, "everysec").rate
+    count = int(max(rate * SPARE, LEAST_RATE) * seconds)
+    say(f"signing {count:,} requests")
+    return signed.write(rig.folder / "all.requests", "i", count)
+
+
+def _run(rig: Rig, requests: Requests, seconds: float, policy: str) -> Run:
+    """One run on an empty queue. Raises ``BenchError`` unless Redis has what was answered."""
+    rig.fsync(policy)
+    rig.empty()
+    run = wrk.run(rig.url, requests, seconds)
+    accepted, duplicates = rig.stat("accepted"), rig.stat("duplicates")
+    if accepted != run.answers or duplicates:
+        raise BenchError(f"{run.answers} answers, but {accepted} events accepted and "
+                         f"{duplicates} duplicates")
+    return run
+
+
+def _figures(policy: str, target: Target, runs: list[Run], bare: list[float]) -> list[Figure]:
+    rates = tuple(run.rate for run in runs)
+    # Each run is compared with the baseline run beside it: a machine's pace drifts.
+    ratios = tuple(rate / idle for rate, idle in zip(rates, bare, strict=True))
+    return [
+        Figure(f"{policy}: events", median(rates), "req/s", None, rates),
+        Figure(f"{policy}: share of the baseline", median(ratios), "ratio", target, ratios),
+        Figure(f"{policy}: p50 at full load", median([run.p50_ms for run in runs]), "ms"),
+        Figure(f"{policy}: p99 at full load", median([run.p99_ms for run in runs]), "ms"),
+    ]
+
+
+def _how(seconds: float, rounds: int) -> str:
+    return (f"wrk, {wrk.THREADS} threads, closed loop, {seconds:g} s a run, median of {rounds} "
+            "rounds that each run the baseline and both fsync policies; workers stopped, queue "
+            f"emptied; baseline: gunicorn, meinheld x {baseline.PROCESSES}, answers `ok` to the "
+            "same requests")

@@ -1,0 +1,79 @@
+"""How long a courier waits for its answer at a constant 1,000 events a second."""
+
+from __future__ import annotations
+
+import contextlib
+
+from loadtest.bench import baseline, signed
+from loadtest.bench.errors import BenchError, wait_until
+from loadtest.bench.figures import Figure, Section, Target, at_most
+from loadtest.bench.paced import Loop, Paced
+from loadtest.bench.progress import say
+from loadtest.bench.rig import Options, Rig, started
+
+RATE = 1000
+ALONE = {0.5: None, 0.99: at_most(2.5), 0.999: None}
+DRAINING = {0.5: at_most(2), 0.99: at_most(10), 0.999: at_most(50)}
+UNDER_WAY = 200  # events done before the measurement of a drain begins: every thread is at work
+
+
+def measure(options: Options) -> Section:
+    seconds, backlog = options.pick(12, 4), options.pick(15_000, 6_000)
+    with started(options) as rig:
+        rig.stop_workers()
+        _paced(rig, "w", 2, rig.url)  # warm
+        floor = _floor(rig)
+        say(f"{RATE} events/s for {seconds} s, workers stopped")
+        alone = _paced(rig, "a", seconds, rig.url)
+        rig.empty()
+        say(f"the same while the workers drain {backlog:,} events")
+        rig.preload("b", backlog, signed.MIXED)
+        rig.start_workers()
+        wait_until(lambda: rig.stat("done") > UNDER_WAY, 20, "the workers to drain")
+        before = rig.stat("done")
+        draining = _paced(rig, "d", seconds, rig.url)
+        drained, left = rig.stat("done") - before, rig.stat("backlog")
+        if left <= 0:
+            raise BenchError("the backlog was drained before the measurement ended")
+    figures = [
+        *_figures("alone", alone, ALONE), *_figures("draining", draining, DRAINING),
+        Figure("draining: errors", draining.errors + alone.errors, "count", at_most(0)),
+        Figure("draining: events done meanwhile", drained / seconds, "per s"),
+        *([Figure("generator: p99 against the bare baseline", floor.at(0.99), "ms")]
+          if floor else []),
+        Figure("generator: p99 of its own lag, alone", _lag(alone), "ms"),
+        Figure("generator: p99 of its own lag, draining", _lag(draining), "ms"),
+        Figure("generator: share of a core", 100 * max(alone.busy, draining.busy), "%"),
+    ]
+    return Section(
+        "latency", f"acknowledgement at a constant {RATE:,} events/s", _how(seconds, backlog),
+        tuple(figures),
+        (f"{left:,} events were still waiting at the end of the drain",
+         "the generator's lag is part of every latency: on a machine of its own it would not be"))
+
+
+def _paced(rig: Rig, prefix: str, seconds: int, url: str) -> Paced:
+    path = rig.folder / f"{prefix}.requests"
+    return Loop(url, signed.write(path, prefix, RATE * seconds, signed.MIXED), RATE).result()
+
+
+def _floor(rig: Rig) -> Paced | None:
+    """The generator against a server that does nothing: what it adds itself."""
+    with contextlib.suppress(BenchError), baseline.serving() as url:
+        return _paced(rig, "f", 2, url)
+    return None  # no meinheld
+
+
+def _lag(run: Paced) -> float:
+    return sorted(run.lag)[int(0.99 * (len(run.lag) - 1))]
+
+
+def _figures(name: str, run: Paced, targets: dict[float, Target | None]) -> list[Figure]:
+    return [Figure(f"{name}: p{100 * share:g}", run.at(share), "ms", target)
+            for share, target in targets.items()]
+
+
+def _how(seconds: int, backlog: int) -> str:
+    return (f"open loop, {RATE * seconds:,} requests at equal distances over 64 or more kept "
+            "connections, each measured from the moment it was to be sent; appendfsync as the "
+            f"stack ships; draining: {backlog:,} events waiting, one in five needs a route of 2 s")

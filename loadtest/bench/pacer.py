@@ -1,0 +1,135 @@
+"""An open loop at a constant rate: ``python -m loadtest.bench.pacer`` in a process of its own.
+
+Invariant: a latency runs from the moment at which the request was to be sent, whether or not a
+connection was free or this process was late. So a server that stalls is charged for every request
+that would have come meanwhile (no coordinated omission), and a generator that is too slow shows as
+latency and as lag, never as a better figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import select
+import socket
+import sys
+import time
+from array import array
+from collections import deque
+from pathlib import Path
+
+READY = 64  # connections opened beforehand; couriers keep theirs alive, too
+MOST = 512  # below what select() can watch
+LEAD_SECONDS = 0.2
+PATIENCE_SECONDS = 10.0  # for the last answers; what has not come by then is an error
+FAILED = -1.0
+
+
+class Pacer:
+    """Sends request n of ``data`` at n / rate seconds. latency and lag in seconds, by request."""
+
+    def __init__(self, data: bytes, size: int, count: int, rate: float,
+                 address: tuple[str, int]) -> None:
+        self._data, self._size, self._rate, self._address = data, size, rate, address
+        self.latency = array("d", [FAILED]) * count
+        self.lag = array("d", [0.0]) * count
+        self.not_2xx = 0
+        self._idle = deque(self._open() for _ in range(READY))
+        self._busy: dict[socket.socket, int] = {}
+        self._open_count = READY
+
+    def _open(self) -> socket.socket:
+        connection = socket.create_connection(self._address, 2)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def run(self) -> None:
+        """Until every request is answered, or the patience is over."""
+        count, rate = len(self.latency), self._rate
+        began = time.perf_counter() + LEAD_SECONDS
+        give_up = began + count / rate + PATIENCE_SECONDS
+        number = 0
+        while number < count or self._busy:
+            now = time.perf_counter()
+            while number < count and began + number / rate <= now and self._may_send():
+                self._send(number, began + number / rate)
+                number += 1
+                now = time.perf_counter()
+            if now > give_up:
+                return
+            wait = began + number / rate - now if number < count and self._may_send() else 0.05
+            # select, for it waits to the microsecond; epoll counts in milliseconds.
+            for connection in select.select(self._busy, (), (), max(0.0, wait))[0]:
+                self._receive(connection, began)
+
+    def _may_send(self) -> bool:
+        return bool(self._idle) or self._open_count < MOST
+
+    def _send(self, number: int, due: float) -> None:
+        if not self._idle:
+            self._idle.append(self._open())
+            self._open_count += 1
+        connection = self._idle.popleft()  # the one that rested longest: all are used in turn
+        at = number * self._size
+        try:
+            connection.send(self._data[at:at + self._size])
+        except OSError:
+            return self._drop(connection)
+        self.lag[number] = time.perf_counter() - due
+        self._busy[connection] = number
+
+    def _receive(self, connection: socket.socket, began: float) -> None:
+        try:
+            answer = connection.recv(65536)
+            while answer and not _complete(answer):
+                more = connection.recv(65536)
+                answer = answer + more if more else b""
+        except OSError:
+            answer = b""
+        number = self._busy.pop(connection)
+        if not answer:
+            return self._drop(connection)
+        if answer[9:10] == b"2":
+            self.latency[number] = time.perf_counter() - (began + number / self._rate)
+        else:
+            self.not_2xx += 1
+        self._idle.append(connection)
+
+    def _drop(self, connection: socket.socket) -> None:
+        connection.close()
+        self._open_count -= 1
+
+
+def _complete(answer: bytes) -> bool:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    _, found, rest = head.lower().partition(b"content-length:")
+    return bool(found) and len(body) >= int(rest.split(b"\r\n", 1)[0])
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench.pacer")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("port", type=int)
+    for name in ("size", "count"):
+        parser.add_argument(name, type=int)
+    parser.add_argument("rate", type=float)
+    given = parser.parse_args(arguments)
+    pacer = Pacer(given.file.read_bytes(), given.size, given.count, given.rate,
+                  ("127.0.0.1", given.port))
+    gc.freeze()
+    gc.disable()  # a collection would be measured as the server's
+    cpu, began = time.process_time(), time.perf_counter()
+    pacer.run()
+    busy = (time.process_time() - cpu) / (time.perf_counter() - began)
+    given.out.write_text(json.dumps({
+        "latency": [round(value, 7) for value in pacer.latency if value != FAILED],
+        "lag": [round(value, 7) for value in pacer.lag],
+        "errors": pacer.latency.count(FAILED), "not_2xx": pacer.not_2xx, "busy": busy,
+    }))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

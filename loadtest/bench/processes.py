@@ -1,0 +1,46 @@
+"""CPU and memory of a stack's processes, by kind, from /proc."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.local import orphans
+from gateway.local.stack import Stack
+
+TICK = os.sysconf("SC_CLK_TCK")
+# In the order of an event's way.
+KINDS = ("gateway", "worker-lookup", "worker-routing", "scheduler", "ops", "redis", "mongod")
+OURS = KINDS[:5]
+_NAME = re.compile(rb"\0SUPERVISOR_PROCESS_NAME=([a-z-]+)")
+
+
+def cpu_seconds(stack: Stack) -> dict[str, float]:
+    """Kind -> user and system time so far, over all its processes."""
+    total: dict[str, float] = defaultdict(float)
+    for kind, folder in _processes(stack):
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        total[kind] += (int(fields[11]) + int(fields[12])) / TICK
+    return {kind: total[kind] for kind in KINDS}
+
+
+def peak_mib(stack: Stack) -> dict[str, tuple[float, int]]:
+    """Kind -> the most memory that one process of it ever had resident, and how many it has."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for kind, folder in _processes(stack):
+        peak = re.search(r"VmHWM:\s+(\d+) kB", (folder / "status").read_text())
+        if peak:
+            found[kind].append(int(peak[1]) / 1024)
+    return {kind: (max(found[kind]), len(found[kind])) for kind in KINDS if found[kind]}
+
+
+def _processes(stack: Stack) -> Iterator[tuple[str, Path]]:
+    """Children have the name of the program that started them: gunicorn's are all the gateway."""
+    for pid in orphans.find(stack.home):
+        folder = Path("/proc") / str(pid)
+        name = _NAME.search(b"\0" + (folder / "environ").read_bytes())
+        if name and name[1].decode() in KINDS:
+            yield name[1].decode(), folder

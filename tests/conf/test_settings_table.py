@@ -1,0 +1,10 @@
+"""The README tells the settings as they are."""
+
+from __future__ import annotations
+
+from conf.settings_table import README, with_table
+
+
+def test_the_readmes_settings_table_is_what_the_settings_module_says() -> None:
+    text = README.read_text("utf-8")
+    assert text == with_table(text), "run: python -m conf.settings_table"

@@ -1,0 +1,144 @@
+"""replay and drop: what an operator may do with a dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from redis import Redis
+
+from scheduler.queue import Queue
+from tests.scheduler.snapshot import changes, dump, now
+from tests.scheduler.steps import (
+    ID,
+    KEYS,
+    accept,
+    buried,
+    crash,
+    held,
+    held_for_routing,
+    promote,
+    take_one,
+)
+
+VERBS: dict[str, Callable[[Queue, str], str]] = {
+    "replay": lambda queue, id: queue.replay(id),
+    "drop": lambda queue, id: queue.drop(id),
+}
+
+
+def test_a_replayed_event_goes_the_whole_way_again_with_its_history(
+    queue: Queue, store: Redis
+) -> None:
+    queue.retry(held_for_routing(queue), 0, "status 503")
+    promote(queue)
+    queue.bury(take_one(queue, lane="routing"), "attempts_exhausted", "status 500", attempts=1)
+    store.hset(KEYS.event(ID), mapping={"live_since": 1, "received_at": 1})
+    before = dump(store)
+    assert queue.replay(ID) == "replayed"
+    after = dump(store)
+    assert changes(before, after) == {
+        "event:bench:1": {
+            "state": "ready", "lane": "lookup", "attempts": "0", "live_since": now(),
+            "replays": "1",
+        },
+        "dead": None,
+        "ready:lookup:bench": [ID],
+        "turn:lookup": ["bench"],
+        "stats": {"replayed": 1, "backlog": 1, "backlog_bytes": 7},
+    } | ({} if len(before["wake:lookup"]) == len(after["wake:lookup"]) else
+         {"wake:lookup": ["1"] * (len(before["wake:lookup"]) + 1)})
+    event = take_one(queue)
+    assert (event.attempts, event.crashes, event.body) == (0, 0, b'{"n":1}')
+    assert store.hmget(KEYS.event(ID), "reason", "last_error", "received_at") == [
+        "attempts_exhausted", "status 500", "1",
+    ]
+
+
+def test_a_replayed_event_outranks_its_former_holder(queue: Queue) -> None:
+    former = buried(queue)
+    queue.replay(ID)
+    assert take_one(queue).fence > former.fence
+
+
+def test_replayed_poison_is_no_suspect(queue: Queue, store: Redis) -> None:
+    accept(queue)
+    crash(queue, store, 5)
+    assert store.hget(KEYS.event(ID), "reason") == "poison"
+    assert queue.replay(ID) == "replayed"
+    assert store.lrange(KEYS.ready("lookup", "bench"), 0, -1) == [ID]
+    assert take_one(queue, suspects=0).crashes == 0
+
+
+def test_the_replays_are_counted(queue: Queue, store: Redis) -> None:
+    buried(queue)
+    for count in ("1", "2"):
+        queue.replay(ID)
+        assert store.hget(KEYS.event(ID), "replays") == count
+        queue.bury(take_one(queue), "permanent")
+
+
+def test_a_dropped_event_leaves_a_tombstone(queue: Queue, store: Redis) -> None:
+    buried(queue)
+    before = dump(store)
+    assert queue.drop(ID) == "dropped"
+    after = dump(store)
+    assert after["event:bench:1"] == {"state": "dropped", "digest": "d1", "reason": "permanent"}
+    changed = changes(before, after)
+    del changed["event:bench:1"]
+    assert changed == {
+        "body:bench:1": None, "dead": None, "done": {ID: now()}, "stats": {"dropped": 1},
+    }
+
+
+def test_a_dropped_event_is_dead_for_good(queue: Queue, store: Redis) -> None:
+    buried(queue)
+    queue.drop(ID)
+    before = dump(store)
+    assert queue.replay(ID) == "dropped"
+    assert queue.drop(ID) == "dropped"
+    assert changes(before, dump(store)) == {}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("state", ["", "ready", "locked", "retry", "done"])
+def test_what_is_not_dead_is_left_alone_and_its_state_is_told(
+    queue: Queue, store: Redis, state: str, verb: str
+) -> None:
+    if state == "ready":
+        accept(queue)
+    elif state:
+        event = held(queue)
+        if state == "retry":
+            queue.retry(event, 60, "timeout")
+        if state == "done":
+            queue.done(event, "recorded")
+    before = dump(store)
+    assert VERBS[verb](queue, ID) == state
+    assert changes(before, dump(store)) == {}
+
+
+def test_a_replay_said_twice_acts_once(queue: Queue, store: Redis) -> None:
+    buried(queue)
+    queue.replay(ID)
+    before = dump(store)
+    assert queue.replay(ID) == "ready"
+    assert changes(before, dump(store)) == {}
+
+
+def test_without_its_body_an_event_cannot_be_replayed_but_dropped(
+    bare_queue: Queue, store: Redis
+) -> None:
+    buried(bare_queue)
+    store.delete(KEYS.body(ID))
+    before = dump(store)
+    assert bare_queue.replay(ID) == "no_body"
+    assert changes(before, dump(store)) == {}
+    assert bare_queue.drop(ID) == "dropped"
+
+
+def test_a_dead_letter_with_a_damaged_hash_can_be_dropped(bare_queue: Queue, store: Redis) -> None:
+    buried(bare_queue)
+    store.hdel(KEYS.event(ID), "digest", "reason")
+    assert bare_queue.drop(ID) == "dropped"
+    assert store.hgetall(KEYS.event(ID)) == {"state": "dropped", "digest": "", "reason": ""}

@@ -1,0 +1,92 @@
+"""A mongod for the session with a fresh database for each test, and a real routing service."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import urllib3
+from pymongo.database import Database
+
+from tests.servers import ROOT
+from tests.workers.mongo_server import MongoServer
+from tests.workers.samples import shipment
+from workers import mongo
+from workers.ledger import Ledger
+from workers.shipments import Shipments
+
+Document = dict[str, Any]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    server = MongoServer(tmp_path_factory.mktemp("mongod")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database(mongod: MongoServer) -> Iterator[Database[Document]]:
+    """An empty database with SHP-1 and its open order."""
+    database = mongo.connect(f"{mongod.url}/test_{next(_numbers)}", 16)
+    database["shipments"].insert_one(shipment())
+    database["orders"].insert_one({"_id": "ORD-1", "merchant_id": "MER-1", "status": "open"})
+    yield database
+    database.client.drop_database(database.name)
+    database.client.close()
+
+
+@pytest.fixture
+def ledger(database: Database[Document]) -> Ledger:
+    return Ledger(database)
+
+
+@pytest.fixture
+def shipments(database: Database[Document]) -> Shipments:
+    return Shipments(database)
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A routing service in a process of its own."""
+
+    url: str
+
+    def behave(self, **behaviour: Any) -> None:
+        """Script it; what is not named goes back to its default."""
+        answer = urllib3.request("PUT", f"{self.url}/behaviour", json=behaviour)
+        assert answer.status == 200, answer.data
+
+    def stats(self) -> dict[str, int]:
+        found: dict[str, int] = urllib3.request("GET", f"{self.url}/stats").json()
+        return found
+
+
+@pytest.fixture(scope="session")
+def _simulator() -> Iterator[Simulator]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "routingsim"], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+        env={**os.environ, "ROUTINGSIM_BIND": "127.0.0.1:0", "ROUTINGSIM_LATENCY_MS": "0"},
+    )
+    assert process.stdout is not None
+    address = re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())
+    assert address is not None
+    yield Simulator(f"http://{address[0]}")
+    process.terminate()
+    process.communicate(timeout=30)
+
+
+@pytest.fixture
+def simulator(_simulator: Simulator) -> Simulator:
+    """With its default behaviour and empty books; it answers at once."""
+    _simulator.behave()
+    urllib3.request("DELETE", f"{_simulator.url}/stats")
+    return _simulator
