@@ -77,7 +77,8 @@ class WorkerProcess:
         self._redis_away, self._in_order = False, True
 
     def _fetch(self) -> None:
-        if not self._jobs.wait_below(self._steps.allowed(), OUTAGE_PAUSE):
+        free = self._jobs.wait_below(self._steps.allowed(), OUTAGE_PAUSE)
+        if not free or self._stop.is_set():
             return
         if not self._attempts.store.open():
             self._stop.wait(OUTAGE_PAUSE)

@@ -16,7 +16,7 @@ import bson
 import orjson
 import urllib3
 from bson.errors import BSONError
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, TimeoutError
+from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
 from workers.errors import Permanent, Transient
 
@@ -56,10 +56,11 @@ class RoutingClient:
                 raise
             finally:
                 response.release_conn()
-        except (ConnectTimeoutError, TimeoutError) as error:
-            raise Transient(f"timeout: {type(error).__name__}", pushback=True) from error
         except HTTPError as error:
-            raise Transient(f"broken: {type(error).__name__}") from error
+            # To urllib3 a refused connection is a timeout as well.
+            late = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
+            kind = "timeout" if late else "broken"
+            raise Transient(f"{kind}: {type(error).__name__}", pushback=late) from error
         return _read(response.status, response.headers.get("Retry-After"), body)
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:

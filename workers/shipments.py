@@ -101,8 +101,9 @@ class Shipments:
         counted: Any = as_read.events_applied or {"$in": [0, None]}
         result = self._shipments.update_one(
             {"_id": as_read.id, "events_applied": counted, "recent_events": {"$ne": event_id}},
-            {"$inc": {"events_applied": 1},
-             "$set": {**change, "recent_events": [*recent, event_id]}},
+            # Not $inc, which a null refuses; the condition makes it the same.
+            {"$set": {**change, "events_applied": as_read.events_applied + 1,
+                      "recent_events": [*recent, event_id]}},
         )
         return result.modified_count == 1
 

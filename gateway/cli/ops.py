@@ -15,5 +15,6 @@ def ops(settings: Settings, arguments: Namespace) -> int:
     """Becomes gunicorn. Always gthread: nothing here is in a hurry."""
     os.execv(sys.executable, [
         sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", str(THREADS),
-        "--bind", settings.ops_bind, "--log-level", "warning", "gateway.ops.wsgi:application()",
+        "--bind", settings.ops_bind, "--log-level", "warning", "--no-control-socket",
+        "gateway.ops.wsgi:application()",
     ])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +22,8 @@ USAGE = """usage: python -m gateway.local COMMAND
   status          what `supervisorctl status` prints
   ctl ARG…        pass anything to supervisorctl
   redis-cli ARG…  pass anything to redis-cli"""
+
+SEED_TRIES = 5  # each waits 2 s for MongoDB; without it the demo starts all the same
 
 
 def up() -> int:
@@ -43,9 +46,21 @@ def run() -> int:
     stack = to_be_started()
     stack.prepare()
     _warn(stack)
+    if stack.env["PROFILE"] == "demo":
+        _seed_if_empty(stack)
     command = stack.command("--nodaemon")
     os.chdir(stack.home)
     os.execve(command[0], command, stack.marked_env())
+
+
+def _seed_if_empty(stack: Stack) -> None:
+    """Before anything runs: whoever sees the stack ready finds the shipments."""
+    for _ in range(SEED_TRIES):
+        seed = [sys.executable, "-m", "gateway", "seed", "--if-empty"]
+        if subprocess.run(seed, env=stack.env, check=False).returncode == 0:
+            return
+        time.sleep(1)
+    print("warning: no shipments were made: python -m gateway seed does it later", file=sys.stderr)
 
 
 def down() -> int:

@@ -17,6 +17,7 @@ class TokenOnly:
     def __init__(self, signature: Signature, secrets: tuple[Secret, ...]) -> None:
         self._header = environ_name(signature.header)
         self._prefix = signature.prefix
+        # An empty one would match an empty header.
         self._secrets = [secret for secret in secrets if secret.key]
 
     def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
@@ -24,7 +25,7 @@ class TokenOnly:
         if not text:
             return Verdict(Reason.MISSING)
         token = raw(text[len(self._prefix):]) if text.startswith(self._prefix) else None
-        if not token:
+        if token is None:
             return Verdict(Reason.MALFORMED)
         for secret in self._secrets:
             if hmac.compare_digest(token, secret.key):

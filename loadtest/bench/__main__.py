@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
 def _parse(arguments: list[str]) -> tuple[list[str], Options]:
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", choices=[*BENCHMARKS, []],
+    parser.add_argument("names", nargs="*", metavar="name",
                         help=f"which to run (all): {', '.join(BENCHMARKS)}")
     parser.add_argument("--quick", action="store_true", help="shorter runs, rougher figures")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
@@ -66,6 +66,9 @@ def _parse(arguments: list[str]) -> tuple[list[str], Options]:
     given = parser.parse_args(arguments)
     if platform.system() != "Linux":
         parser.error("needs Linux: CPU and memory of the processes are read from /proc")
+    unknown = sorted(set(given.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     pairs = [text.partition("=") for text in given.set]
     return given.names, Options(given.quick, {name: value for name, _, value in pairs})
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from conf.settings import ROOT
 from gateway.local.instance import free_ports
-from loadtest.bench.errors import BenchError, wait_until
+from loadtest.bench.errors import BenchError, Missing, wait_until
+from loadtest.bench.machine import has_meinheld
 
 PROCESSES = 2
 STOP_SECONDS = 20
@@ -25,7 +26,13 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
-    """gunicorn with the application above; yields its URL, and it is gone afterwards."""
+    """gunicorn with the application above; yields its URL, and it is gone afterwards.
+
+    Raises ``Missing`` where meinheld is: another server would be another baseline.
+    """
+    if not has_meinheld():
+        raise Missing("no baseline without meinheld: Python 3.11 or 3.12 and a C compiler, then "
+                      "python conf/install.py")
     port = free_ports(1)[0]
     tether = [sys.executable, "-m", "gateway.local.tether", str(os.getpid())]
     gunicorn = [sys.executable, "-m", "gunicorn", "-k", "meinheld.gmeinheld.MeinheldWorker",
@@ -36,8 +43,7 @@ def serving() -> Iterator[str]:
     try:
         wait_until(lambda: server.poll() is not None or _serves(port), 15, "the baseline to serve")
         if server.poll() is not None:
-            raise BenchError("the baseline did not start: it needs meinheld (Python 3.11 or 3.12 "
-                             "and a compiler, then make venv)")
+            raise BenchError("the baseline did not start")
         yield f"http://127.0.0.1:{port}/v1/events/bench"
     finally:
         server.terminate()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-import urllib.request
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,7 +39,7 @@ def measure(options: Options) -> Section:
         rig.preload("r", count, signed.ROUTE)
         say(f"{count:,} events that need a route, {at_once} calls at once: {ideal:g} s at best")
         times = _drain(rig, count, ideal)
-        stats = _sim(rig, "/stats")
+        stats = rig.simulator()
         routed = rig.stat("done:routed")
     if routed != count or stats["calls"] != count:
         raise BenchError(f"{routed} of {count} events were routed, by {stats['calls']} calls")
@@ -72,7 +70,7 @@ def _drain(rig: Rig, count: int, ideal: float) -> Times:
         now = time.time()
         if now > told + SLACK * ideal + 10:
             raise BenchError(f"{rig.stat('done')} of {count} events done after {now - told:.0f} s")
-        if not first_call and _sim(rig, "/stats")["calls"]:
+        if not first_call and rig.simulator()["calls"]:
             first_call = asked  # at the latest look that saw none, so never too late
         if not lookups_done and rig.stat("forwarded") >= count:
             lookups_done = now
@@ -83,9 +81,3 @@ def _drain(rig: Rig, count: int, ideal: float) -> Times:
     assert newest is not None
     last: datetime = newest["done_at"]
     return Times(told, first_call, last.timestamp(), lookups_done)
-
-
-def _sim(rig: Rig, path: str) -> dict[str, int]:
-    with urllib.request.urlopen(rig.stack.routing_url + path, timeout=5) as answer:
-        found: dict[str, int] = json.load(answer)
-        return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from loadtest.bench import baseline, signed, wrk
-from loadtest.bench.errors import BenchError
+from loadtest.bench.errors import BenchError, Missing
 from loadtest.bench.figures import Figure, Section, Target, at_least, median
 from loadtest.bench.progress import say
 from loadtest.bench.rig import Options, Rig, started
@@ -24,18 +27,22 @@ def measure(options: Options) -> Section:
     wrk.find()
     seconds = options.pick(4, 2) - wrk.SETTLE_SECONDS
     rounds = options.pick(3, 3)
-    with started(options) as rig, baseline.serving() as idle_url:
+    with started(options) as rig, _baseline() as idle_url:
         rig.stop_workers()
         requests = _calibrated(rig, seconds)
         bare: list[float] = []
         runs: dict[str, list[Run]] = {policy: [] for policy in TARGETS}
         for number in range(1, rounds + 1):
-            bare.append(wrk.run(idle_url, requests, seconds, cycle=True).rate)
+            if idle_url:
+                bare.append(wrk.run(idle_url, requests, seconds, cycle=True).rate)
             for policy, found in runs.items():
                 found.append(_run(rig, requests, seconds, policy))
             rates = ", ".join(f"{policy} {found[-1].rate:,.0f}" for policy, found in runs.items())
-            say(f"round {number} of {rounds}: baseline {bare[-1]:,.0f}, {rates} requests/s")
-    figures = [Figure("baseline: bare WSGI", median(bare), "req/s", None, tuple(bare))]
+            idle = f"{bare[-1]:,.0f}" if bare else "none"
+            say(f"round {number} of {rounds}: baseline {idle}, {rates} requests/s")
+    figures = []
+    if bare:
+        figures.append(Figure("baseline: bare WSGI", median(bare), "req/s", None, tuple(bare)))
     for policy, target in TARGETS.items():
         figures += _figures(policy, target, runs[policy], bare)
     answers = sum(run.answers for found in runs.values() for run in found)
@@ -44,6 +51,18 @@ def measure(options: Options) -> Section:
         tuple(figures),
         (f"all {answers:,} answers were 2xx, and Redis counted exactly as many accepted events "
          "and no duplicate in each run",))
+
+
+@contextlib.contextmanager
+def _baseline() -> Iterator[str]:
+    """The URL of the baseline, or nothing where it cannot be had."""
+    with contextlib.ExitStack() as stack:
+        try:
+            url = stack.enter_context(baseline.serving())
+        except Missing as lack:
+            say(str(lack))
+            url = ""
+        yield url
 
 
 def _calibrated(rig: Rig, seconds: float) -> Requests:
@@ -70,14 +89,15 @@ def _run(rig: Rig, requests: Requests, seconds: float, policy: str) -> Run:
 
 def _figures(policy: str, target: Target, runs: list[Run], bare: list[float]) -> list[Figure]:
     rates = tuple(run.rate for run in runs)
-    # Each run is compared with the baseline run beside it: a machine's pace drifts.
-    ratios = tuple(rate / idle for rate, idle in zip(rates, bare, strict=True))
-    return [
-        Figure(f"{policy}: events", median(rates), "req/s", None, rates),
-        Figure(f"{policy}: share of the baseline", median(ratios), "ratio", target, ratios),
-        Figure(f"{policy}: p50 at full load", median([run.p50_ms for run in runs]), "ms"),
-        Figure(f"{policy}: p99 at full load", median([run.p99_ms for run in runs]), "ms"),
-    ]
+    figures = [Figure(f"{policy}: events", median(rates), "req/s", None, rates)]
+    if bare:
+        # Each run is compared with the baseline run beside it: a machine's pace drifts.
+        ratios = tuple(rate / idle for rate, idle in zip(rates, bare, strict=True))
+        figures.append(Figure(f"{policy}: share of the baseline", median(ratios), "ratio", target,
+                              ratios))
+    return [*figures,
+            Figure(f"{policy}: p50 at full load", median([run.p50_ms for run in runs]), "ms"),
+            Figure(f"{policy}: p99 at full load", median([run.p99_ms for run in runs]), "ms")]
 
 
 def _how(seconds: float, rounds: int) -> str:

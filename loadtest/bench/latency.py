@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 
 from loadtest.bench import baseline, signed
-from loadtest.bench.errors import BenchError, wait_until
+from loadtest.bench.errors import BenchError, Missing, wait_until
 from loadtest.bench.figures import Figure, Section, Target, at_most
 from loadtest.bench.paced import Loop, Paced
 from loadtest.bench.progress import say
 from loadtest.bench.rig import Options, Rig, started
+from loadtest.figures import percentile
 
 RATE = 1000
-ALONE = {0.5: None, 0.99: at_most(2.5), 0.999: None}
-DRAINING = {0.5: at_most(2), 0.99: at_most(10), 0.999: at_most(50)}
+Targets = Mapping[float, Target | None]
+ALONE: Targets = {0.5: None, 0.99: at_most(2.5), 0.999: None}
+DRAINING: Targets = {0.5: at_most(2), 0.99: at_most(10), 0.999: at_most(50)}
 UNDER_WAY = 200  # events done before the measurement of a drain begins: every thread is at work
 
 
@@ -59,16 +62,16 @@ def _paced(rig: Rig, prefix: str, seconds: int, url: str) -> Paced:
 
 def _floor(rig: Rig) -> Paced | None:
     """The generator against a server that does nothing: what it adds itself."""
-    with contextlib.suppress(BenchError), baseline.serving() as url:
+    with contextlib.suppress(Missing), baseline.serving() as url:
         return _paced(rig, "f", 2, url)
     return None  # no meinheld
 
 
 def _lag(run: Paced) -> float:
-    return sorted(run.lag)[int(0.99 * (len(run.lag) - 1))]
+    return percentile(run.lag, 0.99)
 
 
-def _figures(name: str, run: Paced, targets: dict[float, Target | None]) -> list[Figure]:
+def _figures(name: str, run: Paced, targets: Targets) -> list[Figure]:
     return [Figure(f"{name}: p{100 * share:g}", run.at(share), "ms", target)
             for share, target in targets.items()]
 

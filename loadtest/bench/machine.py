@@ -27,7 +27,7 @@ def describe() -> dict[str, str]:
         "python": platform.python_version(),
         "redis": _version(servers.redis_server(search).path),
         "mongod": _version(servers.mongod(search).path),
-        "edge": _edge(),
+        "edge": "meinheld" if has_meinheld() else "gthread",
         "load before": f"{os.getloadavg()[0]:.2f}",  # above 0.2 the figures are noisy
         "flush to disk": f"{flush_ms():.2f} ms (median of {FLUSHES} fdatasync of 1 KiB)",
     }
@@ -58,9 +58,10 @@ def _version(binary: Path) -> str:
     return found[1] if found else "unknown"
 
 
-def _edge() -> str:
+def has_meinheld() -> bool:
+    """Whether the edge is served by it; else gthread serves."""
     try:
         import meinheld.gmeinheld  # noqa: F401
     except Exception:  # not built, or one that this Python cannot load
-        return "gthread"
-    return "meinheld"
+        return False
+    return True

@@ -27,7 +27,11 @@ FAILED = -1.0
 
 
 class Pacer:
-    """Sends request n of ``data`` at n / rate seconds. latency and lag in seconds, by request."""
+    """Sends request n of ``data`` at n / rate seconds.
+
+    latency: seconds by request. lag: seconds by which this process was late with each, although a
+    connection was free.
+    """
 
     def __init__(self, data: bytes, size: int, count: int, rate: float,
                  address: tuple[str, int]) -> None:
@@ -38,6 +42,7 @@ class Pacer:
         self._idle = deque(self._open() for _ in range(READY))
         self._busy: dict[socket.socket, int] = {}
         self._open_count = READY
+        self._free_since = 0.0  # since when a connection may be had again
 
     def _open(self) -> socket.socket:
         connection = socket.create_connection(self._address, 2)
@@ -75,8 +80,9 @@ class Pacer:
         try:
             connection.send(self._data[at:at + self._size])
         except OSError:
-            return self._drop(connection)
-        self.lag[number] = time.perf_counter() - due
+            self._drop(connection)
+            return
+        self.lag[number] = time.perf_counter() - max(due, self._free_since)
         self._busy[connection] = number
 
     def _receive(self, connection: socket.socket, began: float) -> None:
@@ -89,11 +95,17 @@ class Pacer:
             answer = b""
         number = self._busy.pop(connection)
         if not answer:
-            return self._drop(connection)
+            self._drop(connection)
+            return
         if answer[9:10] == b"2":
             self.latency[number] = time.perf_counter() - (began + number / self._rate)
         else:
             self.not_2xx += 1
+        self._rest(connection)
+
+    def _rest(self, connection: socket.socket) -> None:
+        if not self._may_send():
+            self._free_since = time.perf_counter()
         self._idle.append(connection)
 
     def _drop(self, connection: socket.socket) -> None:

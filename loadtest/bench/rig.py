@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +52,17 @@ class Rig:
     def stat(self, name: str) -> int:
         """A counter of the books. A plain HGET, so that looking is not counted as a verb."""
         return int(float(self.redis.command("HGET", Keys().stats, name) or 0))
+
+    def simulator(self) -> dict[str, int]:
+        """Its books."""
+        with urllib.request.urlopen(f"{self.stack.routing_url}/stats", timeout=5) as answer:
+            books: dict[str, int] = json.load(answer)
+            return books
+
+    def simulator_answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return "calls" in self.simulator()
+        return False
 
     def fsync(self, policy: str) -> None:
         self.redis.command("CONFIG", "SET", "appendfsync", policy)
@@ -100,6 +113,7 @@ def started(options: Options, settings: Mapping[str, str] | None = None) -> Iter
                **options.settings}
     with Stack.temporary(environ) as stack:
         rig = Rig(stack)
+        wait_until(rig.simulator_answers, 20, "the simulator to listen")
         plant(rig.mongo, signed.SHIPMENTS)
         try:
             yield rig

@@ -31,9 +31,11 @@ def kind(request: pytest.FixtureRequest) -> str:
 def edge(kind: str, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
          ) -> Iterator[Edge]:
     """One edge a session, kind and Redis; take ``store`` beside it for an empty Redis."""
-    edge = Edge(tmp_path_factory.mktemp("edge"), redis_server.url, kind).start()
-    yield edge
-    edge.stop()
+    edge = Edge(tmp_path_factory.mktemp("edge"), redis_server.url, kind)
+    try:
+        yield edge.start()
+    finally:
+        edge.stop()
 
 
 @pytest.fixture

@@ -175,6 +175,16 @@ def test_clients_that_stall_in_the_middle_of_a_request_do_not_stop_the_others(ed
     assert "WORKER TIMEOUT" not in edge.log
 
 
+def test_clients_that_do_not_close_their_end_do_not_stop_the_others(edge: Edge) -> None:
+    lazy = [socket.create_connection(("127.0.0.1", edge.port), 5) for _ in range(10)]
+    for connection in lazy:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    assert edge.post(event("evt_1")).seconds < 1
+    for connection in lazy:
+        connection.close()
+
+
 def test_missing_secrets_stop_the_start_with_a_line_each_and_no_trace(
     kind: str, tmp_path: Path, own_redis: RedisServer
 ) -> None:

@@ -193,6 +193,7 @@ preset = "githbu"
     ("[acme]", "[acme]\ntolerance_seconds = 5", "tolerance_seconds"),
     ("[acme]", "[acme]\noptional = 1", "optional"),
     ("[acme]", "[acme]\nquota_per_second = -1", "quota_per_second"),
+    ("[acme]", "[acme]\nquota_per_second = true", "quota_per_second"),
     ("[acme]", "[acme]\nquota_per_second = nan", "quota_per_second"),
     ("[acme]", "[acme]\nquota_burst = 9", "quota_burst"),
     ("[acme]", '[acme]\ndedup_fields = ["/a"]', "dedup_fields"),

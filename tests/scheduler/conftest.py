@@ -35,7 +35,19 @@ def own_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RedisServer]:
     """A server that the test may kill."""
-    binary: Path = request.param
-    server = RedisServer(binary, tmp_path_factory.mktemp("own")).start()
+    yield from _running(request.param, tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(params=redis_binaries(), ids=lambda path: path.parts[-3])
+def managed_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    """A server as managed services offer it: CONFIG is renamed away."""
+    folder = tmp_path_factory.mktemp("managed")
+    yield from _running(request.param, folder, "--rename-command", "CONFIG", "")
+
+
+def _running(binary: Path, folder: Path, *options: str) -> Iterator[RedisServer]:
+    server = RedisServer(binary, folder, *options).start()
     yield server
     server.stop()

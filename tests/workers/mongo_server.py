@@ -35,7 +35,7 @@ class MongoServer:
         assert self.process is not None
         if self.process.poll() is not None:
             raise RuntimeError((self.folder / "log").read_text()[-2000:])
-        database = mongo.connect(f"{self.url}/admin?serverSelectionTimeoutMS=200", 1)
+        database = mongo.connect(f"{self.url}/admin", 1)
         try:
             return mongo.answers(database)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 import orjson
@@ -117,9 +118,5 @@ def test_bytes_that_are_no_json_are_malformed(raw: bytes) -> None:
     lambda inner: st.dictionaries(st.sampled_from(["shipment_id", "status", "occurred_at"]), inner)
     | st.lists(inner, max_size=3), max_leaves=6).map(orjson.dumps))
 def test_whatever_a_courier_signs_is_read_or_malformed(raw: bytes) -> None:
-    try:
-        found = read(raw)
-    except Malformed as error:
-        assert str(error)
-    else:
-        assert found.occurred_at <= RECEIVED + AHEAD
+    with suppress(Malformed):
+        assert read(raw).occurred_at <= RECEIVED + AHEAD

@@ -1,0 +1,78 @@
+"""The sustained load: couriers that post on and on, a tenth of it twice.
+
+``make load`` runs it for 60 s with 100 users. By hand, against ``make up``:
+
+    locust -f loadtest/locustfile.py                            # then http://localhost:8089
+    locust -f loadtest/locustfile.py --headless -u 100 -r 100 -t 60s
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import sys
+import time
+from pathlib import Path
+
+import gevent  # type: ignore[import-untyped]
+from locust import task
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the locust command does not look
+
+from loadtest.answers import ACCEPTED, DUPLICATE
+from loadtest.sender import Sender
+from loadtest.traffic import DUPLICATES, PACE_SECONDS, TWINS, Event, event
+
+_users = itertools.count()
+
+
+class Courier(Sender):
+    """One of many senders. Each keeps its own pace, whatever the answers take."""
+
+    def on_start(self) -> None:
+        self.user = next(_users)
+        self.numbers = itertools.count()
+        self.accepted: list[Event] = []
+        self.chance = random.Random(self.user)  # the same mix in every run
+        self.due = time.monotonic() + self.chance.random() * PACE_SECONDS
+        gevent.sleep(self.due - time.monotonic())
+
+    def wait_time(self) -> float:
+        """Locust's constant_pacing counts from the start of the user: all would post in step."""
+        self.due += PACE_SECONDS
+        return max(0.0, self.due - time.monotonic())
+
+    @task
+    def post_one(self) -> None:
+        if self.chance.random() >= DUPLICATES:
+            self.new()
+        elif self.chance.random() < TWINS:
+            self.twins()
+        elif self.accepted:
+            self.again(self.chance.choice(self.accepted))
+
+    def new(self) -> None:
+        fresh = self.next_event()
+        if self.post(fresh, self.sign(fresh), ACCEPTED) == ACCEPTED:
+            self.accepted.append(fresh)
+
+    def again(self, event: Event) -> None:
+        """One of before, whatever became of it meanwhile: waiting, in work, retrying or done."""
+        self.post(event, self.sign(event), DUPLICATE)
+
+    def twins(self) -> None:
+        """The same event twice in the same moment: one of them, either, is the first."""
+        fresh = self.next_event()
+        request = self.sign(fresh)
+        both = [gevent.spawn(self.post, fresh, request, ACCEPTED, DUPLICATE) for _ in range(2)]
+        gevent.joinall(both)
+        statuses = sorted(one.value or 0 for one in both)
+        if statuses != [DUPLICATE, ACCEPTED]:
+            self.environment.events.request.fire(
+                request_type="POST", name=f"{fresh.source}: UNEXPECTED", response_time=0,
+                response_length=0, context={}, exception=AssertionError(f"twins got {statuses}"))
+        else:
+            self.accepted.append(fresh)
+
+    def next_event(self) -> Event:
+        return event(self.run_name, self.user, next(self.numbers))

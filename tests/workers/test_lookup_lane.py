@@ -1,0 +1,259 @@
+"""The lookup lane on a real MongoDB, driven with events as ``reserve`` hands them out."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from tests.workers.crashing import Killed, Life, lookup_lane
+from tests.workers.samples import RECEIVED, body, reserved, shipment
+from workers.errors import AlreadyDone, FenceRaised, Permanent, Transient
+from workers.ledger import Ledger
+from workers.lookup_lane import LookupLane
+from workers.results import Bury, Defer, Done, Forward
+
+Document = dict[str, Any]
+NEEDS_NO_ROUTE = body(status="in_transit")
+
+
+@pytest.fixture
+def lane(database: Database[Document]) -> LookupLane:
+    return lookup_lane(database)
+
+
+def stored(database: Database[Document]) -> tuple[Document, Document]:
+    """The shipment and the ledger document of bench:evt_1, less the times of writing."""
+    entry = database["events"].find_one({"_id": "bench:evt_1"}) or {}
+    for name in ("applied_at", "done_at"):
+        if name in entry:
+            entry[name] = "noted"
+    return database["shipments"].find_one({"_id": "SHP-1"}) or {}, entry
+
+
+def entry(fence: int = 100, **more: Any) -> Document:
+    return {"_id": "bench:evt_1", "fence": fence, "state": "processing", "source": "bench",
+            "attempts": 0, "received_at": RECEIVED, "shipment_id": "SHP-1",
+            "occurred_at": RECEIVED - timedelta(hours=1), **more}
+
+
+def test_an_event_that_needs_a_route_is_applied_and_forwarded(database: Database[Document],
+                                                              lane: LookupLane) -> None:
+    assert lane.handle(reserved()) == Forward()
+    assert stored(database) == (
+        shipment(status="delivery_failed", last_event_at=RECEIVED - timedelta(hours=1),
+                 events_applied=1, recent_events=["bench:evt_1"]),
+        entry(status="delivery_failed", applied_at="noted",
+              decision={"apply": True, "route": True, "reason": "route"}),
+    )
+
+
+def test_an_event_that_needs_no_route_is_recorded_and_closed(database: Database[Document],
+                                                             lane: LookupLane) -> None:
+    assert lane.handle(reserved(body=NEEDS_NO_ROUTE)) == Done("recorded")
+    assert stored(database) == (
+        shipment(status="in_transit", last_event_at=RECEIVED - timedelta(hours=1),
+                 events_applied=1, recent_events=["bench:evt_1"]),
+        entry(status="in_transit", state="done", outcome="recorded", applied_at="noted",
+              done_at="noted", decision={"apply": True, "route": False,
+                                         "reason": "status_needs_no_route"}),
+    )
+
+
+def test_a_late_event_is_counted_and_closed_as_late(database: Database[Document],
+                                                    lane: LookupLane) -> None:
+    seen: Document = {"status": "out_for_delivery", "last_event_at": RECEIVED}
+    database["shipments"].replace_one({"_id": "SHP-1"}, shipment(**seen))
+    assert lane.handle(reserved()) == Done("late")
+    assert stored(database)[0] == shipment(**seen, events_applied=1, recent_events=["bench:evt_1"])
+    assert stored(database)[1]["decision"]["reason"] == "late"
+
+
+@pytest.mark.parametrize(("change", "reason"), [
+    ({"active": False}, "shipment_inactive"), ({"order_id": "ORD-2"}, "order_not_open"),
+    ({"order_id": None}, "order_not_open"),
+])
+def test_without_an_active_shipment_and_an_open_order_the_status_is_recorded_only(
+    database: Database[Document], lane: LookupLane, change: Document, reason: str
+) -> None:
+    database["shipments"].update_one({"_id": "SHP-1"}, {"$set": change})
+    assert lane.handle(reserved()) == Done("recorded")
+    assert stored(database)[0]["status"] == "delivery_failed"
+    assert stored(database)[1]["decision"]["reason"] == reason
+
+
+def test_a_malformed_event_is_buried_and_touches_nothing(database: Database[Document],
+                                                         lane: LookupLane) -> None:
+    for odd in (reserved(body=b"{}"), reserved(body=body(status="lost in space")),
+                reserved(source="a courier of the past")):
+        result = lane.handle(odd)
+        assert isinstance(result, Bury)
+        assert (result.reason, result.attempts) == ("malformed", 0)
+        assert result.error
+    assert stored(database) == (shipment(), {})
+
+
+def test_an_unknown_shipment_is_waited_for_and_not_claimed(database: Database[Document],
+                                                           lane: LookupLane) -> None:
+    for waits, least, most in ((0, 0.9, 1.1), (2, 3.6, 4.4), (50, 4.5, 5.5)):
+        result = lane.handle(reserved(body=body("SHP-9"), waits=waits, age=59))
+        assert isinstance(result, Defer)
+        assert result.reason == "unknown_shipment"
+        assert least <= result.delay <= most
+    assert stored(database) == (shipment(), {})
+
+
+def test_an_unknown_shipment_is_waited_for_no_longer_than_patience_allows(lane: LookupLane) -> None:
+    result = lane.handle(reserved(body=body("SHP-9"), age=61))
+    assert result == Bury("unknown_shipment", "no shipment SHP-9")
+
+
+def test_a_done_event_is_done_although_its_shipment_is_gone(database: Database[Document],
+                                                            lane: LookupLane) -> None:
+    lane.handle(reserved(body=NEEDS_NO_ROUTE))
+    database["shipments"].delete_many({})
+    assert lane.handle(reserved(body=NEEDS_NO_ROUTE, fence=101)) == Done("already_done")
+
+
+def test_a_done_event_changes_nothing_when_it_comes_again(database: Database[Document],
+                                                          lane: LookupLane) -> None:
+    lane.handle(reserved(body=NEEDS_NO_ROUTE))
+    before = stored(database)
+    with pytest.raises(AlreadyDone):
+        lane.handle(reserved(fence=101))
+    assert stored(database) == before
+
+
+def test_a_holder_whose_fence_is_behind_changes_nothing(database: Database[Document],
+                                                        lane: LookupLane, ledger: Ledger) -> None:
+    ledger.claim(reserved(fence=200), {})
+    before = stored(database)
+    with pytest.raises(FenceRaised):
+        lane.handle(reserved(fence=199))
+    assert stored(database) == before
+
+
+def test_a_replayed_event_keeps_its_decision_and_is_forwarded_again(database: Database[Document],
+                                                                    lane: LookupLane,
+                                                                    ledger: Ledger) -> None:
+    lane.handle(reserved())
+    ledger.note_dead(reserved(), "permanent", "status 400")
+    database["orders"].update_many({}, {"$set": {"status": "closed"}})
+    before = stored(database)[0]
+    assert lane.handle(reserved(fence=101)) == Forward()
+    assert stored(database)[0] == before
+
+
+def test_a_shipment_in_another_shape_is_a_permanent_failure(database: Database[Document],
+                                                            lane: LookupLane) -> None:
+    database["shipments"].update_one({"_id": "SHP-1"}, {"$set": {"events_applied": "3"}})
+    with pytest.raises(Permanent):
+        lane.handle(reserved())
+    assert database["events"].count_documents({}) == 0
+
+
+def test_a_shipment_that_never_stays_as_it_was_read_ends_in_a_failed_attempt(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.lookup_lane.READS_MAX", 5)
+    monkeypatch.setattr("workers.shipments.Shipments.apply", lambda *_: False)
+    with pytest.raises(Transient, match="changes faster"):
+        lookup_lane(database).handle(reserved())
+
+
+def test_a_lost_ledger_does_not_let_an_event_count_twice(database: Database[Document],
+                                                         lane: LookupLane) -> None:
+    lane.handle(reserved())
+    before = stored(database)[0]
+    database["events"].delete_many({})
+    assert lane.handle(reserved(fence=101)) == Done("late")
+    assert stored(database)[0] == before
+
+
+@pytest.mark.parametrize("last_takes_effect", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("raw", [body(), NEEDS_NO_ROUTE], ids=["routed", "recorded"])
+def test_a_death_at_any_step_leaves_no_trace_in_the_end(database: Database[Document], raw: bytes,
+                                                        last_takes_effect: bool) -> None:
+    life = Life()
+    wanted_result = lookup_lane(database, life).handle(reserved(body=raw))
+    wanted = stored(database)
+    wanted[1]["fence"] = 101
+    assert len(life.steps) >= 5
+    for left in range(len(life.steps)):
+        database["events"].delete_many({})
+        database["shipments"].replace_one({"_id": "SHP-1"}, shipment())
+        with pytest.raises(Killed):
+            lookup_lane(database, Life(left, last_takes_effect)).handle(reserved(body=raw))
+        try:
+            result = lookup_lane(database).handle(reserved(body=raw, fence=101))
+        except AlreadyDone:  # it died after its last step
+            assert last_takes_effect
+            assert left == len(life.steps) - 1
+            assert stored(database)[1].pop("fence") == 100
+            assert stored(database)[0] == wanted[0]
+        else:
+            assert result == wanted_result
+            assert stored(database) == wanted, f"died at {life.steps[left]}"
+
+
+def test_of_two_holders_in_the_middle_of_the_same_event_one_takes_effect(
+    database: Database[Document]
+) -> None:
+    """The earlier one sleeps between its claim and its effect while the later one does it all."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Sleepy(Life):
+        def step(self, name: str, act: Any) -> Any:
+            if name == "apply":
+                inside.set()
+                go_on.wait(30)
+            return super().step(name, act)
+
+    raised: list[Exception] = []
+
+    def earlier() -> None:
+        try:
+            lookup_lane(database, Sleepy()).handle(reserved(fence=100))
+        except FenceRaised as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=earlier)
+    thread.start()
+    assert inside.wait(30)
+    assert lookup_lane(database).handle(reserved(fence=101)) == Forward()
+    before = stored(database)
+    go_on.set()
+    thread.join(30)
+    assert len(raised) == 1
+    assert stored(database) == before
+    assert before[0]["events_applied"] == 1
+
+
+def test_many_events_of_one_shipment_at_once_are_each_counted_once(
+    database: Database[Document], lane: LookupLane
+) -> None:
+    threads_count, each = 8, 8
+
+    def work(number: int) -> None:
+        for i in range(each):
+            minute = number * each + i
+            raw = body(status="in_transit", occurred_at=f"2026-11-23T04:{minute % 60:02}:00Z")
+            for fence in (100, 101):  # and every one of them twice
+                try:
+                    lane.handle(reserved(f"bench:{minute}", body=raw, fence=fence))
+                except AlreadyDone:
+                    assert fence == 101
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(threads_count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found, _ = stored(database)
+    assert found["events_applied"] == threads_count * each
+    assert found["last_event_at"] == RECEIVED.replace(hour=4, minute=59)
+    assert database["events"].count_documents({"state": "done"}) == threads_count * each
+    assert len(found["recent_events"]) <= 40  # those the ledger vouches for were let go
