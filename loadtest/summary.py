@@ -98,6 +98,7 @@ def page(d: Document) -> str:
     """The document for people, in Markdown."""
     burst, sustained, events, routing = d["burst"], d["sustained"], d["events"], d["routing"]
     direct, routed = events["s_until_done_without_route"], events["s_until_done_with_route"]
+    one_effect = "yes" if events["with_one_effect"] else "NO"
     rows = [
         ("requests", f"{burst['requests']:,}, at most {burst['most_at_once']} under way at once",
          f"{sustained['requests']:,}, {sustained['requests_per_s']:g} a second"),
@@ -115,7 +116,7 @@ def page(d: Document) -> str:
         "**Passed.**" if d["passed"] else "**FAILED:** " + "; ".join(d["problems"]), "",
         "| | burst | sustained |", "|---|---|---|",
         *(f"| {name} | {left} | {right} |" for name, left, right in rows), "",
-        f"- **Each accepted event had one effect: {'yes' if events['with_one_effect'] else 'NO'}**: "
+        f"- **Each accepted event had one effect: {one_effect}**: "
         f"{events['accepted']:,} ids for which a client was told 202, held against the ledger, the "
         "shipments' counters and the calls that the Routing Service counted.",
         f"- **Successful retries: {routing['events_that_failed_first_and_completed']:,} events** "

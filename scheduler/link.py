@@ -8,6 +8,7 @@ opens a new one. Nothing is sent twice by itself: whoever calls decides whether 
 from __future__ import annotations
 
 import re
+import time
 from typing import Any, NoReturn
 
 from redis.backoff import NoBackoff
@@ -19,6 +20,8 @@ from scheduler.errors import RedisUnavailable
 from scheduler.scripts import Script
 
 Arg = str | bytes | int | float
+
+IDLE_SECONDS = 0.1  # below it a connection is taken to be alive: looking costs a system call
 
 
 # 6.2 wraps what a command inside a script was answered; 7 does not.
@@ -53,6 +56,7 @@ class Link:
         self._make = ConnectionPool.from_url(url, **options).make_connection
         self._timeout = timeout
         self._connection: Any = None
+        self._used_at = 0.0
 
     def close(self) -> None:
         """Close the connection; the next command opens a new one."""
@@ -72,6 +76,8 @@ class Link:
     def send(self, *args: Arg) -> None:
         """Send a command whose reply ``receive`` returns."""
         try:
+            if self._connection is not None and self._went_stale():
+                self.close()
             if self._connection is None:
                 connection = self._make()
                 connection.connect()  # type: ignore[no-untyped-call]
@@ -79,6 +85,18 @@ class Link:
             self._connection.send_command(*args)
         except BaseException as error:
             self._fail(error)
+
+    def _went_stale(self) -> bool:
+        """Whether a connection that lay idle was closed by Redis meanwhile (or holds a reply that
+        nobody waited for). Asked before anything is sent, so reconnecting repeats nothing."""
+        now = time.monotonic()
+        idle, self._used_at = now - self._used_at, now
+        if idle <= IDLE_SECONDS:
+            return False
+        try:
+            return bool(self._connection.can_read(0))
+        except (RedisError, OSError):
+            return True
 
     def receive(self, timeout: float | None = None) -> Any:
         """The reply to the command that was sent last. Raises as ``command`` does."""

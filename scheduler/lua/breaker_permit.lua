@@ -20,7 +20,6 @@ if state == 'open' then
   end
   state = 'half_open'
   redis.call('HSET', KEYS[1], 'state', state, 'good', 0, 'bad', 0)
-  redis.call('DEL', KEYS[2])
   h[3] = '0'
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)

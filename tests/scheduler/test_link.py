@@ -55,9 +55,22 @@ def test_a_reply_that_was_read_in_part_ends_its_connection(
         assert proxy.connections == 2
 
 
-def test_a_connection_that_was_cut_is_opened_again_by_the_next_command(
-    redis_server: RedisServer, folder: Path
+def test_a_connection_that_was_cut_while_idle_is_opened_again_before_anything_is_sent(
+    redis_server: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("scheduler.link.IDLE_SECONDS", -1)  # however short, it was idle
+    with Proxy(redis_server.url, folder) as proxy:
+        link = Link(proxy.url, timeout=0.5)
+        link.command("PING")
+        proxy.cut()
+        assert link.command("PING") == b"PONG"
+        assert proxy.connections == 2
+
+
+def test_a_connection_that_was_cut_is_opened_again_by_the_next_command(
+    redis_server: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.link.IDLE_SECONDS", 60)  # however slow the machine, it was busy
     with Proxy(redis_server.url, folder) as proxy:
         link = Link(proxy.url, timeout=0.5)
         link.command("PING")

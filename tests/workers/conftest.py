@@ -15,7 +15,8 @@ import pytest
 import urllib3
 from pymongo.database import Database
 
-from tests.servers import ROOT
+from tests.servers import ROOT, RedisServer, redis_binaries
+from tests.workers import lone_worker
 from tests.workers.mongo_server import MongoServer
 from tests.workers.samples import shipment
 from workers import mongo
@@ -90,3 +91,22 @@ def simulator(_simulator: Simulator) -> Simulator:
     _simulator.behave()
     urllib3.request("DELETE", f"{_simulator.url}/stats")
     return _simulator
+
+
+@pytest.fixture(scope="session")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(redis_binaries()[-1], tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def url(own_redis: RedisServer) -> Iterator[str]:
+    if own_redis.process is None or own_redis.process.poll() is not None:
+        own_redis.start()
+    client = own_redis.client()
+    client.flushall()
+    client.close()
+    yield own_redis.url
+    while lone_worker.made:
+        lone_worker.made.pop().stop.set("the test is over")

@@ -20,11 +20,14 @@ LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
 
 
 class OddService:
-    """Gives each request on every connection the next of its answers. ``requests``: how many."""
+    """Gives each request on every connection the next of its answers.
+
+    requests: begun; answered: to their end.
+    """
 
     def __init__(self, answers: list[bytes | Answer]) -> None:
         self._answers = answers
-        self.requests = 0
+        self.requests = self.answered = 0
         self.connections: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
@@ -46,6 +49,7 @@ class OddService:
                     answer(connection)
                 else:
                     connection.sendall(answer)
+                self.answered += 1
 
     def close(self) -> None:
         for one in (self._server, *self.connections):
@@ -156,6 +160,7 @@ def test_what_is_no_http_is_a_broken_reply_and_the_next_call_is_whole(answer: by
     with service(and_closes(answer), LENGTH % (8, b'{"a": 1}')) as odd:
         client = RoutingClient(odd.url, 5, 1)
         assert str(failure(client)).startswith("broken: ")
+        await_true(lambda: odd.answered == 1)
         assert client.route("k", {}) == {"a": 1}
 
 
@@ -171,6 +176,7 @@ def test_a_connection_that_was_closed_between_two_calls_is_opened_anew() -> None
     with service(and_closes(LENGTH % (8, b'{"a": 1}')), LENGTH % (8, b'{"b": 2}')) as odd:
         client = RoutingClient(odd.url, 5, 1)
         assert client.route("k", {}) == {"a": 1}
+        await_true(lambda: odd.answered == 1)
         assert client.route("k", {}) == {"b": 2}
 
 

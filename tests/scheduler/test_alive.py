@@ -1,0 +1,31 @@
+"""alive: a process says that it lives; the word of a dead one goes by itself."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from scheduler.queue import Queue
+from tests.scheduler.snapshot import dump
+from tests.servers import await_true
+
+
+def test_a_process_says_who_it_is_for_so_long(queue: Queue, store: Redis) -> None:
+    queue.alive("host/worker-routing_00", {"pid": 7, "lane": "routing", "busy": 3}, 40)
+    snapshot = dump(store)
+    assert 39_000 < snapshot.pop("gw:proc:host/worker-routing_00 (ttl)") <= 40_000
+    assert snapshot == {
+        "gw:proc:host/worker-routing_00": {"pid": "7", "lane": "routing", "busy": "3"}
+    }
+
+
+def test_each_word_renews_the_one_before(queue: Queue, store: Redis) -> None:
+    queue.alive("host/w", {"pid": 7, "busy": 3}, 1)
+    queue.alive("host/w", {"pid": 7, "busy": 4}, 40)
+    snapshot = dump(store)
+    assert snapshot["gw:proc:host/w"] == {"pid": "7", "busy": "4"}
+    assert snapshot["gw:proc:host/w (ttl)"] > 39_000
+
+
+def test_a_process_that_says_nothing_is_forgotten(queue: Queue, store: Redis) -> None:
+    queue.alive("host/w", {"pid": 7}, 0.05)
+    await_true(lambda: dump(store) == {})
