@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status ctl redis-cli demo test bench lock
+.PHONY: help venv up down status ctl redis-cli demo test test-docker bench load lock
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -34,6 +34,12 @@ test: venv ## ruff, mypy and all tests
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 	@$(RUN) -m pytest $(ARGS)
+
+test-docker: venv ## the image and the Compose files, on a Docker engine (COMPOSE="docker-compose")
+	@$(RUN) -m pytest -o python_files='check_*.py' tests/docker -s $(ARGS)
+
+load: venv ## the proof of load: locust, 100 users; its evidence goes to loadtest/evidence
+	@$(RUN) -m loadtest.run
 
 bench: venv ## the benchmarks, with their targets beside the figures
 	@$(RUN) -m loadtest.bench

@@ -81,7 +81,7 @@ class Sender(FastHttpUser):
                 answer.success()
             else:
                 meta["name"] = f"{event.source}: UNEXPECTED"
-                answer.failure(f"answered {status}, had to be "
+                answer.failure(f"answered {status or repr(answer.error)}, had to be "
                                + " or ".join(str(one) for one in allowed))
             if _log is not None:
                 note(Answer(event.key, event.shipment, status, meta["start_time"],

@@ -76,7 +76,9 @@ class Link:
     def send(self, *args: Arg) -> None:
         """Send a command whose reply ``receive`` returns."""
         try:
-            if self._connection is not None and self._went_stale():
+            now = time.monotonic()
+            idle, self._used_at = now - self._used_at, now
+            if self._connection is not None and self._went_stale(idle):
                 self.close()
             if self._connection is None:
                 connection = self._make()
@@ -86,11 +88,9 @@ class Link:
         except BaseException as error:
             self._fail(error)
 
-    def _went_stale(self) -> bool:
+    def _went_stale(self, idle: float) -> bool:
         """Whether a connection that lay idle was closed by Redis meanwhile (or holds a reply that
         nobody waited for). Asked before anything is sent, so reconnecting repeats nothing."""
-        now = time.monotonic()
-        idle, self._used_at = now - self._used_at, now
         if idle <= IDLE_SECONDS:
             return False
         try:

@@ -162,7 +162,8 @@ class Queue:
     def wait(self, what: Lane | Literal["scheduler"], seconds: float) -> bool:
         """Sleep until woken or for ``seconds`` (above 0); True if woken."""
         key = self.keys.wake_scheduler if what == "scheduler" else self.keys.wake(what)
-        reply = self.link.command("BLPOP", key, f"{max(seconds, 0.001):.3f}", timeout=seconds + 2)
+        # To Redis 0 means for ever, and 6.2 takes a single millisecond for 0.
+        reply = self.link.command("BLPOP", key, f"{max(seconds, 0.01):.3f}", timeout=seconds + 2)
         return reply is not None
 
     def alive(self, owner: str, fields: dict[str, Arg], ttl: float) -> None:

@@ -102,8 +102,3 @@ def now(plus: float = 0) -> Any:
 def fresh_gen() -> Any:
     """A fencing token that was drawn now."""
     return _Near(time.time() * 1e6, 3e6)
-
-
-def few_ms() -> Any:
-    """A short duration in ms."""
-    return _Near(1500, 1500)

@@ -17,6 +17,7 @@ from tests.scheduler.steps import (
     crash,
     held,
     held_for_routing,
+    make_due,
     promote,
     take_one,
 )
@@ -68,6 +69,16 @@ def test_replayed_poison_is_no_suspect(queue: Queue, store: Redis) -> None:
     assert queue.replay(ID) == "replayed"
     assert store.lrange(KEYS.ready("lookup", "bench"), 0, -1) == [ID]
     assert take_one(queue, suspects=0).crashes == 0
+
+
+def test_a_replayed_event_starts_its_deferrals_anew(queue: Queue, store: Redis) -> None:
+    queue.defer(held(queue), 60, "unknown_shipment")
+    make_due(store, ID)
+    promote(queue)
+    queue.bury(take_one(queue), "unknown_shipment")
+    assert store.hget(KEYS.event(ID), "waits") == "1"
+    queue.replay(ID)
+    assert take_one(queue).waits == 0
 
 
 def test_the_replays_are_counted(queue: Queue, store: Redis) -> None:

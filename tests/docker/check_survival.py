@@ -1,0 +1,113 @@
+"""Containers are killed, stopped and made anew under load; nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.docker.couriers import Couriers, post
+from tests.docker.engine import await_true
+from tests.docker.project import Project
+
+BEFORE, AWAY, AFTER = 4, 3, 3  # seconds of load around a kill and while the container is gone
+GRACE_SECONDS = 120  # stop_grace_period
+SETTLE_SECONDS = 120
+
+
+def settle(project: Project, ids: list[str]) -> None:
+    """Every acknowledged event has had its effect, once, and the books balance."""
+    assert ids
+    await_true(lambda: project.unfinished(ids) == [], SETTLE_SECONDS, "all events to complete")
+    await_true(lambda: project.stat("backlog") == 0, SETTLE_SECONDS, "the backlog to empty")
+    audit = project.exec("app", "python", "-m", "gateway", "audit", "--effects")
+    assert audit.endswith("audit: balanced"), audit
+    assert "dead 0" in audit
+
+
+def simulator(project: Project) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{project.sim_url}/stats") as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def slow_routing(project: Project, ms: int) -> None:
+    request = urllib.request.Request(f"{project.sim_url}/behaviour", method="PUT",
+                                     data=json.dumps({"latency_ms": ms}).encode())
+    urllib.request.urlopen(request).close()
+
+
+@pytest.mark.parametrize("service", ["app", "redis", "mongo"])
+def test_a_container_is_killed_under_load_and_nothing_is_lost(
+    project: Project, service: str
+) -> None:
+    with Couriers(project.url, f"killed-{service}") as couriers:
+        time.sleep(BEFORE)
+        project.kill(service)
+        time.sleep(AWAY)
+        project.compose("start", service)
+        project.await_healthy(service, "app")
+        time.sleep(AFTER)
+    if service != "mongo":  # the edge does not ask MongoDB
+        assert couriers.resent > 0
+    settle(project, couriers.acknowledged)
+
+
+def test_the_engine_restarts_an_app_whose_supervisord_died(project: Project) -> None:
+    with Couriers(project.url, "headless") as couriers:
+        time.sleep(BEFORE)
+        project.exec("app", "sh", "-c", "kill -9 $(cat .run/supervisord.pid)", check=False)
+        await_true(lambda: project.health("app") == "starting", 30, "a restart")
+        project.await_healthy("app")
+        time.sleep(AFTER)
+    settle(project, couriers.acknowledged)
+
+
+def test_stop_drains_within_the_grace_period(project: Project) -> None:
+    crashed, repeats = project.stat("crashed"), simulator(project)["repeats"]
+    slow_routing(project, 6000)  # the edge stops first: calls of 2 s would be over by then
+    ids = [f"drained-{number}" for number in range(60)]
+    assert [post(project.url, id, shipment=n + 1) for n, id in enumerate(ids)] == [202] * len(ids)
+    started = time.monotonic()
+    project.compose("stop", "app")
+    seconds = time.monotonic() - started
+    log = project.logs("app").rpartition("indicating exit request")[2]
+    held = sum(int(count) for count in re.findall(r"with (\d+) events in work", log))
+    print(f"\nstopped in {seconds:.0f} s, with {held} events in work")
+    assert held > 0
+    assert seconds < GRACE_SECONDS
+    state = project.state("app")
+    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+    slow_routing(project, 2000)
+    project.compose("start", "app")
+    project.await_healthy("app")
+    settle(project, [f"bench:{id}" for id in ids])
+    assert project.stat("crashed") == crashed
+    assert simulator(project)["repeats"] == repeats
+
+
+def test_down_and_up_again_loses_nothing(project: Project) -> None:
+    with Couriers(project.url, "downed") as couriers:
+        time.sleep(BEFORE)
+    waiting = project.stat("backlog")
+    accepted = project.stat("accepted")
+    project.compose("down")
+    project.up()
+    assert waiting > 0
+    assert project.stat("accepted") == accepted
+    settle(project, couriers.acknowledged)
+    assert "shipments is not empty: nothing was seeded" in project.logs("app")
+    resent = [post(project.url, id.partition(":")[2]) for id in couriers.acknowledged[:20]]
+    assert resent == [200] * len(resent)
+
+
+def test_settings_of_the_caller_scale_the_app(project: Project) -> None:
+    project.env["ROUTING_PROCESSES"] = "3"
+    project.up()
+    shown = project.exec("app", "supervisorctl", "status")
+    assert shown.count("worker-routing:") == 3
+    assert shown.count("RUNNING") == 7

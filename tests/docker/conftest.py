@@ -1,0 +1,36 @@
+"""One image and one running project for all checks."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docker.engine import composes, docker, lack
+from tests.docker.project import Project
+
+
+def pytest_sessionstart() -> None:
+    if problem := lack():
+        pytest.exit(problem, returncode=1)
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[str]:
+    """The tag of an image built from this checkout."""
+    tag = f"gateway-test:{uuid.uuid4().hex[:8]}"
+    docker("build", "-t", tag, ".")
+    yield tag
+    docker("rmi", "--force", tag)
+
+
+@pytest.fixture(scope="session")
+def project(image: str) -> Iterator[Project]:
+    """`up` with nothing set: the demo. Its layers are those of ``image``."""
+    project = Project(composes()[0])
+    try:
+        project.up()
+        yield project
+    finally:
+        project.remove()

@@ -1,0 +1,74 @@
+"""Couriers that post signed events and, as real ones do, send again what was not answered 2xx."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import itertools
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+
+SECRET = b"bench-secret"  # the published one, live in the demo profile
+STATUSES = ("delayed", "in_transit", "out_for_delivery", "picked_up")  # half of them need a route
+SHIPMENTS = 1000
+PAUSE = 0.05
+RESEND_PAUSE = 0.25
+
+
+def post(url: str, event: str, status: str = "delayed", shipment: int = 1,
+         secret: bytes = SECRET) -> int:
+    """The edge's answer; 0 if there was none."""
+    body = json.dumps({
+        "id": event, "type": "shipment.status_updated", "shipment_id": f"SHP-{shipment}",
+        "status": status, "occurred_at": datetime.now(UTC).isoformat(),
+    }).encode()
+    mac = hmac.new(secret, body, hashlib.sha256).hexdigest()
+    request = urllib.request.Request(f"{url}/v1/events/bench", body, {
+        "Content-Type": "application/json", "X-Signature": f"sha256={mac}"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+class Couriers:
+    """While in context, events flow; afterwards each of ``acknowledged`` was answered 2xx."""
+
+    def __init__(self, url: str, prefix: str, threads: int = 4) -> None:
+        self._url, self._prefix = url, prefix
+        self._numbers = itertools.count()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self.acknowledged: list[str] = []
+        self.resent = 0
+
+    def __enter__(self) -> Couriers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            number = next(self._numbers)
+            event = f"{self._prefix}-{number}"
+            shipment, status = number % SHIPMENTS + 1, STATUSES[number % len(STATUSES)]
+            while post(self._url, event, status, shipment) not in (200, 202):
+                self.resent += 1
+                time.sleep(RESEND_PAUSE)
+            self.acknowledged.append(f"bench:{event}")
+            if number % 10 == 0:  # a duplicate, as couriers send them anyway
+                post(self._url, event, status, shipment)
+            time.sleep(PAUSE)

@@ -1,0 +1,87 @@
+"""A Compose project of a test's own: unique name, free ports, gone afterwards with its volumes."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from gateway.local.instance import free_ports
+from tests.docker.engine import await_true, docker, run
+
+UP_SECONDS = 180
+SERVICES = ("redis", "mongo", "routingsim", "app")
+
+# Which of the ids on standard input does the ledger not call done?
+UNFINISHED = """
+import json, os, sys
+from pymongo import MongoClient
+ids = json.load(sys.stdin)
+ledger = MongoClient(os.environ["MONGO_URL"]).get_default_database()["events"]
+done = {d["_id"] for d in ledger.find({"_id": {"$in": ids}, "state": "done"}, {"_id": 1})}
+print(json.dumps([id for id in ids if id not in done]))
+"""
+
+
+class Project:
+    """compose: the command, such as ``docker compose``. Runs without any .env."""
+
+    def __init__(self, compose: str) -> None:
+        self.name = f"gateway-test-{uuid.uuid4().hex[:8]}"
+        gateway, ops, sim = free_ports(3)
+        self.url, self.ops_url, self.sim_url = (
+            f"http://127.0.0.1:{port}" for port in (gateway, ops, sim))
+        self._command = [*compose.split(), "-p", self.name, "--env-file", "tests/docker/empty.env"]
+        self.env = {"GATEWAY_PUBLISH": f"127.0.0.1:{gateway}", "OPS_PUBLISH": f"127.0.0.1:{ops}",
+                    "ROUTINGSIM_PUBLISH": f"127.0.0.1:{sim}"}
+
+    def compose(self, *arguments: str, check: bool = True, text: str | None = None) -> str:
+        done = run(*self._command, *arguments, env=self.env, check=check, text=text)
+        return done.stdout
+
+    def up(self, *options: str) -> None:
+        """One command; returns when every health check has passed."""
+        self.compose("up", "-d", *options)
+        self.await_healthy()
+
+    def await_healthy(self, *services: str) -> None:
+        for service in services or SERVICES:
+            await_true(lambda service=service: self.health(service) == "healthy",  # type: ignore[misc]
+                       UP_SECONDS, f"{service} to be healthy")
+
+    def remove(self) -> None:
+        self.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5",
+                     check=False)
+
+    def container(self, service: str) -> str:
+        """Its container's id, running or not."""
+        return self.compose("ps", "-a", "-q", service).strip()
+
+    def state(self, service: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            docker("inspect", "-f", "{{json .State}}", self.container(service)))
+        return found
+
+    def health(self, service: str) -> str:
+        state = self.state(service)
+        return str(state["Health"]["Status"]) if state["Running"] else "not running"
+
+    def exec(self, service: str, *command: str, check: bool = True,
+             text: str | None = None) -> str:
+        return self.compose("exec", "-T", service, *command, check=check, text=text).strip()
+
+    def kill(self, service: str) -> None:
+        """SIGKILL, as `docker kill` does it; the engine takes that for an operator's wish."""
+        docker("kill", self.container(service))
+
+    def logs(self, service: str) -> str:
+        return docker("logs", self.container(service))
+
+    def stat(self, name: str) -> int:
+        """A counter of the queue's books, read as the README says."""
+        return int(self.exec("redis", "redis-cli", "hget", "{gw:0}:stats", name) or 0)
+
+    def unfinished(self, ids: list[str]) -> list[str]:
+        found: list[str] = json.loads(
+            self.exec("app", "python", "-c", UNFINISHED, text=json.dumps(ids)))
+        return found

@@ -1,0 +1,52 @@
+"""One stack for all these tests, quick where the product is patient; each test has its own
+shipments and events, and leaves balanced books behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import urllib3
+
+from gateway.local.stack import Stack
+from tests.e2e.running_gateway import PATIENCE, RunningGateway
+from tests.servers import await_true
+
+SETTINGS = {
+    "ROUTINGSIM_LATENCY_MS": "50", "MAX_ATTEMPTS": "4", "RETRY_FLOOR_SECONDS": "0.05",
+    "RETRY_BASE_SECONDS": "0.05", "RETRY_CAP_SECONDS": "0.2", "UNKNOWN_RETRY_SECONDS": "0.2",
+    "UNKNOWN_SHIPMENT_SECONDS": "4", "LEASE_SECONDS": "2", "BREAKER_OPEN_SECONDS": "0.3",
+    "WEB_CONCURRENCY": "1", "LOOKUP_PROCESSES": "1", "LOOKUP_THREADS": "8",
+    "ROUTING_PROCESSES": "2", "ROUTING_THREADS": "8", "OPS_TOKEN": "operators-token",
+}
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    with Stack.temporary(env=SETTINGS) as stack:
+        await_true(lambda: answers(f"{stack.routing_url}/healthz"), PATIENCE, "the simulator")
+        yield stack
+
+
+def answers(url: str) -> bool:
+    try:
+        return urllib3.request("GET", url, retries=False).status == 200
+    except urllib3.exceptions.HTTPError:
+        return False
+
+
+@pytest.fixture
+def gateway(stack: Stack) -> Iterator[RunningGateway]:
+    """With a well-behaved Routing Service, a closed breaker and nothing in the queue."""
+    gateway = RunningGateway(stack)
+    reset(gateway)
+    yield gateway
+    reset(gateway)
+    await_true(lambda: gateway.books().open == 0, PATIENCE, "an empty queue after the test")
+    gateway.assert_balanced()
+
+
+def reset(gateway: RunningGateway) -> None:
+    gateway.behave()
+    urllib3.request("DELETE", f"{gateway.stack.routing_url}/stats")
+    gateway.redis.delete("{gw:0}:breaker", "{gw:0}:probes")

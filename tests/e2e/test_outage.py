@@ -1,0 +1,59 @@
+"""An outage of the Routing Service: the breaker opens, nothing is lost, hardly anybody calls."""
+
+from __future__ import annotations
+
+import time
+
+from tests.e2e.running_gateway import PATIENCE, RunningGateway
+from tests.servers import await_true
+
+EVENTS = 60
+OUTAGE_SECONDS = 4.0
+
+
+def test_an_outage_defers_everything_burns_nothing_and_ends_by_itself(
+    gateway: RunningGateway
+) -> None:
+    shipments = [gateway.shipment() for _ in range(EVENTS)]
+    gateway.behave(outage=True)
+    ids = [gateway.post(shipment) for shipment in shipments]
+
+    def attempts() -> int:
+        return sum(int(gateway.event(id).get("attempts", 0)) for id in ids)
+
+    await_true(lambda: gateway.redis.hget("{gw:0}:breaker", "state") is not None, PATIENCE)
+    # Calls that were under way when it opened have ended when everybody waits.
+    await_true(lambda: gateway.books().locked_total == 0, PATIENCE)
+    burnt, calls = attempts(), gateway.routing("calls")
+    ends = time.monotonic() + OUTAGE_SECONDS
+    await_true(lambda: time.monotonic() > ends, PATIENCE)
+
+    assert attempts() == burnt
+    assert gateway.routing("calls") - calls <= 10  # probes, ever fewer
+    assert gateway.books().open == EVENTS
+    assert gateway.counted("buried") == 0
+    assert gateway.counted("deferred") > 0
+    assert [gateway.shipment_now(one)["status"] for one in shipments] == \
+        ["delivery_failed"] * EVENTS  # no merchant waits for the service
+    assert gateway.command("status").stdout.count("routing breaker: closed") == 0
+
+    gateway.behave()
+    gateway.await_done(ids)
+    assert gateway.routing("succeeded") == EVENTS
+    assert gateway.routing("repeats") == 0
+    assert gateway.counted("buried") == 0
+    assert gateway.redis.hget("{gw:0}:breaker", "state") is None
+
+
+def test_a_call_that_hangs_costs_its_event_a_wait_and_no_other_event_anything(
+    gateway: RunningGateway
+) -> None:
+    gateway.behave(hang_ratio=1)
+    hanging = gateway.post(gateway.shipment())
+    await_true(lambda: gateway.routing("in_flight") == 1, PATIENCE)
+    gateway.behave()
+    others = [gateway.post(gateway.shipment()) for _ in range(5)]
+    gateway.await_done(others)
+    assert gateway.state(hanging) == "locked routing"
+    gateway.await_done([hanging])  # after ROUTING_TIMEOUT_SECONDS
+    assert gateway.entry(hanging)["attempts"] == 1

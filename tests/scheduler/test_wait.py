@@ -1,0 +1,38 @@
+"""Queue.wait: an idle worker sleeps until something is there for its lane, or its time is over."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from redis import Redis
+
+from scheduler.queue import Queue
+from tests.scheduler.steps import KEYS, accept, held, promote
+
+
+def test_a_token_of_its_lane_wakes_it(queue: Queue, store: Redis) -> None:
+    accept(queue)
+    assert queue.wait("lookup", 5)
+    assert not queue.wait("routing", 0.02)
+    queue.forward(held(queue, "bench:2"))
+    assert queue.wait("routing", 5)
+    assert not store.exists(KEYS.wake("routing"))
+
+
+def test_the_scheduler_has_a_token_of_its_own(queue: Queue) -> None:
+    queue.retry(held(queue), 60, "timeout")
+    assert queue.wait("scheduler", 5)
+    promote(queue)
+    assert not queue.wait("scheduler", 0.02)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0001, 0.05])
+def test_it_ends_when_its_time_is_over(queue: Queue, seconds: float) -> None:
+    start = time.monotonic()
+    assert not queue.wait("lookup", seconds)
+    assert time.monotonic() - start < 1
+
+
+def test_it_may_be_longer_than_the_patience_of_the_link(queue: Queue) -> None:
+    assert not queue.wait("lookup", 2.1)  # the link of these tests waits 2 s for a reply
