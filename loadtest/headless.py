@@ -6,12 +6,11 @@ import csv
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from conf.settings import ROOT
-from gateway.local.stack import Stack
 from loadtest.answers import Answer, read
 
 STOP_SECONDS = 10  # that requests under way at the end of the run have for their answers
@@ -48,17 +47,17 @@ class Outcome:
     problem: str
 
 
-def drive(plan: Plan, stack: Stack, evidence: str,
+def drive(plan: Plan, host: str, environ: Mapping[str, str], evidence: str,
           wait: Callable[[Callable[[], bool]], object]) -> Outcome:
-    """Run a plan. wait: is given a question, and returns when its answer is yes or it has had
-    enough; a locust that still runs then is killed."""
+    """Run a plan against a gateway. environ: with the secrets. wait: is given a question, and
+    returns when its answer is yes or it has had enough; a locust that still runs then is killed."""
     with tempfile.TemporaryDirectory(prefix="load-") as name:
         answers, output = Path(name) / "answers.csv", Path(name) / "output.txt"
         answers.touch()
-        command = [sys.executable, "-m", *plan.command(stack.gateway_url, evidence),
+        command = [sys.executable, "-m", *plan.command(host, evidence),
                    "--answers", str(answers), "--only-summary", "--exit-code-on-error", "1"]
         with output.open("wb") as file:
-            process = subprocess.Popen(command, cwd=ROOT, env=stack.env, stdin=subprocess.DEVNULL,
+            process = subprocess.Popen(command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL,
                                        stdout=file, stderr=subprocess.STDOUT)
         try:
             wait(lambda: process.poll() is not None)

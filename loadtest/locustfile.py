@@ -32,7 +32,7 @@ class Courier(Sender):
     def on_start(self) -> None:
         self.user = next(_users)
         self.numbers = itertools.count()
-        self.accepted: list[Event] = []
+        self.accepted: list[tuple[Event, bytes]] = []
         self.chance = random.Random(self.user)  # the same mix in every run
         self.due = time.monotonic() + self.chance.random() * PACE_SECONDS
         gevent.sleep(self.due - time.monotonic())
@@ -49,21 +49,24 @@ class Courier(Sender):
         elif self.chance.random() < TWINS:
             self.twins()
         elif self.accepted:
-            self.again(self.chance.choice(self.accepted))
+            self.again(*self.chance.choice(self.accepted))
 
     def new(self) -> None:
-        fresh = self.next_event()
-        if self.post(fresh, self.sign(fresh), ACCEPTED) == ACCEPTED:
-            self.accepted.append(fresh)
+        fresh, body = self.next_event()
+        if self.post(fresh, self.sign(fresh, body), ACCEPTED) == ACCEPTED:
+            self.accepted.append((fresh, body))
 
-    def again(self, event: Event) -> None:
+    def again(self, event: Event, body: bytes) -> None:
         """One of before, whatever became of it meanwhile: waiting, in work, retrying or done."""
-        self.post(event, self.sign(event), DUPLICATE)
+        self.post(event, self.sign(event, body), DUPLICATE)
 
     def twins(self) -> None:
         """The same event twice in the same moment: one of them, either, is the first."""
-        fresh = self.next_event()
-        request = self.sign(fresh)
+        fresh, body = self.next_event()
+        request = self.sign(fresh, body)
+        # A second connection would be idle until the next twins, longer than the edge keeps one
+        # open: it could close it in the very moment in which they are sent.
+        request.headers["Connection"] = "close"
         both = [gevent.spawn(self.post, fresh, request, ACCEPTED, DUPLICATE) for _ in range(2)]
         gevent.joinall(both)
         statuses = sorted(one.value or 0 for one in both)
@@ -72,7 +75,8 @@ class Courier(Sender):
                 request_type="POST", name=f"{fresh.source}: UNEXPECTED", response_time=0,
                 response_length=0, context={}, exception=AssertionError(f"twins got {statuses}"))
         else:
-            self.accepted.append(fresh)
+            self.accepted.append((fresh, body))
 
-    def next_event(self) -> Event:
-        return event(self.run_name, self.user, next(self.numbers))
+    def next_event(self) -> tuple[Event, bytes]:
+        fresh = event(self.run_name, self.user, next(self.numbers))
+        return fresh, self.tell(fresh)

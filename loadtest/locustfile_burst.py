@@ -36,7 +36,7 @@ class OneOfMany(Sender):
         crowd, user = self.environment.parsed_options.num_users, next(_users)
         # Each user starts elsewhere in the tour, or all would report the same status.
         mine = event(self.run_name, user, user % SHIPMENTS_PER_USER)
-        request = self.sign(mine)
+        request = self.sign(mine, self.tell(mine))
         OneOfMany.ready += 1
         if OneOfMany.ready == crowd:
             self.gate.set()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from conf.settings import ROOT, load
 from gateway.cli.seed import plant
+from gateway.local.readiness import StackError
 from gateway.local.stack import Stack
 from loadtest import stores
 from loadtest.checker import check
@@ -73,8 +74,10 @@ class Proof:
     def _run(self, plan: Plan) -> tuple[Outcome, float]:
         """Load, then the drain; with when that ended (seconds since 1970, by Redis's clock)."""
         limit = (plan.seconds or 0) + OVERTIME_SECONDS
-        outcome = drive(plan, self._stack, self._folder,
+        outcome = drive(plan, self._stack.gateway_url, self._stack.env, self._folder,
                         lambda over: self._watch.until(lambda _: over(), limit))
+        if not outcome.answers:
+            raise StackError(outcome.problem or f"{plan.name}: nothing was answered")
         if outcome.problem:
             self._problems.append(outcome.problem)
         self._say(f"{plan.name}: {len(outcome.answers):,} answers, {outcome.failures} failures; "

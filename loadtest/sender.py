@@ -21,7 +21,7 @@ from conf.settings import load
 from conf.sources import load_sources
 from loadtest.answers import ACCEPTED, DUPLICATE, Answer, note
 from loadtest.burst import Post
-from loadtest.traffic import Event, signed
+from loadtest.traffic import Event, body, signed
 
 KINDS = {ACCEPTED: "accepted", DUPLICATE: "duplicate"}
 
@@ -65,14 +65,17 @@ class Sender(FastHttpUser):
     def run_name(self) -> str:
         return str(self.environment.parsed_options.run_name)
 
-    def sign(self, event: Event) -> Post:
-        return signed(event, _sources[event.source], time.time())
+    def tell(self, event: Event) -> bytes:
+        return body(event, _sources[event.source], time.time())
+
+    def sign(self, event: Event, body: bytes) -> Post:
+        return signed(event, _sources[event.source], body, time.time())
 
     def post(self, event: Event, post: Post, *allowed: int) -> int:
         """Send it and judge the answer; returns its status, 0 if none came."""
-        body: Any = post.body  # bytes go as they are; locust's annotation knows only of text
+        data: Any = post.body  # bytes go as they are; locust's annotation knows only of text
         headers = {"Content-Type": "application/json", **post.headers}
-        with self.client.post(post.path, data=body, headers=headers,
+        with self.client.post(post.path, data=data, headers=headers,
                               catch_response=True) as answer:
             status, meta = int(answer.status_code or 0), answer.request_meta
             wanted = {"status": KINDS.get(status), "id": event.key}

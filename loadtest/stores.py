@@ -60,6 +60,7 @@ def versions(stack: Stack, database: Database[Document]) -> dict[str, str]:
     return {
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
                      else os.cpu_count()),
+        "load average at the end": f"{os.getloadavg()[0]:.1f}",
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "redis": f"{info['redis_version']}, appendfsync {fsync}",

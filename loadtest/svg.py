@@ -44,8 +44,8 @@ class Canvas:
 
     def legend(self, right: float, y: float, entries: Iterable[tuple[str, str]]) -> None:
         """(name, color) each. One text, so that the reader's font decides how wide it is."""
-        spans = "".join(f'<tspan fill="{color}" dx="14">■</tspan><tspan dx="5">{escape(name)}'
-                        "</tspan>" for name, color in entries)
+        spans = "\u2003".join(f'<tspan fill="{color}">■</tspan>\u00a0{escape(name)}'
+                             for name, color in entries)
         self.parts.append(f'<text x="{right:.1f}" y="{y:.1f}" font-size="12" fill="{FAINT}" '
                           f'text-anchor="end">{spans}</text>')
 

@@ -55,8 +55,12 @@ def event(run: str, user: int, number: int) -> Event:
     return Event(source, f"{run}-u{user}-{number}", f"SHP-{shipment}", tour[step % len(tour)])
 
 
-def signed(event: Event, source: Source, now: float) -> Post:
-    """The request as the courier sends it. now: seconds since 1970."""
-    occurred_at = datetime.fromtimestamp(now, UTC)
-    body = payload(source, event.id, event.shipment, event.status, occurred_at)
+def body(event: Event, source: Source, now: float) -> bytes:
+    """What the courier tells, now (seconds since 1970) and in every repeat."""
+    return payload(source, event.id, event.shipment, event.status,
+                   datetime.fromtimestamp(now, UTC))
+
+
+def signed(event: Event, source: Source, body: bytes, now: float) -> Post:
+    """The request as the courier sends it; a repeat is the same body, signed again."""
     return Post(f"/v1/events/{source.name}", sign(source, event.id, body, now), body)

@@ -22,11 +22,13 @@ SETTLE_SECONDS = 120
 def settle(project: Project, ids: list[str]) -> None:
     """Every acknowledged event has had its effect, once, and the books balance."""
     assert ids
+    print(f"\n{len(ids)} events acknowledged", end="", flush=True)
     await_true(lambda: project.unfinished(ids) == [], SETTLE_SECONDS, "all events to complete")
     await_true(lambda: project.stat("backlog") == 0, SETTLE_SECONDS, "the backlog to empty")
     audit = project.exec("app", "python", "-m", "gateway", "audit", "--effects")
     assert audit.endswith("audit: balanced"), audit
     assert "dead 0" in audit
+    print(", all of them done, once")
 
 
 def simulator(project: Project) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def test_a_container_is_killed_under_load_and_nothing_is_lost(
         project.compose("start", service)
         project.await_healthy(service, "app")
         time.sleep(AFTER)
+    print(f"\n{service} killed: {couriers.resent} requests had to be repeated", end="")
     if service != "mongo":  # the edge does not ask MongoDB
         assert couriers.resent > 0
     settle(project, couriers.acknowledged)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import itertools
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import orjson
 import urllib3
 from pymongo.database import Database
 from redis import Redis
 
-from conf.settings import ROOT
+from gateway.__main__ import main
 from gateway.cli.audit import examine, report
 from gateway.local.stack import Stack
 from scheduler.inspection import Books, Inspector
@@ -30,6 +32,15 @@ Document = dict[str, Any]
 PATIENCE = 60.0  # seconds; the machine may be busy with other things
 SECRET = b"bench-secret"
 _numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 class RunningGateway:
@@ -138,11 +149,13 @@ class RunningGateway:
         link.close()
         assert findings.clean, "\n".join(report(findings))
 
-    def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """``python -m gateway …``."""
-        return subprocess.run(
-            [sys.executable, "-m", "gateway", *arguments], cwd=ROOT, text=True,
-            capture_output=True, check=False, env={**self.stack.env, **settings}, timeout=120)
+    def command(self, *arguments: str, **settings: str) -> Run:
+        """``python -m gateway …``, less the start of a Python."""
+        out, err = io.StringIO(), io.StringIO()
+        environ = mock.patch.dict(os.environ, {**self.stack.env, **settings})
+        with environ, redirect_stdout(out), redirect_stderr(err):
+            code = main(list(arguments))
+        return Run(code, out.getvalue(), err.getvalue())
 
     # ---- processes
 

@@ -9,7 +9,7 @@ import pytest
 
 from conf.settings import Settings
 from conf.sources import load_sources
-from loadtest.traffic import SHIPMENTS_PER_USER, SOURCES, TOURS, USERS, event, signed
+from loadtest.traffic import SHIPMENTS_PER_USER, SOURCES, TOURS, USERS, body, event, signed
 from workers.decision import NEEDS_ROUTING
 
 SOURCE_TABLE = load_sources(Settings().sources_file, {}, "demo")
@@ -39,7 +39,8 @@ def test_each_courier_has_words_for_its_tour_and_no_tour_ends_a_shipment(name: s
     assert not [status for status in TOURS[name] if status.terminal]
     for number in range(len(TOURS[name])):
         one = event("run", SOURCES.index(name), number)
-        post = signed(one, SOURCE_TABLE[name], 1_800_000_000.0)
+        source, now = SOURCE_TABLE[name], 1_800_000_000.0
+        post = signed(one, source, body(one, source, now), now)
         assert post.path == f"/v1/events/{name}"
         assert one.shipment.encode() in post.body
         assert orjson.loads(post.body)

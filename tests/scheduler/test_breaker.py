@@ -75,13 +75,14 @@ def test_reports_of_several_processes_add_up(breaker: Breaker, redis_server: Red
     assert breaker.report(0, 0).state == "open"
 
 
-def test_calls_of_more_than_ten_seconds_ago_count_no_more(breaker: Breaker, store: Redis) -> None:
-    breaker.report(0, 19)
-    [(slot, second)] = [
-        (name, value) for name, value in dump(store)["breaker"].items() if name.startswith("at:")
-    ]
-    store.hset(KEY, slot, int(second) - 10)
-    assert breaker.report(0, 1) == CLOSED
+@pytest.mark.parametrize(("age", "state"), [(5, "open"), (12, "closed"), (20, "closed")])
+def test_calls_of_the_last_ten_seconds_count_and_older_ones_do_not(
+    breaker: Breaker, store: Redis, age: int, state: str
+) -> None:
+    second = store.time()[0] - age
+    slot = second % 10
+    store.hset(KEY, mapping={f"at:{slot}": second, f"ok:{slot}": 0, f"failed:{slot}": 19})
+    assert breaker.report(0, 1).state == state
 
 
 def test_while_it_is_open_no_permit_is_given_and_the_wait_is_told(

@@ -106,6 +106,14 @@ def test_an_id_held_by_the_new_boot_is_no_pretext_for_the_old_one(queue: Queue) 
     assert take_one(queue).crashes == 1
 
 
+def test_reclaim_takes_nothing_that_is_in_another_place(bare_queue: Queue, store: Redis) -> None:
+    bare_queue.retry(held(bare_queue), 60, "timeout")
+    store.zadd(KEYS.locks("lookup"), {ID: 1})  # by somebody's hand
+    before = dump(store)
+    assert bare_queue.reclaim("lookup", "host/w", "b2", 5) == 0
+    assert changes(before, dump(store)) == {}
+
+
 def test_reclaim_keeps_to_its_lane(queue: Queue, store: Redis) -> None:
     held_for_routing(queue, owner="h/w", boot="old")
     before = dump(store)
@@ -166,6 +174,19 @@ def test_suspects_have_their_turn_also_beside_a_process_that_may_take_none(
         take_one(queue, suspects=0)
         free.append(take_one(queue, suspects=1).id)
     assert "bad:1" in free
+
+
+def test_suspects_that_had_their_turn_wait_for_the_next(queue: Queue, store: Redis) -> None:
+    accept(queue, "bad:1")
+    accept(queue, "bad:2")
+    for _ in range(2):
+        expire(store, *(event.id for event in take(queue, 2)))
+        promote(queue)
+    for i in range(3):
+        accept(queue, f"a:{i}")
+        accept(queue, f"b:{i}")
+    assert [e.id for e in take(queue, 4)] == ["bad:2", "a:0", "b:0", "a:1"]
+    assert [e.id for e in take(queue, 2)] == ["b:1", "bad:1"]
 
 
 def test_an_event_that_keeps_killing_its_holders_is_dead_as_poison(

@@ -129,6 +129,20 @@ def test_what_is_not_dead_is_left_alone_and_its_state_is_told(
     assert changes(before, dump(store)) == {}
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_neither_the_state_nor_the_set_alone_makes_an_event_dead(
+    bare_queue: Queue, store: Redis, verb: str
+) -> None:
+    buried(bare_queue, "bench:dead")
+    accept(bare_queue, "bench:ready")
+    store.zrem(KEYS.dead, "bench:dead")
+    store.zadd(KEYS.dead, {"bench:ready": 1})  # by somebody's hand
+    before = dump(store)
+    assert VERBS[verb](bare_queue, "bench:ready") == "ready"
+    assert VERBS[verb](bare_queue, "bench:dead") == "dead"
+    assert changes(before, dump(store)) == {}
+
+
 def test_a_replay_said_twice_acts_once(queue: Queue, store: Redis) -> None:
     buried(queue)
     queue.replay(ID)

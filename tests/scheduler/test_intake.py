@@ -46,6 +46,16 @@ def test_each_thread_has_a_connection_of_its_own(store: Redis, redis_server: Red
     assert store.hget("{gw:0}:stats", "accepted") == "200"
 
 
+def test_a_thread_keeps_its_connection(
+    store: Redis, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with Proxy(redis_server.url, tmp_path_factory.mktemp("p")) as proxy:
+        intake = Intake(proxy.url, 2, CAPS)
+        for n in range(5):
+            _post(intake, f"bench:{n}")
+        assert proxy.connections == 1
+
+
 def test_readiness_tells_the_backlog_and_the_dead(
     queue: Queue, redis_server: RedisServer
 ) -> None:

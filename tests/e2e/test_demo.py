@@ -1,0 +1,21 @@
+"""``make demo`` does what it says, from the first line to the last."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.servers import ROOT
+
+
+def test_the_demo_loses_nothing_retries_and_balances() -> None:
+    demo = subprocess.run([sys.executable, "-m", "loadtest.demo"], cwd=ROOT, text=True,
+                          capture_output=True, timeout=120, check=False)
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    last = json.loads(demo.stdout.splitlines()[-1])
+    assert last["posted"] == 120
+    assert last["accepted"] == 100 == last["completed"] + last["dead"]
+    assert (last["duplicates"], last["failed_requests"], last["dead"]) == (20, 0, 1)
+    assert last["retries"] > 0
+    assert last["audit"] == "balanced"
