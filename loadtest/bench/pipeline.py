@@ -26,8 +26,9 @@ class Pipeline(Link):
     def __init__(self, url: str) -> None:
         super().__init__(url, TIMEOUT_SECONDS)
         pool = ConnectionPool.from_url(url, protocol=2, socket_timeout=TIMEOUT_SECONDS)
-        self._wire: Any = pool.make_connection()
-        self._wire.connect()
+        wire: Any = pool.make_connection()
+        wire.connect()
+        self._wire = wire
         self._sent = 0
 
     def close(self) -> None:

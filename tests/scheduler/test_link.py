@@ -80,6 +80,16 @@ def test_a_connection_that_was_cut_is_opened_again_by_the_next_command(
         assert link.command("PING") == b"PONG"
 
 
+def test_a_server_that_does_not_greet_is_tried_once_a_command(
+    redis_server: RedisServer, folder: Path
+) -> None:
+    with Proxy(redis_server.url, folder) as proxy:
+        proxy.pass_only(0)
+        with pytest.raises(RedisUnavailable, match="TimeoutError"):
+            Link(proxy.url, timeout=0.1).command("PING")
+        assert proxy.connections == 1
+
+
 def test_nothing_is_sent_twice_by_itself(
     store: Redis, redis_server: RedisServer, folder: Path
 ) -> None:

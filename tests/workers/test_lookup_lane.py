@@ -147,6 +147,17 @@ def test_a_replayed_event_keeps_its_decision_and_is_forwarded_again(database: Da
     assert stored(database)[0] == before
 
 
+def test_an_event_that_its_shipment_remembers_no_more_is_known_by_the_ledger(
+    database: Database[Document], lane: LookupLane, ledger: Ledger
+) -> None:
+    lane.handle(reserved())
+    ledger.note_dead(reserved(), "permanent", "status 400")
+    database["shipments"].update_one({"_id": "SHP-1"}, {"$set": {"recent_events": []}})
+    before = stored(database)[0]
+    assert lane.handle(reserved(fence=101)) == Forward()
+    assert stored(database)[0] == before
+
+
 def test_a_shipment_in_another_shape_is_a_permanent_failure(database: Database[Document],
                                                             lane: LookupLane) -> None:
     database["shipments"].update_one({"_id": "SHP-1"}, {"$set": {"events_applied": "3"}})
