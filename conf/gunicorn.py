@@ -77,8 +77,9 @@ preload_app = False
 # Bursts wait here while all processes are busy; the kernel caps it at net.core.somaxconn.
 backlog = 4096
 worker_connections = 2048
-# Couriers that post in a row save the handshake; longer would keep idle connections in memory.
-keepalive = 15
+# Couriers that post in a row save the handshake. Longer keeps idle connections in memory; shorter
+# meets more requests that were sent in the very moment an idle connection is closed.
+keepalive = 75
 # A thread worker that does not tick for so long is replaced (meinheld's tick is one that gunicorn
 # does not see). No request takes longer than REDIS_TIMEOUT_SECONDS and a little.
 timeout = 15

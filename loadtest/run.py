@@ -13,9 +13,9 @@ import sys
 from conf.preflight import PreflightError
 from conf.servers import Unusable
 from conf.settings import ROOT, SettingsError
-from gateway.local.readiness import StackError, answers_ready
+from gateway.local.readiness import StackError
 from gateway.local.stack import Stack
-from loadtest import evidence, stores
+from loadtest import evidence
 from loadtest.proof import Proof
 
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     console = evidence.Console()
     console.say("starting a stack of its own: Redis, MongoDB, routing simulator, gateway, workers")
     try:
-        with Stack.temporary(env={"PROFILE": "demo"}, ready=_ready) as stack:
+        with Stack.temporary(env={"PROFILE": "demo"}) as stack:
             evidence.clear(folder)
             measured = Proof(stack, console.say, options.evidence, options.seconds).measure()
     except (PreflightError, SettingsError, StackError, Unusable) as problem:
@@ -37,11 +37,6 @@ def main(arguments: list[str]) -> int:
     evidence.publish(folder, measured, console)
     print(f"the evidence is in {options.evidence}: summary.md, picture.svg and the raw figures")
     return 1 if measured.problems else 0
-
-
-def _ready(stack: Stack) -> bool:
-    """A simulator that runs is not yet one that listens."""
-    return answers_ready(stack.gateway_url) and stores.listens(stack.routing_url)
 
 
 if __name__ == "__main__":

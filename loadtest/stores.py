@@ -41,15 +41,6 @@ def simulator(stack: Stack, path: str) -> dict[str, Any]:
     return answer
 
 
-def listens(url: str) -> bool:
-    """Whether there is an HTTP server that says that it is well."""
-    try:
-        status = urllib3.request("GET", f"{url}/healthz", retries=False, timeout=2).status
-    except urllib3.exceptions.HTTPError:
-        return False
-    return status == 200
-
-
 def versions(stack: Stack, database: Database[Document]) -> dict[str, str]:
     """What ran, and on what. Names neither the host nor any path."""
     link = Link(stack.redis_url)

@@ -19,10 +19,10 @@ class StackError(Exception):
     """The stack did not start or stop; ``str()`` says why, with the end of the log concerned."""
 
 
-def answers_ready(gateway_url: str) -> bool:
-    """Whether the gateway would accept an event."""
+def answers(url: str) -> bool:
+    """Whether a GET there is answered with 200."""
     try:
-        with urllib.request.urlopen(f"{gateway_url}/readyz", timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False

@@ -32,7 +32,8 @@ class Stack:
 
     home: the project's root for `make up`, else any directory.
     environ: the environment to start from; settings in it reach every process.
-    ready: what has to hold beside all processes running; by default `/readyz` is 200.
+    ready: what has to hold beside all processes running; by default `/readyz` is 200 and our own
+    simulator, if it is part of the stack, answers.
     shared: the programs of conf/supervisor.d to run; None for all. Not in the project's root.
     tethered: it ends with this process, whatever becomes of that.
     own: the stores and simulators that it runs itself.
@@ -45,7 +46,7 @@ class Stack:
         self.supervisor = Supervisor(home)
         self.warnings: list[str] = []
         self._plan = environment.plan(environ, home)
-        self._ready = ready or (lambda stack: readiness.answers_ready(stack.gateway_url))
+        self._ready = ready or Stack._takes_events
         self._shared = shared
         self._tethered = tethered
         self._child: subprocess.Popen[bytes] | None = None
@@ -82,6 +83,11 @@ class Stack:
                 yield stack
             finally:
                 stack.stop()
+
+    def _takes_events(self) -> bool:
+        simulator = "routingsim" not in self._plan.own or readiness.answers(
+            f"{self.routing_url}/healthz")
+        return simulator and readiness.answers(f"{self.gateway_url}/readyz")
 
     def is_up(self) -> bool:
         """Whether its supervisord answers."""
