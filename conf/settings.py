@@ -8,6 +8,7 @@ mends them in one go. Values are frozen; whoever needs another one makes a new `
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -32,7 +33,8 @@ def _number(kind: type, low: float, high: float) -> _Check:
     noun = "a whole number" if kind is int else "a number"
 
     def check(text: str) -> Any:
-        wanted = f"{noun} from {low:g} to {high:g}" if high < 1e9 else f"{noun} of {low:g} or more"
+        wanted = (f"{noun} from {low:.15g} to {high:.15g}" if high < 1e9
+                  else f"{noun} of {low:.15g} or more")
         try:
             value = kind(text)
         except ValueError:
@@ -233,13 +235,20 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         try:
             values[setting.name] = setting.metadata["check"](text)
         except ValueError as wanted:
-            problems.append(f"{name}={text!r} is not allowed: it must be {wanted}")
+            problems.append(f"{name}={_shown(name, text)} is not allowed: it must be {wanted}")
     settings = Settings(**values)
     if not problems:
         problems = _contradictions(settings)
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _shown(name: str, text: str) -> str:
+    """The value as a message may hold it: no token, no password."""
+    if name == "OPS_TOKEN":
+        return "(not shown)"
+    return repr(re.sub(r"//[^/@]*@", "//(not shown)@", text))
 
 
 def _contradictions(s: Settings) -> list[str]:

@@ -60,6 +60,13 @@ def test_a_wrong_value_is_named_with_its_variable_and_what_is_allowed(
     assert "\n" not in problem
 
 
+def test_no_message_holds_a_token_or_a_password() -> None:
+    problems = _problems({"OPS_TOKEN": "hunter2", "REDIS_URL": "redis://me:hunter2@host:none",
+                          "MONGO_URL": "http://me:hunter2@host"})
+    assert len(problems) == 3
+    assert "hunter2" not in "".join(problems)
+
+
 @pytest.mark.parametrize("setting", NUMBERS, ids=variable)
 def test_every_number_is_bounded_below_and_is_no_word(setting: Any) -> None:
     for value in ("-1", "many", "nan"):

@@ -18,6 +18,12 @@ GRACE_SECONDS = 120  # stop_grace_period
 SETTLE_SECONDS = 120
 
 
+@pytest.fixture(autouse=True)
+def _all_up(project: Project) -> None:
+    """Whatever the test before left behind."""
+    project.up()
+
+
 def settle(project: Project, ids: list[str]) -> None:
     """Every acknowledged event has had its effect, once, and the books balance."""
     assert ids

@@ -18,6 +18,7 @@ STATUSES = ("delayed", "in_transit", "out_for_delivery", "picked_up")  # half of
 SHIPMENTS = 1000
 PAUSE = 0.05
 RESEND_PAUSE = 0.25
+PATIENCE = 240  # seconds that an event is sent again; what is never taken fails the test
 
 
 def post(url: str, event: str, status: str = "delayed", shipment: int = 1,
@@ -46,8 +47,9 @@ class Couriers:
         self._url, self._prefix = url, prefix
         self._numbers = itertools.count()
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
         self.acknowledged: list[str] = []
+        self.refused: list[str] = []
         self.resent = 0
 
     def __enter__(self) -> Couriers:
@@ -59,13 +61,18 @@ class Couriers:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        assert not self.refused, f"never taken: {self.refused}"
 
     def _run(self) -> None:
         while not self._stop.is_set():
             number = next(self._numbers)
             event = f"{self._prefix}-{number}"
             shipment, status = number % SHIPMENTS + 1, STATUSES[number % len(STATUSES)]
+            patience = time.monotonic() + PATIENCE
             while post(self._url, event, status, shipment) not in (200, 202):
+                if time.monotonic() > patience:
+                    self.refused.append(event)
+                    return
                 self.resent += 1
                 time.sleep(RESEND_PAUSE)
             self.acknowledged.append(f"bench:{event}")

@@ -22,7 +22,7 @@ LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
 class OddService:
     """Gives each request on every connection the next of its answers.
 
-    requests: begun; answered: to their end.
+    requests: begun; answered: ended.
     """
 
     def __init__(self, answers: list[bytes | Answer]) -> None:
@@ -45,11 +45,10 @@ class OddService:
             while _request(connection):
                 answer = self._answers[self.requests]
                 self.requests += 1
-                if callable(answer):
-                    answer(connection)
-                else:
-                    connection.sendall(answer)
-                self.answered += 1
+                try:
+                    answer(connection) if callable(answer) else connection.sendall(answer)
+                finally:  # the client may have heard enough before
+                    self.answered += 1
 
     def close(self) -> None:
         for one in (self._server, *self.connections):

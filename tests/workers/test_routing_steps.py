@@ -106,6 +106,15 @@ def test_half_open_it_lets_one_probe_through_and_closes_after_enough_good_ones(
     assert one.permits(7) == [None] * 7
 
 
+def test_a_probe_that_fails_opens_it_again(store: Redis, redis_server: RedisServer) -> None:
+    one = gate(redis_server)
+    trip(one)
+    (permit,) = once_half_open(one, 1)
+    one.report(job(permit=permit), good=False)
+    assert one.wait > 0
+    assert store.hget("{gw:0}:breaker", "state") == "open"
+
+
 def test_a_permit_that_is_given_back_is_somebody_else_s(store: Redis,
                                                         redis_server: RedisServer) -> None:
     one, other = gate(redis_server), gate(redis_server, "w2")
