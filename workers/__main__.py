@@ -48,6 +48,7 @@ def main(arguments: list[str]) -> int:
     except SettingsError as error:
         print("\n".join(f"{name}: {problem}" for problem in error.problems), file=sys.stderr)
         return 78  # EX_CONFIG
+    os.nice(settings.worker_nice)
     stop = Stop()
     stop.install()
     identity = take_name(settings.host_name, name, settings.run_dir, stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 
-from tests.docker.couriers import post
+from tests.docker.couriers import event, post
 from tests.docker.engine import await_true, docker
 from tests.docker.project import SERVICES, Project
 
@@ -14,9 +14,10 @@ ORPHAN = "for n in 1 2 3; do sh -c 'sleep 0.2 &'; done; sleep 1; cat /proc/[0-9]
 
 
 def test_a_signed_event_is_taken_and_completes(project: Project) -> None:
-    assert post(project.url, "first", secret=b"somebody else's") == 401
-    assert post(project.url, "first") == 202
-    assert post(project.url, "first") == 200
+    first = event("first")
+    assert post(project.url, first, secret=b"somebody else's") == 401
+    assert post(project.url, first) == 202
+    assert post(project.url, first) == 200
     await_true(lambda: not project.unfinished(["bench:first"]), 20, "the event to complete")
     shown = project.exec("app", "python", "-m", "gateway", "show", "bench:first")
     assert "outcome      routed" in shown

@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from tests.docker.couriers import Couriers, post
+from tests.docker.couriers import Couriers, event, post
 from tests.docker.engine import await_true
 from tests.docker.project import Project
 
@@ -102,7 +102,7 @@ def test_down_and_up_again_loses_nothing(project: Project) -> None:
     assert project.stat("accepted") == accepted
     settle(project, couriers.acknowledged)
     assert "shipments is not empty: nothing was seeded" in project.logs("app")
-    resent = [post(project.url, id.partition(":")[2]) for id in couriers.acknowledged[:20]]
+    resent = [post(project.url, event(id.partition(":")[2])) for id in couriers.acknowledged[:20]]
     assert resent == [200] * len(resent)
 
 

@@ -11,9 +11,9 @@ from tests.docker.engine import composes, docker, lack
 from tests.docker.project import Project
 
 
-def pytest_sessionstart() -> None:
+def pytest_configure() -> None:
     if problem := lack():
-        pytest.exit(problem, returncode=1)
+        raise pytest.UsageError(problem)
 
 
 @pytest.fixture(scope="session")

@@ -21,13 +21,16 @@ RESEND_PAUSE = 0.25
 PATIENCE = 240  # seconds that an event is sent again; what is never taken fails the test
 
 
-def post(url: str, event: str, status: str = "delayed", shipment: int = 1,
-         secret: bytes = SECRET) -> int:
-    """The edge's answer; 0 if there was none."""
-    body = json.dumps({
-        "id": event, "type": "shipment.status_updated", "shipment_id": f"SHP-{shipment}",
+def event(id: str, status: str = "delayed", shipment: int = 1) -> bytes:
+    """The body of an event that happened just now."""
+    return json.dumps({
+        "id": id, "type": "shipment.status_updated", "shipment_id": f"SHP-{shipment}",
         "status": status, "occurred_at": datetime.now(UTC).isoformat(),
     }).encode()
+
+
+def post(url: str, body: bytes, secret: bytes = SECRET) -> int:
+    """The edge's answer; 0 if there was none."""
     mac = hmac.new(secret, body, hashlib.sha256).hexdigest()
     request = urllib.request.Request(f"{url}/v1/events/bench", body, {
         "Content-Type": "application/json", "X-Signature": f"sha256={mac}"})
@@ -66,16 +69,16 @@ class Couriers:
     def _run(self) -> None:
         while not self._stop.is_set():
             number = next(self._numbers)
-            event = f"{self._prefix}-{number}"
-            shipment, status = number % SHIPMENTS + 1, STATUSES[number % len(STATUSES)]
+            id = f"{self._prefix}-{number}"
+            body = event(id, STATUSES[number % len(STATUSES)], number % SHIPMENTS + 1)
             patience = time.monotonic() + PATIENCE
-            while post(self._url, event, status, shipment) not in (200, 202):
+            while post(self._url, body) not in (200, 202):
                 if time.monotonic() > patience:
-                    self.refused.append(event)
+                    self.refused.append(id)
                     return
                 self.resent += 1
                 time.sleep(RESEND_PAUSE)
-            self.acknowledged.append(f"bench:{event}")
+            self.acknowledged.append(f"bench:{id}")
             if number % 10 == 0:  # a duplicate, as couriers send them anyway
-                post(self._url, event, status, shipment)
+                post(self._url, body)
             time.sleep(PAUSE)

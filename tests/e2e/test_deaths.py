@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from tests.e2e.running_gateway import PATIENCE, RunningGateway
 from tests.servers import await_true
 
@@ -52,15 +54,16 @@ def test_a_lookup_worker_killed_again_and_again_counts_no_event_twice(
     assert gateway.shipment_now(shipment)["events_applied"] == len(ids)
 
 
+@pytest.mark.parametrize("stores", [["redis"], ["mongod"], ["redis", "mongod"]], ids="+".join)
 def test_stores_killed_in_full_work_come_back_and_everything_goes_on_by_itself(
-    gateway: RunningGateway
+    gateway: RunningGateway, stores: list[str]
 ) -> None:
     ours = {name: pid for name, pid in gateway.pids().items() if name not in ("redis", "mongod")}
     gateway.behave(latency_ms=300)
     shipments = [gateway.shipment() for _ in range(60)]
     ids = [gateway.post(shipment) for shipment in shipments[:30]]
     await_true(lambda: gateway.routing("succeeded") >= 3, PATIENCE)
-    gateway.kill(gateway.pid("redis"), gateway.pid("mongod"))
+    gateway.kill(*[gateway.pid(store) for store in stores])
     ids += [gateway.post(shipment) for shipment in shipments[30:]]
     one_effect_each(gateway, ids, shipments)
     assert gateway.counted("retried") == 0
