@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
 from typing import Any
 
 from gateway.local.instance import free_ports
@@ -46,8 +47,7 @@ class Project:
 
     def await_healthy(self, *services: str) -> None:
         for service in services or SERVICES:
-            await_true(lambda service=service: self.health(service) == "healthy",  # type: ignore[misc]
-                       UP_SECONDS, f"{service} to be healthy")
+            await_true(partial(self.is_healthy, service), UP_SECONDS, f"{service} to be healthy")
 
     def remove(self) -> None:
         self.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5",
@@ -65,6 +65,9 @@ class Project:
     def health(self, service: str) -> str:
         state = self.state(service)
         return str(state["Health"]["Status"]) if state["Running"] else "not running"
+
+    def is_healthy(self, service: str) -> bool:
+        return self.health(service) == "healthy"
 
     def exec(self, service: str, *command: str, check: bool = True,
              text: str | None = None) -> str:

@@ -74,7 +74,8 @@ class Simulator:
 @pytest.fixture(scope="session")
 def _simulator() -> Iterator[Simulator]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "routingsim"], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "gateway.local.tether", str(os.getpid()),
+         sys.executable, "-m", "routingsim"], cwd=ROOT, text=True, stdout=subprocess.PIPE,
         env={**os.environ, "ROUTINGSIM_BIND": "127.0.0.1:0", "ROUTINGSIM_LATENCY_MS": "0"},
     )
     assert process.stdout is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from conf import servers
@@ -19,7 +20,9 @@ class MongoServer:
         self.folder = folder
         (port,) = free_ports(1)
         (folder / "data").mkdir()
-        self._command = [str(servers.mongod(os.environ["PATH"]).path),
+        # Tethered: it must not outlive a test run that is killed.
+        self._command = [sys.executable, "-m", "gateway.local.tether", str(os.getpid()),
+                         str(servers.mongod(os.environ["PATH"]).path),
                          "--config", str(ROOT / "conf" / "mongod.conf"),
                          "--port", str(port), "--dbpath", str(folder / "data")]
         self.url = f"mongodb://127.0.0.1:{port}"
@@ -27,7 +30,7 @@ class MongoServer:
 
     def start(self) -> MongoServer:
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
         await_true(self.answers, 60, "mongod")
         return self
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -208,63 +207,3 @@ def test_a_death_at_any_step_leaves_no_trace_in_the_end(database: Database[Docum
         else:
             assert result == wanted_result
             assert stored(database) == wanted, f"died at {life.steps[left]}"
-
-
-def test_of_two_holders_in_the_middle_of_the_same_event_one_takes_effect(
-    database: Database[Document]
-) -> None:
-    """The earlier one sleeps between its claim and its effect while the later one does it all."""
-    inside, go_on = threading.Event(), threading.Event()
-
-    class Sleepy(Life):
-        def step(self, name: str, act: Any) -> Any:
-            if name == "apply":
-                inside.set()
-                go_on.wait(30)
-            return super().step(name, act)
-
-    raised: list[Exception] = []
-
-    def earlier() -> None:
-        try:
-            lookup_lane(database, Sleepy()).handle(reserved(fence=100))
-        except FenceRaised as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=earlier)
-    thread.start()
-    assert inside.wait(30)
-    assert lookup_lane(database).handle(reserved(fence=101)) == Forward()
-    before = stored(database)
-    go_on.set()
-    thread.join(30)
-    assert len(raised) == 1
-    assert stored(database) == before
-    assert before[0]["events_applied"] == 1
-
-
-def test_many_events_of_one_shipment_at_once_are_each_counted_once(
-    database: Database[Document], lane: LookupLane
-) -> None:
-    threads_count, each = 8, 8
-
-    def work(number: int) -> None:
-        for i in range(each):
-            minute = number * each + i
-            raw = body(status="in_transit", occurred_at=f"2026-11-23T04:{minute % 60:02}:00Z")
-            for fence in (100, 101):  # and every one of them twice
-                try:
-                    lane.handle(reserved(f"bench:{minute}", body=raw, fence=fence))
-                except AlreadyDone:
-                    assert fence == 101
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(threads_count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    found, _ = stored(database)
-    assert found["events_applied"] == threads_count * each
-    assert found["last_event_at"] == RECEIVED.replace(hour=4, minute=59)
-    assert database["events"].count_documents({"state": "done"}) == threads_count * each
-    assert len(found["recent_events"]) <= 40  # those the ledger vouches for were let go

@@ -1,0 +1,80 @@
+"""Several holders at one shipment at once: every event takes effect, and takes it once."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from pymongo.database import Database
+
+from tests.workers.crashing import Life, lookup_lane
+from tests.workers.samples import RECEIVED, body, reserved
+from workers.errors import AlreadyDone, FenceRaised
+from workers.results import Forward
+
+Document = dict[str, Any]
+
+
+def shipment_now(database: Database[Document]) -> Document:
+    return database["shipments"].find_one({"_id": "SHP-1"}) or {}
+
+
+def test_of_two_holders_in_the_middle_of_the_same_event_one_takes_effect(
+    database: Database[Document]
+) -> None:
+    """The earlier one sleeps between its claim and its effect while the later one does it all."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Sleepy(Life):
+        def step(self, name: str, act: Any) -> Any:
+            if name == "apply":
+                inside.set()
+                go_on.wait(30)
+            return super().step(name, act)
+
+    raised: list[Exception] = []
+
+    def earlier() -> None:
+        try:
+            lookup_lane(database, Sleepy()).handle(reserved(fence=100))
+        except FenceRaised as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=earlier)
+    thread.start()
+    assert inside.wait(30)
+    assert lookup_lane(database).handle(reserved(fence=101)) == Forward()
+    before = shipment_now(database), list(database["events"].find())
+    go_on.set()
+    thread.join(30)
+    assert len(raised) == 1
+    assert (shipment_now(database), list(database["events"].find())) == before
+    assert before[0]["events_applied"] == 1
+
+
+def test_many_events_of_one_shipment_at_once_are_each_counted_once(
+    database: Database[Document]
+) -> None:
+    threads_count, each = 8, 8
+    lane = lookup_lane(database)
+
+    def work(number: int) -> None:
+        for i in range(each):
+            minute = number * each + i
+            raw = body(status="in_transit", occurred_at=f"2026-11-23T04:{minute % 60:02}:00Z")
+            for fence in (100, 101):  # and every one of them twice
+                try:
+                    lane.handle(reserved(f"bench:{minute}", body=raw, fence=fence))
+                except AlreadyDone:
+                    assert fence == 101
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(threads_count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = shipment_now(database)
+    assert found["events_applied"] == threads_count * each
+    assert found["last_event_at"] == RECEIVED.replace(hour=4, minute=59)
+    assert database["events"].count_documents({"state": "done"}) == threads_count * each
+    assert len(found["recent_events"]) <= 40  # those the ledger vouches for were let go
