@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python
 export PYTHON
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 up: venv ## start the whole stack in the background, on the default ports
 	@$(RUN) -m gateway.local up

@@ -153,7 +153,8 @@ class Queue:
         return _verdict(self._run("replay", keys, k.prefix, id))
 
     def drop(self, id: str) -> str:
-        """Give a dead letter up. Returns "dropped" or the state it is in ("" if unknown)."""
+        """Give a dead letter up. Returns "dropped" or the state it is in ("" if unknown, "dropped
+        already" if it was)."""
         k = self.keys
         return _verdict(self._run("drop", [k.dead, k.event(id), k.body(id), k.done, k.stats], id))
 
@@ -184,4 +185,7 @@ def _code(raw: bytes) -> AcceptCode:
 
 
 def _verdict(reply: Sequence[bytes]) -> str:
-    return (reply[1] if reply[0] == b"not_dead" else reply[0]).decode()
+    if reply[0] != b"not_dead":
+        return reply[0].decode()
+    # Never the word of success: an event may have been dropped before.
+    return {b"": "", b"dropped": "dropped already"}.get(reply[1], reply[1].decode())

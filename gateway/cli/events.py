@@ -115,4 +115,4 @@ def _why(verdict: str) -> str:
         return "no such event"
     if verdict == "no_body":
         return "its body is gone; ask the courier to send it again under a new id"
-    return f"it is not dead, its state is {verdict}"
+    return f"it is not dead: {verdict}"
