@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.running_gateway import PATIENCE, RunningGateway
 from tests.servers import await_true
+from workers import mongo
 
 
 def one_effect_each(gateway: RunningGateway, ids: list[str], shipments: list[str]) -> None:
@@ -80,12 +81,16 @@ def test_while_mongodb_is_away_the_edge_goes_on_and_the_workers_wait_without_bur
     ids = [gateway.post(shipment) for shipment in shipments[:30]]
     await_true(lambda: gateway.routing("in_flight") >= 4, PATIENCE)
     gateway.kill(gateway.pid("mongod"))
+    # Until it listens it is no mongod yet: between fork and exec it would miss the stop's signal.
+    await_true(lambda: mongo.answers(gateway.mongo), PATIENCE, "mongod, started again")
     gateway.stack.ctl("stop", "mongod")
-    await_true(lambda: gateway.counted("deferred") > 0, PATIENCE)
-    ids += [gateway.post(shipment) for shipment in shipments[30:]]
-    await_true(lambda: gateway.books().locked_total == 0, PATIENCE)
-    assert gateway.command("show", ids[-1]).returncode == 0  # what Redis knows can be seen
-    gateway.stack.ctl("start", "mongod")
+    try:
+        ids += [gateway.post(shipment) for shipment in shipments[30:]]
+        await_true(lambda: gateway.counted("deferred") > 0, PATIENCE)
+        await_true(lambda: gateway.books().locked_total == 0, PATIENCE)
+        assert gateway.command("show", ids[-1]).returncode == 0  # what Redis knows can be seen
+    finally:  # the other tests need it
+        gateway.stack.ctl("start", "mongod")
     one_effect_each(gateway, ids, shipments)
     assert (gateway.counted("retried"), gateway.counted("buried")) == (0, 0)
     assert gateway.routing("repeats") == 0  # what was answered was carried, not asked for again
