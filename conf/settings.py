@@ -127,7 +127,7 @@ class Settings:
     gateway_bind: str = _setting(
         "0.0.0.0:8080", "host:port", "Where couriers post.", _address)
     ops_bind: str = _setting(
-        "127.0.0.1:8081", "host:port", "Metrics and console; on loopback unless you say otherwise.",
+        "127.0.0.1:8081", "host:port", "Metrics and state for operators; on loopback unless you say otherwise.",
         _address)
     ops_token: str = _setting(
         "", "text", "Bearer token of the ops port. Empty: that port answers only its health "
