@@ -127,8 +127,8 @@ class Settings:
     gateway_bind: str = _setting(
         "0.0.0.0:8080", "host:port", "Where couriers post.", _address)
     ops_bind: str = _setting(
-        "127.0.0.1:8081", "host:port", "Metrics and state for operators; on loopback unless you say otherwise.",
-        _address)
+        "127.0.0.1:8081", "host:port", "Metrics and state for operators; on loopback unless you "
+        "say otherwise.", _address)
     ops_token: str = _setting(
         "", "text", "Bearer token of the ops port. Empty: that port answers only its health "
         "check.", _token)
