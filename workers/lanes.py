@@ -99,6 +99,8 @@ class RoutingSteps:
                 if error.pushback:
                     self._limit.pushed_back()
                 self._gate.report(job, good=False)
+                if not job.probe:
+                    self._gate.check(job)  # it is open by now: an outage, which burns no attempt
                 raise
             except Permanent:  # the service is well; it is the request that is not
                 self._gate.report(job, good=True)
