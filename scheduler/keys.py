@@ -11,7 +11,8 @@ keys of a shard carry one hash tag, so that a script never crosses shards; there
     retry                   ZSET    id -> next attempt (ms)
     dead                    ZSET    id -> time of death (ms)
     done                    ZSET    id -> time it was done or dropped (ms): the tombstones
-    event:<id>              HASH    see FIELDS; a tombstone keeps state and digest only
+    event:<id>              HASH    see FIELDS; a tombstone keeps state and digest (and why it was
+                                    dropped) only
     body:<id>               STRING  the signed bytes, exactly; deleted when done
     quota:<source>          HASH    tokens, at (ms): the token bucket of a source with a quota
     stats                   HASH    counters and gauges, changed in the scripts that change the rest
