@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scheduler.keys import Keys
-from scheduler.link import Arg, Link
+from scheduler.link import Link
 from scheduler.scripts import load
+from scheduler.wire import Arg
 
 State = Literal["closed", "open", "half_open"]
 Verdict = Literal["good", "bad", "unused"]

@@ -16,3 +16,7 @@ class NotHolder(Exception):
 
     Nothing was changed. The caller must forget the event and touch nothing on its behalf.
     """
+
+
+class ServerError(Exception):
+    """An error that Redis answered; ``str()`` begins with its code (OOM, NOSCRIPT …)."""

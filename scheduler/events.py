@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from scheduler.keys import Lane
 
 AcceptCode = Literal["accepted", "duplicate", "conflicting", "full", "limited"]
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(NamedTuple):
     """What became of an event at the edge.
 
     code: see ``lua/accept.lua``. backlog: events waiting, locked or retrying (0 where it was not

@@ -14,8 +14,9 @@ from typing import Any, Literal
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
 from scheduler.keys import Keys, Lane
-from scheduler.link import Arg, Link
+from scheduler.link import Link
 from scheduler.scripts import load
+from scheduler.wire import Arg
 
 ERROR_CHARACTERS = 160  # of last_error: enough to explain, short enough to read in redis-cli
 

@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Sequence
+from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 from conf.source import Secret
 
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
 MAC_BYTES = 32
+BLOCK_BYTES = 64  # of SHA-256
 
 
 class Keyring:
     """Says which of the live keys made a MAC.
 
-    The key schedule is done once; a request copies the prepared state, at a third less than
-    starting from the key.
+    HMAC as RFC 2104 writes it, with both of its hashes already fed with the key: a request copies
+    them, at two thirds of what a copied ``hmac`` object costs.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         # With an empty key everybody could sign.
-        self._keys = [(s.label, hmac.new(s.key, None, hashlib.sha256)) for s in secrets if s.key]
+        self._keys = [(s.label, *_prepared(s.key)) for s in secrets if s.key]
 
     def signer(self, content: Sequence[bytes], macs: Sequence[bytes]) -> str | None:
         """The label of the key with which one of ``macs`` signs the joined ``content``."""
-        for label, prepared in self._keys:
-            state = prepared.copy()
+        for label, inner, outer in self._keys:
+            hash, mac_hash = inner.copy(), outer.copy()
             for part in content:
-                state.update(part)
-            expected = state.digest()
+                hash.update(part)
+            mac_hash.update(hash.digest())
+            expected = mac_hash.digest()
             for mac in macs:
-                if hmac.compare_digest(expected, mac):
+                if compare_digest(expected, mac):
                     return label
         return None
+
+
+def _prepared(key: bytes) -> tuple[Hash, Hash]:
+    """The inner and the outer hash after the key."""
+    if len(key) > BLOCK_BYTES:
+        key = hashlib.sha256(key).digest()
+    key = key.ljust(BLOCK_BYTES, b"\0")
+    return (hashlib.sha256(bytes(byte ^ 0x36 for byte in key)),
+            hashlib.sha256(bytes(byte ^ 0x5C for byte in key)))
 
 
 def from_hex(text: str) -> bytes | None:

@@ -7,9 +7,11 @@ from typing import Any
 from redis.connection import ConnectionPool
 
 from loadtest.bench.errors import BenchError
-from scheduler.link import Arg, Link
+from scheduler.errors import ServerError
+from scheduler.link import Link
 from scheduler.queue import Queue
-from scheduler.scripts import load
+from scheduler.scripts import Script, load
+from scheduler.wire import Arg, Wire
 
 VERBS = ("accept", "reserve", "done", "retry", "promote")
 REFUSALS = (b"not_holder", b"duplicate", b"conflicting", b"full")
@@ -17,35 +19,37 @@ TIMEOUT_SECONDS = 30.0
 
 
 class Pipeline(Link):
-    """A link whose ``command`` only sends. What it returns means ``accepted`` to ``accept`` and
+    """A link whose scripts are only sent. What it returns means ``accepted`` to ``accept`` and
     consent to a holder verb; the replies come with ``settle``.
 
-    It has a connection of its own kind: to a link, a reply that nobody waits for yet is a fault.
+    Its connection is its own: to a link, a reply that nobody waits for yet is a fault.
     """
 
     def __init__(self, url: str) -> None:
         super().__init__(url, TIMEOUT_SECONDS)
         pool = ConnectionPool.from_url(url, protocol=2, socket_timeout=TIMEOUT_SECONDS)
-        wire: Any = pool.make_connection()
-        wire.connect()
-        self._wire = wire
+        connection: Any = pool.make_connection()
+        connection.connect()
+        self._pipe = Wire(connection, TIMEOUT_SECONDS)
         self._sent = 0
 
     def close(self) -> None:
         super().close()
-        self._wire.disconnect()
+        self._pipe.close()
 
-    def command(self, *args: Arg, timeout: float | None = None) -> Any:
-        self._wire.send_command(*args)
+    def run(self, script: Script, keys: list[str], args: list[Arg]) -> Any:
+        self._pipe.send(("EVALSHA", script.sha, len(keys), *keys, *args))
         self._sent += 1
         return [b"accepted", 0, 0]
 
     def settle(self) -> None:
-        """Wait for all replies. Raises ``BenchError`` if a verb was refused, and redis-py's errors
-        for one that Redis answers."""
+        """Wait for all replies. Raises ``BenchError`` if a verb was refused, also by an error of
+        Redis's."""
         count, self._sent = self._sent, 0
-        codes = [self._wire.read_response(disable_decoding=True)[0] for _ in range(count)]
-        refused = sorted({code.decode() for code in codes if code in REFUSALS})
+        replies = [self._pipe.receive(TIMEOUT_SECONDS) for _ in range(count)]
+        errors = {str(reply) for reply in replies if isinstance(reply, ServerError)}
+        codes = {reply[0] for reply in replies if not isinstance(reply, ServerError)}
+        refused = sorted(errors | {code.decode() for code in codes if code in REFUSALS})
         if refused:
             raise BenchError(f"the queue answered {', '.join(refused)}")
 
