@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from conf.json_pointer import Pointer
 from conf.statuses import Status
+
+OTHER: Final = "*"  # in a status map: every word that is not in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Signature:
     header: str
     prefix: str = ""  # what stands before the signature or token in its header
     encoding: str = "hex"  # hex, base64, or either
-    id_header: str = ""
+    id_header: str = ""  # signed by standard-webhooks, not by body-hmac
     timestamp_header: str = ""
     tolerance_seconds: int = 0
 
@@ -47,7 +49,9 @@ class Pointers:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One courier. statuses: its words for ours. quota_per_second: 0 for none."""
+    """One courier. statuses: its words for ours; ignored: its words that say nothing about where a
+    shipment stands. ``OTHER`` in one of them stands for all words that are in neither.
+    quota_per_second: 0 for none."""
 
     name: str
     signature: Signature
@@ -57,6 +61,7 @@ class Source:
     dedup_fields: tuple[Pointer, ...] = ()
     quota_per_second: float = 0.0
     quota_burst: float = 0.0
+    ignored: frozenset[str] = frozenset()
 
     @property
     def enabled(self) -> bool:
@@ -64,8 +69,24 @@ class Source:
         return bool(self.secrets)
 
     def status(self, word: Any) -> Status | None:
-        """The canonical status of the courier's word; None for one that is not in its map."""
-        return self.statuses.get(word) if isinstance(word, str) else None
+        """The canonical status of the courier's word; None for one that has none."""
+        text = _word(word)
+        if text is None or self.ignores(word):
+            return None
+        return self.statuses.get(text) or self.statuses.get(OTHER)
+
+    def ignores(self, word: Any) -> bool:
+        """Whether an event with this word is to change nothing, on purpose."""
+        text = _word(word)
+        return text is not None and (
+            text in self.ignored or (OTHER in self.ignored and text not in self.statuses))
+
+
+def _word(value: Any) -> str | None:
+    """Some couriers count their statuses: 11 is the word "11"."""
+    if type(value) is int:  # and no bool
+        return str(value)
+    return value if isinstance(value, str) else None
 
 
 class Sources(Mapping[str, Source]):

@@ -14,6 +14,7 @@ from conf.json_pointer import Pointer
 from conf.statuses import Status
 
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")  # no underscore: WSGI maps it onto the dash
+IGNORED = "ignored"  # in the place of a canonical status
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -89,25 +90,29 @@ class Table:
         self.refuse(key, f"{_shown(text)} is not allowed; {problem}")
         return None
 
-    def statuses(self, key: str) -> dict[str, Status]:
-        """The courier's words, as a table; or "canonical" for a courier that speaks ours."""
+    def statuses(self, key: str) -> tuple[dict[str, Status], frozenset[str]]:
+        """The courier's words for ours, and those that are ignored; or "canonical" for a courier
+        that speaks ours."""
         value = self.keys.get(key)
         ours = {status.value: status for status in Status}
         if value == "canonical":
-            return ours
+            return ours, frozenset()
         if not isinstance(value, dict) or not value:
             wrong = "missing" if value is None else f"{_shown(value)} is not allowed"
             self.refuse(key, f"{wrong}; it must be a table from their words to ours, or "
                         'the word "canonical"')
-            return {}
+            return {}, frozenset()
         found: dict[str, Status] = {}
+        ignored: set[str] = set()
         for word, status in value.items():
-            if isinstance(status, str) and status in ours:
+            if status == IGNORED:
+                ignored.add(word)
+            elif isinstance(status, str) and status in ours:
                 found[word] = ours[status]
             else:
                 self.refuse(f"{key}.{word}", f"{_shown(status)} is not allowed; it must be one of "
-                            + ", ".join(ours))
-        return found
+                            + ", ".join([*ours, IGNORED]))
+        return found, frozenset(ignored)
 
 
 def _shown(value: Any) -> str:

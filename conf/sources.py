@@ -7,27 +7,26 @@ each: file, table, key, what is wrong and what is allowed. A key that nothing re
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from conf import presets
 from conf.settings import SettingsError
 from conf.source import Pointers, Signature, Source, Sources
 from conf.source_table import VARIABLE, Table
 from conf.vault import Vault
 
-PRESETS = Path(__file__).with_name("presets.toml")
-
 NAME = re.compile("[a-z0-9_-]{1,64}")
 ENCODINGS = ("hex", "base64", "either")
 PREFIX = re.compile(r"[\x20-\x7e]*")
 
-# The keys of every table, and those that a scheme adds. All of a scheme's headers are required.
+# The keys of every table, and those that a scheme adds. All of a scheme's headers are required,
+# but for the id_header of body-hmac, which few couriers have.
 COMMON = {"preset", "scheme", "secrets_env", "demo_secret", "secret_format", "optional",
           "pointers", "statuses", "dedup_fields", "quota_per_second", "quota_burst"}
 SCHEMES: dict[str, set[str]] = {
-    "body-hmac": {"signature_header", "prefix", "encoding"},
+    "body-hmac": {"signature_header", "prefix", "encoding", "id_header"},
     "standard-webhooks": {"signature_header", "id_header", "timestamp_header",
                           "tolerance_seconds"},
     "stripe": {"signature_header", "tolerance_seconds"},
@@ -46,7 +45,7 @@ def load_sources(path: Path, environ: Mapping[str, str] | None, profile: str) ->
     demo allow the published demo secrets. Raises ``SourcesError``.
     """
     problems: list[str] = []
-    presets, tables = _read(PRESETS, problems), _read(path, problems)
+    known, tables = presets.read(presets.PRESETS, problems), presets.read(path, problems)
     if not tables and not problems:
         problems.append(f"{path}: holds no source; it needs a table for each, such as [bench]")
     vault = Vault(environ, profile)
@@ -58,47 +57,13 @@ def load_sources(path: Path, environ: Mapping[str, str] | None, profile: str) ->
         elif not isinstance(own, dict):
             problems.append(f"{path}: {name}: unknown key; a source is a table, [{name}]")
         else:
-            preset = _preset(where, own, presets, problems)
+            preset = presets.preset_of(where, own, known, problems)
             if preset is not None:
-                table = Table(where, _laid_over(preset, own), problems)
+                table = Table(where, presets.laid_over(preset, own), problems)
                 sources[name] = _source(name, own, table, vault)
     if problems:
         raise SourcesError(problems)
     return Sources(sources, tuple(vault.warnings), tuple(vault.notices))
-
-
-def _read(path: Path, problems: list[str]) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        problems.append(f"{path}: cannot be read: {error.strerror}")
-    except ValueError as error:  # no TOML, or no UTF-8
-        problems.append(f"{path}: is not TOML: {error}")
-    return {}
-
-
-def _preset(where: str, own: Mapping[str, Any], presets: Mapping[str, Any],
-            problems: list[str]) -> Mapping[str, Any] | None:
-    name = own.get("preset")
-    if name is None:
-        return {}
-    if isinstance(name, str) and name in presets:
-        preset: Mapping[str, Any] = presets[name]
-        return preset
-    allowed = ", ".join(sorted(presets))
-    problems.append(f'{where} preset: "{name}" is unknown; allowed: {allowed}')
-    return None
-
-
-def _laid_over(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """The source's own keys win; of two tables (statuses, pointers) key by key."""
-    merged = dict(preset)
-    for key, value in own.items():
-        below = merged.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
-            value = below | value
-        merged[key] = value
-    return merged
 
 
 def _source(name: str, own: Mapping[str, Any], table: Table, vault: Vault) -> Source:
@@ -109,7 +74,8 @@ def _source(name: str, own: Mapping[str, Any], table: Table, vault: Vault) -> So
     dedup = [table.pointer("dedup_fields", text) for text in
              table.texts("dedup_fields", False, "a list of JSON Pointers")]
     if pointers.event_id and signature.id_header:
-        table.refuse("pointers.event_id", f"the signed {signature.id_header} is the event id")
+        how = "" if signature.scheme == "body-hmac" else "signed "
+        table.refuse("pointers.event_id", f"the {how}{signature.id_header} is the event id")
     if dedup and (pointers.event_id or signature.id_header):
         table.refuse("dedup_fields", "only for a source that sends no event id, and this one does")
     per_second = table.number("quota_per_second", float, 0, 1e6, 0)
@@ -117,9 +83,11 @@ def _source(name: str, own: Mapping[str, Any], table: Table, vault: Vault) -> So
     if bool(per_second) != bool(burst):
         table.refuse("quota_burst", f"{burst:g} is not allowed with quota_per_second {per_second:g}"
                      "; either both are above 0 or neither is")
+    secrets = vault.secrets(table, name, _variables(table))
+    statuses, ignored = table.statuses("statuses")
     return Source(
-        name=name, signature=signature, secrets=vault.secrets(table, name, _variables(table)),
-        pointers=pointers, statuses=table.statuses("statuses"),
+        name=name, signature=signature, secrets=secrets,
+        pointers=pointers, statuses=statuses, ignored=ignored,
         dedup_fields=tuple(p for p in dedup if p), quota_per_second=per_second, quota_burst=burst,
     )
 
@@ -134,12 +102,13 @@ def _signature(own: Mapping[str, Any], table: Table) -> Signature:
         # Asked of the source's own table, so that no preset decides it for the operator.
         table.refuse("authenticity", 'must be "token-only": say that events will not be signed')
     tolerance = "tolerance_seconds" in allowed and table.number("tolerance_seconds", int, 1, 86_400)
+    has_id = "id_header" in (table.keys if scheme == "body-hmac" else allowed)
     return Signature(  # a key that the scheme does not have was refused above
         scheme=scheme,
         header=table.header("signature_header"),
         prefix=table.text("prefix", PREFIX, "printable ASCII", "") if "prefix" in allowed else "",
         encoding=table.choice("encoding", ENCODINGS, "hex") if "encoding" in allowed else "hex",
-        id_header=table.header("id_header") if "id_header" in allowed else "",
+        id_header=table.header("id_header") if has_id else "",
         timestamp_header=table.header("timestamp_header") if "timestamp_header" in allowed else "",
         tolerance_seconds=int(tolerance),
     )

@@ -1,7 +1,7 @@
 """Which event is this? Its id is what makes a repeat a repeat, so it must be stable and readable.
 
-In this order: the id that the courier signed; the value that the source's pointer names; and for
-couriers that send none, the SHA-256 of what identifies the scan, or of the body.
+In this order: the id in the source's header for it; the value that the source's pointer names; and
+for couriers that send none, the SHA-256 of what identifies the scan, or of the body.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ class NoEventId(Exception):
     """The body has no usable event id; ``str()`` tells the sender why."""
 
 
-def event_id(source: Source, signed: str | None, document: Any, body: bytes) -> str:
-    """The event's id within its source. signed: the id from a signed header, if there is one.
+def event_id(source: Source, header: str | None, document: Any, body: bytes) -> str:
+    """The event's id within its source. header: the id from the source's header for it.
 
     Raises ``NoEventId``.
     """
-    if signed is not None:
-        return _usable(signed, "the signed event id")
+    if header is not None or source.signature.id_header:
+        name = source.signature.id_header
+        what = f"the event id in {name}" if name else "the event id in a header"
+        return _usable(MISSING if header is None else header, what)
     pointer = source.pointers.event_id
     if pointer is not None:
         return _usable(pointer.resolve(document), f"the event id at {pointer.text}")

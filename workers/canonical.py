@@ -11,7 +11,7 @@ import orjson
 from conf.json_pointer import MISSING, Pointer
 from conf.source import Source
 from conf.statuses import Status
-from workers.errors import Malformed
+from workers.errors import Ignored, Malformed
 
 # How far a courier's clock may run ahead of ours: one wrong clock must not freeze a shipment by a
 # time that no later event reaches.
@@ -38,11 +38,15 @@ class CanonicalEvent:
 
 
 def canonical(id: str, source: Source, body: bytes, received_at: datetime) -> CanonicalEvent:
-    """Read a signed body by its source's table. Raises ``Malformed`` that says which field."""
+    """Read a signed body by its source's table.
+
+    Raises ``Malformed`` that says which field, or ``Ignored``, which needs no other field.
+    """
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"body is not JSON: {error}") from None
+    _unless_ignored(document, source)
     shipment_id = _value(document, source.pointers.shipment_id, "shipment id")
     if not isinstance(shipment_id, str) or not 0 < len(shipment_id) <= SHIPMENT_ID_CHARACTERS:
         raise Malformed(f"shipment id at {_text(source.pointers.shipment_id)} is not a string of "
@@ -58,6 +62,18 @@ def canonical(id: str, source: Source, body: bytes, received_at: datetime) -> Ca
         id=id, source=source.name, shipment_id=shipment_id, status=status,
         occurred_at=min(occurred_at, received_at + AHEAD_MAX), received_at=received_at,
     )
+
+
+def _unless_ignored(document: Any, source: Source) -> None:
+    word = MISSING if source.pointers.status is None else source.pointers.status.resolve(document)
+    if not source.ignores(word):
+        return
+    facts = {"courier_status": str(word)}
+    pointer = source.pointers.shipment_id
+    shipment_id = MISSING if pointer is None else pointer.resolve(document)
+    if isinstance(shipment_id, str) and len(shipment_id) <= SHIPMENT_ID_CHARACTERS:
+        facts["shipment_id"] = shipment_id
+    raise Ignored(facts)
 
 
 def _value(document: Any, pointer: Pointer | None, what: str) -> Any:

@@ -19,7 +19,8 @@ NEEDS_ROUTING = frozenset({
 class Decision:
     """apply: the shipment takes the event's status. route: the Routing Service is asked.
 
-    reason: route | late | absorbed | status_needs_no_route | shipment_inactive | order_not_open
+    reason: route | late | absorbed | status_needs_no_route | shipment_inactive | order_not_open;
+    status_ignored where nothing was looked up
     """
 
     apply: bool

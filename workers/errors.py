@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Malformed(Exception):
     """The body lacks what its source's table promises. No retry mends it."""
+
+
+class Ignored(Exception):
+    """The courier's status says nothing about where a shipment stands, as its source's table has
+    it: nothing is to be done. ``facts`` is what the ledger writes down."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        super().__init__(str(facts))
+        self.facts = facts
 
 
 class Transient(Exception):

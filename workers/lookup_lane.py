@@ -17,7 +17,7 @@ from scheduler.events import Reserved
 from scheduler.retry_policy import wait_for_unknown
 from workers.canonical import CanonicalEvent, canonical
 from workers.decision import Decision, decide
-from workers.errors import Malformed, Transient
+from workers.errors import Ignored, Malformed, Transient
 from workers.ledger import Ledger, at
 from workers.results import Bury, Defer, Done, Forward, Result
 from workers.shipments import Shipment, Shipments
@@ -48,6 +48,8 @@ class LookupLane:
             facts = read(event, self._sources)
         except Malformed as error:
             return Bury("malformed", str(error))
+        except Ignored as nothing:
+            return ignore(event, nothing, self._ledger)
         for _ in range(READS_MAX):
             shipment = self._shipments.find(facts.shipment_id)
             if shipment is None:
@@ -95,8 +97,17 @@ class LookupLane:
         return Bury("unknown_shipment", f"no shipment {facts.shipment_id}")
 
 
+def ignore(event: Reserved, nothing: Ignored, ledger: Ledger) -> Result:
+    """Close the ledger: the event is done, and no shipment was looked at."""
+    ledger.claim(event, nothing.facts,
+                 Decision(apply=False, route=False, reason="status_ignored").document())
+    ledger.close(event, "ignored")
+    return Done("ignored")
+
+
 def read(event: Reserved, sources: Mapping[str, Source]) -> CanonicalEvent:
-    """The canonical event. Raises ``Malformed``, also for a source that is configured no more."""
+    """The canonical event. Raises ``Malformed``, also for a source that is configured no more, or
+    ``Ignored``."""
     source = sources.get(event.source)
     if source is None:
         raise Malformed(f"source {event.source} is not in sources.toml")

@@ -15,9 +15,9 @@ import orjson
 from conf.source import Source
 from scheduler.events import Reserved
 from workers.canonical import CanonicalEvent
-from workers.errors import Malformed, StoreAway
+from workers.errors import Ignored, Malformed, StoreAway
 from workers.ledger import Ledger
-from workers.lookup_lane import read
+from workers.lookup_lane import ignore, read
 from workers.results import Bury, Defer, Done, Result
 from workers.shipments import Shipment, Shipments
 
@@ -40,6 +40,8 @@ class RoutingLane:
             facts = read(event, self._sources)
         except Malformed as error:
             return Bury("malformed", str(error))
+        except Ignored as nothing:  # by a table that was changed since the event was forwarded
+            return ignore(event, nothing, self._ledger)
         shipment = self._shipments.find(facts.shipment_id)
         if shipment is None:
             return Bury("shipment_gone", f"shipment {facts.shipment_id} was deleted")

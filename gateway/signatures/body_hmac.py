@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from conf.source import Secret, Signature
 from gateway.signatures.keyring import DECODERS, Keyring
-from gateway.signatures.verdict import Headers, Reason, Verdict, environ_name
+from gateway.signatures.verdict import Headers, Reason, Verdict, environ_name, header_id
 
 
 class BodyHmac:
-    """``<prefix><hex or base64 of the MAC>``."""
+    """``<prefix><hex or base64 of the MAC>``. An id from a header is not signed: whoever saw one
+    request can send it again under another id, and only the courier's own time makes it late."""
 
     def __init__(self, signature: Signature, secrets: tuple[Secret, ...]) -> None:
         self._header = environ_name(signature.header)
         self._prefix = signature.prefix
         self._decode = DECODERS[signature.encoding]
+        self._id = environ_name(signature.id_header) if signature.id_header else ""
         self._keys = Keyring(secrets)
 
     def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
@@ -26,4 +28,6 @@ class BodyHmac:
         if mac is None:
             return Verdict(Reason.MALFORMED)
         signer = self._keys.signer((body,), (mac,))
-        return Verdict(Reason.MISMATCH) if signer is None else Verdict(None, signer)
+        if signer is None:
+            return Verdict(Reason.MISMATCH)
+        return Verdict(None, signer, header_id(headers(self._id)) if self._id else None)

@@ -15,7 +15,7 @@ from conf.source import Source
 def sign(source: Source, event_id: str, body: bytes, now: float) -> dict[str, str]:
     """The headers with which ``source`` would send ``body``, by its first live secret.
 
-    event_id goes into the headers of the schemes that sign one. Raises ``ValueError`` for a source
+    event_id goes into its header, where the source has one. Raises ``ValueError`` for a source
     without a secret.
     """
     if not source.secrets:
@@ -34,7 +34,8 @@ def sign(source: Source, event_id: str, body: bytes, now: float) -> dict[str, st
         case _:
             mac = _mac(key, body)
             text = base64.b64encode(mac).decode() if s.encoding == "base64" else mac.hex()
-            return {s.header: s.prefix + text}
+            ids = {s.id_header: event_id} if s.id_header else {}
+            return {**ids, s.header: s.prefix + text}
 
 
 def _mac(key: bytes, content: bytes) -> bytes:

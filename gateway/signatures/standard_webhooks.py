@@ -5,7 +5,7 @@ from __future__ import annotations
 from conf.source import Secret, Signature
 from gateway.signatures.keyring import Keyring, from_base64
 from gateway.signatures.timestamp import untimely
-from gateway.signatures.verdict import Headers, Reason, Verdict, environ_name, raw
+from gateway.signatures.verdict import Headers, Reason, Verdict, environ_name, header_id, raw
 
 
 class StandardWebhooks:
@@ -40,8 +40,7 @@ class StandardWebhooks:
         signer = self._keys.signer((signed_id, b".", timestamp.encode(), b".", body), macs)
         if signer is None:
             return Verdict(Reason.MISMATCH)
-        # What is no UTF-8 turns into characters that no event id may have.
-        return Verdict(None, signer, signed_id.decode("utf-8", "surrogateescape"))
+        return Verdict(None, signer, header_id(id))
 
 
 def _macs(signatures: str) -> list[bytes]:

@@ -25,7 +25,7 @@ class Reason(StrEnum):
 
 class Verdict(NamedTuple):
     """reason: None where the request is authentic; then ``secret`` labels the key that matched,
-    and ``event_id`` is the id that was signed, where the scheme has one."""
+    and ``event_id`` is the id that came in its header, where the source has one."""
 
     reason: Reason | None
     secret: str = ""
@@ -54,3 +54,10 @@ def raw(text: str) -> bytes | None:
         return text.encode("latin-1")
     except UnicodeEncodeError:
         return None
+
+
+def header_id(text: str | None) -> str | None:
+    """An event id from its header, which is UTF-8 if it is to be usable: what is not turns into
+    characters that no event id may have."""
+    wire = None if text is None else raw(text)
+    return None if wire is None else wire.decode("utf-8", "surrogateescape")

@@ -57,7 +57,7 @@ def test_200_characters_are_allowed() -> None:
 
 @pytest.mark.parametrize("signed", ["", "x" * 201, "a\tb", "\udcff"])
 def test_an_unusable_signed_id_is_refused(signed: str) -> None:
-    with pytest.raises(NoEventId, match="the signed event id"):
+    with pytest.raises(NoEventId, match="the event id in a header"):
         event_id(WITH_ID, signed, {"e": {"id": "evt_1"}}, b"")
 
 
