@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from conf.source import Signature
+
 PRESETS = Path(__file__).with_name("presets.toml")
 
 
@@ -55,6 +57,19 @@ def laid_over(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
             value = below | value
         merged[key] = value
     return merged
+
+
+def signatures() -> dict[str, Signature]:
+    """How each preset signs; a preset leaves to the table what it does not say."""
+    return {
+        name: Signature(
+            scheme=preset["scheme"], header=preset.get("signature_header", ""),
+            prefix=preset.get("prefix", ""), encoding=preset.get("encoding", "hex"),
+            id_header=preset.get("id_header", ""),
+            timestamp_header=preset.get("timestamp_header", ""),
+            tolerance_seconds=preset.get("tolerance_seconds", 0),
+        ) for name, preset in read(PRESETS, []).items()
+    }
 
 
 def _identifies(own: Mapping[str, Any]) -> bool:

@@ -55,18 +55,19 @@ class Vault:
         elif not found:
             table.refuse("secrets_env", f"none of {', '.join(variables)} is set in the "
                          "environment; set one (or let optional = true switch the source off)")
-        return tuple(Secret(variable, key) for variable, text in found.items()
-                     if (key := _key(table, variable, text, form)) is not None)
+        keys = {variable: key_of(text, form) for variable, text in found.items()}
+        for variable in (v for v, key in keys.items() if key is None):
+            table.refuse("secrets_env", f"{variable} must be whsec_ followed by base64")
+        return tuple(Secret(variable, key) for variable, key in keys.items() if key is not None)
 
 
-def _key(table: Table, variable: str, text: str, form: str) -> bytes | None:
+def key_of(text: str, form: str) -> bytes | None:
+    """The key that a secret's text stands for in one of ``FORMATS``; None for no key."""
     if form == "whsec":
         try:
             key = binascii.a2b_base64(text.strip().removeprefix("whsec_"), strict_mode=True)
         except ValueError:
-            key = b""
-        if not key:
-            table.refuse("secrets_env", f"{variable} must be whsec_ followed by base64")
+            return None
         return key or None
     if form == "nfkd":
         text = unicodedata.normalize("NFKD", text)

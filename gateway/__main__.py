@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from conf import environment
 from conf.settings import Settings, SettingsError, load
 from conf.statuses import Status
-from gateway.cli import audit, events, ops, seed, send, status
+from gateway.cli import audit, events, ops, seed, send, sources, status
 from gateway.local.stack import started_before
 from scheduler.errors import RedisUnavailable
 
@@ -64,6 +64,9 @@ def parser() -> ArgumentParser:
     p.add_argument("--effects", action="store_true",
                    help="also each shipment's counter against the ledger (reads all of both)")
     _send(add(commands, "send", send.send, "sign an event as a courier does and post it"))
+    _check(add(commands.add_parser("sources", help="the couriers").add_subparsers(
+        required=True, metavar="check"), "check", sources.check,
+        "judge sources.toml, and explain a captured request; exit 1 if something is wrong"))
     p = add(commands, "seed", seed.seed, "make SHP-1 … SHP-1000 with open orders")
     p.add_argument("--count", type=int, default=seed.SHIPMENTS)
     p.add_argument("--if-empty", action="store_true", help="do nothing if there are shipments")
@@ -104,6 +107,19 @@ def _send(p: ArgumentParser) -> None:
     p.add_argument("--at", type=_moment, metavar="TIME", help="courier time, ISO 8601; now if left "
                    "out")
     p.add_argument("--url", help="base of the edge; by default GATEWAY_BIND on this host")
+
+
+def _check(p: ArgumentParser) -> None:
+    p.add_argument("--source", help="only this one; needed with a request")
+    p.add_argument("--request", metavar="FILE", help="a captured request: request line, headers, a "
+                   "blank line, the body (- for standard input)")
+    p.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'",
+                   help="a header of the request, in place of --request or added to it")
+    p.add_argument("--body", metavar="FILE", help="the body's exact bytes")
+    p.add_argument("--now", metavar="TIME", help="judge as of this time (seconds since 1970, or "
+                   "ISO 8601); now if left out")
+    p.add_argument("--try", action="append", default=[], dest="tried", metavar="VARIABLE",
+                   help="an environment variable with another secret to try, an old one say")
 
 
 def _moment(text: str) -> datetime:

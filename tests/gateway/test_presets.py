@@ -258,6 +258,7 @@ def test_a_star_stands_for_all_words_that_are_not_in_the_map_and_a_number_is_a_w
     source = load(tmp_path, table, A_SECRET="x")["a"]
     assert (source.status(11), source.ignores(11)) == (status, ignored)
     assert source.status("new") or source.ignores("new")
-    for no_word in (None, True, 1.5, ["11"], {}):
+    odd: list[Any] = [None, True, 1.5, ["11"], {}]
+    for no_word in odd:
         assert source.status(no_word) is None
         assert not source.ignores(no_word)

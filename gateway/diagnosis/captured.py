@@ -1,0 +1,69 @@
+"""A request as somebody captured it: raw HTTP text, or headers and a body by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.signatures.verdict import environ_name
+
+_REQUEST_LINE = re.compile(r"([A-Z]+) (\S+) HTTP/[0-9.]+")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+class NotARequest(Exception):
+    """The text is no HTTP request; ``str()`` says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """headers: name and value as they came; Latin-1, as the edge sees them. method and target:
+    empty if only headers and a body were given."""
+
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    method: str = ""
+    target: str = ""
+
+    def header(self, name: str) -> str | None:
+        """The value, several of one name joined by a comma, as a server joins them."""
+        values = [value for n, value in self.headers if n.lower() == name.lower()]
+        return ",".join(values) if values else None
+
+    def environ(self) -> dict[str, Any]:
+        """What WSGI would make of it. A capture without a Content-Length gets the body's own, and
+        headers by themselves a JSON content type."""
+        environ: dict[str, Any] = {"CONTENT_LENGTH": str(len(self.body))}
+        if not self.method:
+            environ["CONTENT_TYPE"] = "application/json"
+        for name, _ in self.headers:
+            key = environ_name(name)
+            if key in ("HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"):
+                key = key.removeprefix("HTTP_")
+            environ[key] = self.header(name)
+        return environ
+
+
+def parse(raw: bytes) -> Captured:
+    """Request line, headers, a blank line, the body's exact bytes. Raises ``NotARequest``."""
+    end = _HEAD_END.search(raw)
+    head, body = (raw, b"") if end is None else (raw[:end.start()], raw[end.end():])
+    line, *lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
+    request = _REQUEST_LINE.fullmatch(line)
+    if request is None:
+        raise NotARequest("its first line is no request line; it must be like "
+                          "POST /v1/events/bench HTTP/1.1")
+    headers = tuple(header(line) for line in lines)
+    return Captured(headers, body, request[1], request[2])
+
+
+def header(line: str) -> tuple[str, str]:
+    """``Name: value``. Raises ``NotARequest``."""
+    name, colon, value = line.partition(":")
+    if not colon or not _NAME.fullmatch(name):
+        raise NotARequest("a line before the blank one is no header; it must be like "
+                          "X-Signature: sha256=…")
+    return name, value.strip(" \t\r")
