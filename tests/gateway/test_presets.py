@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 import tomllib
 from pathlib import Path
@@ -218,6 +219,17 @@ def test_shippo_sends_no_event_id_so_a_scan_is_known_by_what_identifies_it(
     assert len({named(document) for document in [scan(), *others]}) == 1 + len(others)
     with pytest.raises(NoEventId):
         named({"event": "track_updated", "data": {}})
+
+
+def test_the_tables_that_the_page_on_couriers_shows_are_right(tmp_path: Path) -> None:
+    page = (PRESETS.parent / "SOURCES.md").read_text("utf-8")
+    shown = "\n".join(re.findall(r"```toml\n(.*?)```", page, re.DOTALL))
+    secrets = dict.fromkeys(re.findall(r"[A-Z]+_(?:SECRET|TOKEN)\b", shown), "x")
+    sources = load(tmp_path, shown, **secrets)
+    assert list(sources) == ["easypost", "shippo", "aftership", "shopify", "dhl"]
+    assert all(source.enabled for source in sources.values())
+    rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \|", page, re.MULTILINE)
+    assert set(re.findall("[a-z-]+", " ".join(rows))) >= set(COURIERS)
 
 
 # ---- what a table may change

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from pymongo.database import Database
 
@@ -36,7 +37,7 @@ def stored(database: Database[Document]) -> tuple[Document, Document]:
 def entry(fence: int = 100, **more: Any) -> Document:
     return {"_id": "bench:evt_1", "fence": fence, "state": "processing", "source": "bench",
             "attempts": 0, "received_at": RECEIVED, "shipment_id": "SHP-1",
-            "occurred_at": RECEIVED - timedelta(hours=1), **more}
+            "occurred_at": RECEIVED - timedelta(hours=1)} | more
 
 
 def test_an_event_that_needs_a_route_is_applied_and_forwarded(database: Database[Document],
@@ -93,6 +94,30 @@ def test_a_malformed_event_is_buried_and_touches_nothing(database: Database[Docu
         assert (result.reason, result.attempts) == ("malformed", 0)
         assert result.error
     assert stored(database) == (shipment(), {})
+
+
+def unknown_to_easypost(**more: str) -> bytes:
+    """A body that says nothing about where its shipment stands."""
+    return orjson.dumps({"id": "evt_1", "result": {"status": "unknown", **more}})
+
+
+@pytest.mark.parametrize(("more", "facts"), [
+    ({"tracking_code": "SHP-1"}, {"shipment_id": "SHP-1"}),
+    ({"tracking_code": "SHP-9", "updated_at": "soon"}, {"shipment_id": "SHP-9"}), ({}, {}),
+])
+def test_an_ignored_status_is_closed_in_the_ledger_and_no_shipment_is_looked_for(
+    database: Database[Document], lane: LookupLane, more: dict[str, str], facts: Document
+) -> None:
+    event = reserved(body=unknown_to_easypost(**more), source="easypost")
+    assert lane.handle(event) == Done("ignored")
+    expected = entry(source="easypost", state="done", outcome="ignored", done_at="noted",
+                     courier_status="unknown", decision={
+                         "apply": False, "route": False, "reason": "status_ignored"}, **facts)
+    for name in {"shipment_id", "occurred_at"} - facts.keys():
+        del expected[name]
+    assert stored(database) == (shipment(), expected)
+    with pytest.raises(AlreadyDone):
+        lane.handle(reserved(body=unknown_to_easypost(**more), source="easypost", fence=101))
 
 
 def test_an_unknown_shipment_is_waited_for_and_not_claimed(database: Database[Document],

@@ -133,6 +133,21 @@ def test_a_malformed_event_is_buried_without_a_call(lane: RoutingLane) -> None:
     assert service.calls == []
 
 
+def test_a_status_that_was_set_to_ignored_meanwhile_is_closed_without_a_call(
+    database: Database[Document], lane: RoutingLane
+) -> None:
+    service = Service()
+    raw = orjson.dumps({"result": {"status": "unknown", "tracking_code": "SHP-1"}})
+    before = stored(database)[0]
+    result = lane.handle(reserved(lane="routing", fence=101, body=raw, source="easypost"), service)
+    assert result == Done("ignored")
+    assert service.calls == []
+    found, entry = stored(database)
+    assert found == before
+    assert (entry["state"], entry["outcome"], entry["decision"]["route"]) == (
+        "done", "ignored", True)  # what had been decided stays on record
+
+
 def test_a_done_event_is_not_called_for_again(lane: RoutingLane) -> None:
     lane.handle(event(), Service())
     service = Service()
