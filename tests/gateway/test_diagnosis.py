@@ -443,6 +443,10 @@ def test_another_path_is_pointed_out_and_a_source_without_a_secret_is_off(desk: 
                      target="/v1/events/gitlab?key=hunter2")
     assert "another path than POST /v1/events/github" in found.lines[0]
     assert "hunter2" not in found.lines[0]
+    found = desk.ask("github", sha256() | {"Content-Type": "application/json"}, method="POST",
+                     target="https://edge.example/v1/events/github?key=1")
+    assert found.good
+    assert "another path" not in found.lines[0]
     desk.path.write_text(couriers.SOURCES.replace(
         '["GITHUB_SECRET"]', '["GITHUB_SECRET"]\noptional = true'), "utf-8")
     del desk.environ["GITHUB_SECRET"]

@@ -7,6 +7,7 @@ import json
 import re
 import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from conf.presets import PRESETS
 from conf.source import Secret, Source, Sources
 from conf.sources import SourcesError, load_sources
 from conf.statuses import Status
+from gateway.cli.payload import payload
 from gateway.event_id import NoEventId, event_id
 from gateway.signatures import Reason, Verdict, prepare
 from gateway.signatures.signing import sign
@@ -219,6 +221,17 @@ def test_shippo_sends_no_event_id_so_a_scan_is_known_by_what_identifies_it(
     assert len({named(document) for document in [scan(), *others]}) == 1 + len(others)
     with pytest.raises(NoEventId):
         named({"event": "track_updated", "data": {}})
+
+
+def test_a_payload_is_made_in_the_couriers_shape_and_words(tmp_path: Path) -> None:
+    text = (TABLE % "sendcloud" + 'dedup_fields = ["/parcels/0/id", "/parcels/0/scan", "/sent"]\n'
+            'pointers = { shipment_id = "/parcels/0/id", status = "/parcels/0/at/0" }\n'
+            'statuses = { "*" = "delivered", "11" = "delivered" }\n')
+    source = load(tmp_path, text, A_SECRET="x")["a"]
+    made = json.loads(payload(source, "evt_1", "SHP-1", Status.DELIVERED, datetime.now(UTC)))
+    assert made == {"parcels": [{"id": "SHP-1", "at": ["11"], "scan": "evt_1"}], "sent": "evt_1"}
+    with pytest.raises(ValueError, match="has no word for status delayed"):
+        payload(source, "evt_1", "SHP-1", Status.DELAYED, datetime.now(UTC))
 
 
 def test_the_tables_that_the_page_on_couriers_shows_are_right(tmp_path: Path) -> None:
