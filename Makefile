@@ -3,14 +3,14 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status ctl redis-cli demo test test-docker bench load lock
+.PHONY: help venv up down status ctl redis-cli demo test test-docker bench bench-recovery soak load lock
 
 VENV := .venv
 RUN := $(VENV)/bin/python
 export PYTHON
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 up: venv ## start the whole stack in the background, on the default ports
 	@$(RUN) -m gateway.local up
@@ -43,6 +43,12 @@ load: venv ## the proof of load: locust, 100 users; its evidence goes to loadtes
 
 bench: venv ## the benchmarks, with their targets beside the figures
 	@$(RUN) -m loadtest.bench
+
+bench-recovery: venv ## how soon all is in work again after a worker, a store or the scheduler died
+	@$(RUN) -m loadtest.bench recovery
+
+soak: venv ## EVENTS=300000 as fast as they are done: does anything grow? (10 to 20 minutes)
+	@EVENTS=$(EVENTS) $(RUN) -m loadtest.soak
 
 # An environment is made anew when its Python is gone or too old, or is not the PYTHON asked for.
 SERIES = -c 'import sys; print(sys.version[:4]); sys.exit(sys.version_info < (3, 11))'

@@ -43,10 +43,11 @@ def alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return _state(pid) != "Z"
+    return state(pid) != "Z"
 
 
-def _state(pid: int) -> str:
+def state(pid: int) -> str:
+    """As `ps` prints it; empty where it is not told."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):

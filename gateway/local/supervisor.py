@@ -15,9 +15,13 @@ _AWAY = (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError)
 
 @dataclass(frozen=True)
 class Process:
-    """What supervisord says about one process; ``state`` as `supervisorctl status` prints it."""
+    """What supervisord says about one process; ``state`` as `supervisorctl status` prints it.
+
+    pid: 0 while it does not run. since: seconds in that state.
+    """
 
     name: str
+    pid: int
     state: str
     since: int
     log: Path
@@ -43,7 +47,7 @@ class Supervisor:
         except (*_AWAY, xmlrpc.client.Fault):  # a fault: it is stopping
             return []
         return [
-            Process(item["name"], item["statename"], item["now"] - item["start"],
+            Process(item["name"], item["pid"], item["statename"], item["now"] - item["start"],
                     Path(item["stdout_logfile"]))
             for item in answer
         ]

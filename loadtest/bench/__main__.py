@@ -1,6 +1,6 @@
 """``python -m loadtest.bench [name …] [--quick] [--set NAME=VALUE]``: the benchmarks, one after
 another, then the report. Exit code 0 unless a run itself failed: a figure that is short of its
-target is told, not punished, for it depends on the machine."""
+target is told, not punished, for it depends on the machine. `recovery` stands for all of those."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from loadtest.bench import cost, drain, ingest, latency, machine, memory, report
 from loadtest.bench.errors import Missing
 from loadtest.bench.figures import Section
 from loadtest.bench.progress import say
+from loadtest.bench.recovery import edge, scheduler, stores, workers
 from loadtest.bench.rig import Options
 
-BENCHMARKS: Mapping[str, Callable[[Options], Section]] = {
+Benchmark = Callable[[Options], Section]
+
+SPEED: Mapping[str, Benchmark] = {
     "ingest": ingest.measure,
     "latency": latency.measure,
     "drain": drain.measure,
@@ -28,15 +31,24 @@ BENCHMARKS: Mapping[str, Callable[[Options], Section]] = {
     "memory": memory.measure,
     "verbs": verbs.measure,
 }
+RECOVERY: Mapping[str, Benchmark] = {
+    "worker-killed": workers.restarted,
+    "worker-lost": workers.lost,
+    "redis-killed": stores.redis,
+    "mongod-killed": stores.mongod,
+    "scheduler-killed": scheduler.killed,
+    "edge-outage": edge.measure,
+}
+BENCHMARKS = {**SPEED, **RECOVERY}
 
 
 def main(arguments: list[str]) -> int:
     names, options = _parse(arguments)
-    signal.signal(signal.SIGTERM, _stop)  # so that what was started is stopped
+    signal.signal(signal.SIGTERM, stop)  # so that what was started is stopped
     about = machine.describe()
     print("\n".join(report.aligned([("machine", ""), *about.items()], indent="")), flush=True)
     sections, failed, code = [], {}, 0
-    for name in names or BENCHMARKS:
+    for name in names or SPEED:
         say(name)
         try:
             sections.append(BENCHMARKS[name](options))
@@ -59,21 +71,23 @@ def main(arguments: list[str]) -> int:
 def _parse(arguments: list[str]) -> tuple[list[str], Options]:
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name",
-                        help=f"which to run (all): {', '.join(BENCHMARKS)}")
+                        help=f"which to run ({', '.join(SPEED)}); recovery: {', '.join(RECOVERY)}")
     parser.add_argument("--quick", action="store_true", help="shorter runs, rougher figures")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting for every stack, to see what it changes")
     given = parser.parse_args(arguments)
     if platform.system() != "Linux":
         parser.error("needs Linux: CPU and memory of the processes are read from /proc")
-    unknown = sorted(set(given.names) - set(BENCHMARKS))
+    names = [each for name in given.names for each in (RECOVERY if name == "recovery" else [name])]
+    unknown = sorted(set(names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     pairs = [text.partition("=") for text in given.set]
-    return given.names, Options(given.quick, {name: value for name, _, value in pairs})
+    return names, Options(given.quick, {name: value for name, _, value in pairs})
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
+def stop(number: int, frame: FrameType | None) -> NoReturn:
+    """Handles a signal as an exception, which unwinds what was started."""
     raise SystemExit(128 + number)
 
 

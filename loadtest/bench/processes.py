@@ -12,10 +12,16 @@ from gateway.local import orphans
 from gateway.local.stack import Stack
 
 TICK = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 # In the order of an event's way.
 KINDS = ("gateway", "worker-lookup", "worker-routing", "scheduler", "ops", "redis", "mongod")
 OURS = KINDS[:5]
 _NAME = re.compile(rb"\0SUPERVISOR_PROCESS_NAME=([a-z-]+)")
+
+
+def pids(stack: Stack) -> list[tuple[int, str]]:
+    """Every process of a program, whatever its kind."""
+    return [(int(folder.name), kind) for kind, folder in _every(stack)]
 
 
 def cpu_seconds(stack: Stack) -> dict[str, float]:
@@ -37,10 +43,31 @@ def peak_mib(stack: Stack) -> dict[str, tuple[float, int]]:
     return {kind: (max(found[kind]), len(found[kind])) for kind in KINDS if found[kind]}
 
 
+def resident_mib(stack: Stack) -> dict[tuple[str, int], float]:
+    """(kind, pid) -> memory resident now, of every process and of supervisord."""
+    found = {}
+    supervisor = stack.supervisor.pid()
+    every = [(kind, pid) for pid, kind in pids(stack)]
+    for kind, pid in every + ([("supervisord", supervisor)] if supervisor else []):
+        try:
+            pages = int((Path("/proc") / str(pid) / "statm").read_text().split()[1])
+        except OSError:  # it has ended
+            continue
+        found[kind, pid] = pages * PAGE / 2**20
+    return found
+
+
 def _processes(stack: Stack) -> Iterator[tuple[str, Path]]:
+    return ((kind, folder) for kind, folder in _every(stack) if kind in KINDS)
+
+
+def _every(stack: Stack) -> Iterator[tuple[str, Path]]:
     """Children have the name of the program that started them: gunicorn's are all the gateway."""
     for pid in orphans.find(stack.home):
         folder = Path("/proc") / str(pid)
-        name = _NAME.search(b"\0" + (folder / "environ").read_bytes())
-        if name and name[1].decode() in KINDS:
+        try:
+            name = _NAME.search(b"\0" + (folder / "environ").read_bytes())
+        except OSError:  # it has ended
+            continue
+        if name:
             yield name[1].decode(), folder

@@ -9,8 +9,8 @@ from typing import Any
 
 from loadtest.bench.figures import Figure, Section
 
-HEADER = ("figure", "value", "unit", "target", "verdict")
-LEFT = frozenset({"figure", "unit", "verdict", ""})  # numbers stand on the right
+HEADER = ("figure", "value", "unit", "target", "verdict", "samples")
+LEFT = frozenset({"figure", "unit", "verdict", "samples", ""})  # numbers stand on the right
 
 
 def number(value: float) -> str:
@@ -38,7 +38,8 @@ def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
 def row(figure: Figure) -> tuple[str, ...]:
     target = figure.target
     wanted = f"{target.kind} {number(target.limit)}" if target else ""
-    return figure.name, number(figure.value), figure.unit, wanted, figure.verdict
+    samples = " ".join(number(sample) for sample in figure.samples)
+    return figure.name, number(figure.value), figure.unit, wanted, figure.verdict, samples
 
 
 def text(section: Section) -> str:

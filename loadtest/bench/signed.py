@@ -34,13 +34,14 @@ def _source() -> Source:
     return load_sources(Settings().sources_file, {}, "local")[SOURCE]
 
 
-def events(prefix: str, count: int, statuses: Sequence[Status]) -> Iterator[tuple[str, bytes]]:
+def events(prefix: str, count: int, statuses: Sequence[Status], first: int = 0
+           ) -> Iterator[tuple[str, bytes]]:
     """(event id, body of BODY_BYTES). The statuses come in turn; a shipment's next event is later
-    by its courier's clock too, so that none is late."""
+    by its courier's clock too, so that none is late. first: with which shipment to begin."""
     source = _source()
     chance = random.Random(prefix)
     began = datetime.now(UTC)
-    for number in range(count):
+    for number in range(first, first + count):
         id = f"evt_{prefix}_{number:08d}"
         body = payload(source, id, f"SHP-{number % SHIPMENTS + 1}",
                        statuses[number % len(statuses)], began + timedelta(milliseconds=number))
@@ -49,6 +50,11 @@ def events(prefix: str, count: int, statuses: Sequence[Status]) -> Iterator[tupl
         room = BODY_BYTES - len(body) - len(b',"note":""')
         note = chance.randbytes(room).hex()[:room]
         yield id, body[:-1] + b',"note":"%b"}' % note.encode()
+
+
+def headers(id: str, body: bytes) -> dict[str, str]:
+    """Those that make it the courier's own."""
+    return {"Content-Type": "application/json", **sign(_source(), id, body, 0)}
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,8 @@ def write(path: Path, prefix: str, count: int, statuses: Sequence[Status] = NO_R
     size = 0
     with path.open("wb") as file:
         for id, body in events(prefix, count, statuses):
-            headers = {"Host": "bench", "Content-Type": "application/json",
-                       "Content-Length": str(len(body)), **sign(source, id, body, 0)}
-            head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            fields = {"Host": "bench", "Content-Length": str(len(body)), **headers(id, body)}
+            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
             request = f"POST /v1/events/{source.name} HTTP/1.1\r\n{head}\r\n".encode() + body
             if size not in (0, len(request)):
                 raise AssertionError("requests of different lengths")

@@ -38,8 +38,8 @@ def test_a_figure_without_a_target_has_no_verdict_and_the_limit_itself_is_ok() -
 def test_the_table_is_aligned_and_has_the_target_beside_the_figure() -> None:
     assert report.text(SECTION).splitlines() == [
         "drain: a title",
-        "  figure       value  unit    target  verdict",
-        "  efficiency   0.931  ratio  ≥ 0.900  ok",
+        "  figure       value  unit    target  verdict  samples",
+        "  efficiency   0.931  ratio  ≥ 0.900  ok       0.930 0.940",
         "  p99         12,346  ms        ≤ 10  short",
         "  calls          256  calls",
         "  measured: somehow",

@@ -1,0 +1,1 @@
+"""How soon everything is in work again after something died."""

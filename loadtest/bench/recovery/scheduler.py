@@ -1,0 +1,57 @@
+"""The scheduler dies just before retries are due: how late do these become ready?"""
+
+from __future__ import annotations
+
+import time
+
+from loadtest.bench import signed
+from loadtest.bench.errors import BenchError
+from loadtest.bench.figures import Figure, Section, at_most, median
+from loadtest.bench.progress import say
+from loadtest.bench.recovery import faults
+from loadtest.bench.rig import Options, Rig, started
+from scheduler.inspection import Inspector
+
+RETRIES = 200
+ROUNDS, QUICK_ROUNDS = 5, 1
+DUE_SECONDS = 1.5  # from the first retry to when all are due
+AHEAD_SECONDS = 0.05  # of that, the kill: the one that was killed must not have seen them due
+LIMIT_SECONDS = 30
+LEASE_SECONDS = 60
+
+
+def killed(options: Options) -> Section:
+    samples = []
+    with started(options) as rig:
+        rig.stack.ctl("stop", "worker-lookup:*")  # nobody else takes what becomes ready
+        for number in range(options.pick(ROUNDS, QUICK_ROUNDS)):
+            samples.append(_round(rig, f"s{number}"))
+            say(f"round {number + 1}: {samples[-1]:.2f} s")
+            rig.empty()
+    return Section(
+        "scheduler-killed", f"SIGKILL of the scheduler when {RETRIES} retries are about to be due",
+        f"median of {len(samples)} rounds; from the signal, {AHEAD_SECONDS * 1000:g} ms before the "
+        "retries are due, until all of them are ready",
+        (Figure("kill to all ready", median(samples), "s", at_most(2), tuple(samples)),))
+
+
+def _round(rig: Rig, prefix: str) -> float:
+    faults.settle(rig, but=("worker-lookup_00",))
+    rig.preload(prefix, RETRIES, signed.NO_ROUTE)
+    due = time.time() + DUE_SECONDS
+    events = rig.queue.reserve("lookup", RETRIES, owner="bench/recovery", boot="1",
+                               lease=LEASE_SECONDS)
+    for event in events:
+        rig.queue.retry(event, due - time.time(), "bench")
+    victim = faults.pid(rig, "scheduler")
+    time.sleep(max(0.0, due - AHEAD_SECONDS - time.time()))
+    sent, _ = faults.kill(victim)
+    inspector = Inspector(rig.redis)
+    before = inspector.books()
+    if before.retrying != RETRIES:
+        raise BenchError(f"{before.retrying} retries wait after the kill, not {RETRIES}")
+    ready = faults.moment(lambda: rig.redis.command("ZCARD", inspector.keys.retry) == 0,
+                          LIMIT_SECONDS, "the retries to be ready")
+    if inspector.books().waiting_total != RETRIES:
+        raise BenchError("not all retries became ready")
+    return ready - sent

@@ -1,0 +1,1 @@
+"""Hundreds of thousands of events through one stack: does anything grow that should not?"""

@@ -1,0 +1,166 @@
+"""The soak itself: warm up, feed, wait until all is done and forgotten, judge."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from conf.settings import load
+from conf.sources import load_sources
+from conf.statuses import Status
+from loadtest import stores
+from loadtest.bench.errors import BenchError, wait_until
+from loadtest.bench.figures import Figure, Section, at_most
+from loadtest.bench.processes import OURS, resident_mib
+from loadtest.bench.progress import say
+from loadtest.bench.rig import Options, Rig, started
+from loadtest.checker import Verdict, check
+from loadtest.soak.feed import Feed
+from loadtest.soak.leftovers import FOR_EVER, remaining, unknown
+from loadtest.soak.slope import PER, WARM_UP, Growth
+from scheduler.keys import Keys
+
+STATUSES = (*(Status.IN_TRANSIT,) * 9, Status.DELAYED)  # one in ten needs a route
+DEDUP_SECONDS = 20  # so that tombstones expire while the soak runs
+FIRST = 500  # events after which Redis's memory is taken as what it is at rest
+SAMPLE_SECONDS, LINE_SECONDS = 2.0, 15.0
+LEAST_RATE = 60  # events a second; slower than that and the soak gives up
+START_SECONDS, DRAIN_SECONDS = 120, 300
+# A process that keeps 10 bytes of each event grows by 1 MiB; one that keeps none wobbles by less.
+FLAT = at_most(1.0)
+REST = at_most(1.0)  # MiB that Redis may use more than before
+
+
+class Soak:
+    def __init__(self, rig: Rig, events: int) -> None:
+        self._rig, self._events = rig, events
+        self.feed = Feed(rig, time.monotonic() + START_SECONDS + events / LEAST_RATE)
+        self.growth = Growth(events)
+        self._began = time.monotonic()
+        self._next_sample = self._next_line = 0.0
+
+    def run(self) -> Section:
+        rig = self._rig
+        self.feed.post("first", FIRST, STATUSES, lambda: None)
+        self._forgotten()
+        memory, size = self._used(), self._size()
+        say(f"at rest Redis uses {memory:.1f} MiB and holds {size} keys; now {self._events:,} "
+            "events")
+        self._began = time.monotonic()
+        self.feed.post("s", self._events, STATUSES, self._look)
+        self._done(self._look)
+        seconds = time.monotonic() - self._began
+        tombstones = int(rig.redis.command("ZCARD", Keys().done))
+        say(f"all done after {seconds:.0f} s; {tombstones:,} tombstones have yet to expire")
+        self._forgotten()
+        left = remaining(rig.redis)
+        verdict = check(stores.accounts(self.feed.answers, rig.mongo, rig.stack))
+        for line in verdict.lines():
+            say(line)
+        figures = (
+            *self._slopes(),
+            Figure("Redis: memory used more than before", self._used() - memory, "MiB", REST),
+            Figure("Redis: keys more than before", self._size() - size, "keys", at_most(2)),
+            Figure("Redis: keys that are none of the fixed ones", self._unknown(left), "keys",
+                   at_most(0)),
+            Figure("events done other than once", _wrong(verdict), "events", at_most(0)),
+            Figure("processes that were restarted", len(self.growth.restarted()), "", at_most(0)),
+            Figure("logs of all processes", _log_mib(rig.stack.run_dir), "MiB"),
+            Figure("events a second", self._events / seconds, "per s"))
+        return Section(
+            "soak", f"{self._events:,} events, one in ten routed, as fast as they are done",
+            f"resident memory of every process every {SAMPLE_SECONDS:g} s; the slope of a line by "
+            f"least squares over the events done, after the first {WARM_UP:.0%}; of several "
+            "processes of a kind the steepest; one event in twenty posted twice, "
+            f"{self.feed.refused} requests with a wrong signature; DEDUP_WINDOW_SECONDS = "
+            f"{DEDUP_SECONDS}; Redis is looked at when all tombstones have expired",
+            figures, self._notes(left, tombstones))
+
+    def _notes(self, left: dict[str, int], tombstones: int) -> tuple[str, ...]:
+        books = [f"{name} ({'for ever' if ttl == FOR_EVER else f'{ttl} ms'})"
+                 for name, ttl in sorted(left.items())]
+        ends = [f"{kind} {self.growth.last(kind):.1f}" for kind in self.growth.kinds()]
+        return (
+            f"keys that remain: {', '.join(books)}",
+            f"{tombstones:,} tombstones at the last event, 0 a little later",
+            f"MiB at the end: {', '.join(ends)}",
+            "mongod fills its cache up to the 256 MiB of conf/mongod.conf; the simulator keeps a "
+            "count for each key, for the checker")
+
+    def _slopes(self) -> list[Figure]:
+        found = []
+        for kind in self.growth.kinds():
+            each = self.growth.slopes(kind)
+            target = FLAT if kind in (*OURS, "redis", "supervisord") else None
+            found.append(Figure(f"{kind}: growth each {PER:,} events", max(each), "MiB", target,
+                                each if len(each) > 1 else ()))
+        return found
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now < self._next_sample:
+            return
+        self._next_sample = now + SAMPLE_SECONDS
+        done = self._rig.stat("done") - FIRST
+        resident = resident_mib(self._rig.stack)
+        self.growth.note(done, resident)
+        if now < self._next_line:
+            return
+        self._next_line = now + LINE_SECONDS
+        most: dict[str, float] = {}
+        for (kind, _), mib in resident.items():
+            most[kind] = max(mib, most.get(kind, 0.0))
+        tombstones = self._rig.redis.command("ZCARD", Keys().done)
+        say(f"{done:>7,} done, {done / max(0.1, now - self._began):,.0f}/s, {tombstones:,} "
+            "tombstones; MiB: " + ", ".join(f"{kind} {mib:.1f}" for kind, mib in most.items()))
+
+    def _done(self, look: object = None) -> None:
+        def over() -> bool:
+            if callable(look):
+                look()
+            return self._rig.stat("backlog") == 0
+
+        wait_until(over, DRAIN_SECONDS, "all events to be done")
+        if self._rig.stat("buried"):
+            raise BenchError(f"{self._rig.stat('buried')} events died")
+
+    def _forgotten(self) -> None:
+        """All is done, and its tombstone has expired."""
+        self._done()
+        wait_until(lambda: self._rig.redis.command("ZCARD", Keys().done) == 0,
+                   DEDUP_SECONDS + 30, "all tombstones to expire")
+
+    def _used(self) -> float:
+        found = re.search(r"used_memory:(\d+)", self._rig.redis.command("INFO", "memory").decode())
+        assert found is not None
+        return int(found[1]) / 2**20
+
+    def _size(self) -> int:
+        return int(self._rig.redis.command("DBSIZE"))
+
+    def _unknown(self, left: dict[str, int]) -> int:
+        settings = load(self._rig.stack.env)
+        names = unknown(left, load_sources(settings.sources_file, {}, "local"))
+        for name in names:
+            say(f"a key that should not be there: {name}")
+        return len(names)
+
+
+def _wrong(verdict: Verdict) -> int:
+    return sum(len(items) for items in verdict.problems.values())
+
+
+def _log_mib(run_dir: Path) -> float:
+    return sum(path.stat().st_size for path in (run_dir / "log").iterdir()) / 2**20
+
+
+def measure(events: int) -> Section:
+    """The whole soak on a stack of its own."""
+    settings = {"DEDUP_WINDOW_SECONDS": str(DEDUP_SECONDS), "LOG_LEVEL": "INFO"}
+    with started(Options(), settings) as rig:
+        soak = Soak(rig, events)
+        try:
+            return soak.run()
+        finally:
+            soak.feed.close()
