@@ -1,0 +1,122 @@
+"""What the recovery benchmarks say is judged rightly; what they measure with sees what it should.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from loadtest.answers import Answer
+from loadtest.bench.errors import BenchError
+from loadtest.bench.recovery import couriers, faults
+from loadtest.bench.recovery.couriers import Couriers
+from loadtest.bench.recovery.edge import judge
+from loadtest.bench.recovery.faults import Back
+from loadtest.bench.signed import NO_ROUTE
+
+# Redis is killed at 10.0, gone at 10.1, last seen away at 13.0 and answers at 13.1.
+FAULT, GONE, BACK = 10.0, 10.1, Back(13.0, 13.1)
+
+
+def answer(status: int, at: float, ms: float = 1.0) -> Answer:
+    return Answer(f"bench:{at}", "", status, at, ms)
+
+
+GOOD = [answer(202, 9.0), answer(503, 10.2, 500), answer(503, 11.0), answer(202, 13.2)]
+
+
+def test_an_outage_is_told_by_its_first_and_slowest_answer_and_by_the_first_2xx_after_it() -> None:
+    outage = judge(GOOD, GONE, BACK, FAULT)
+    assert (outage.answers, outage.wrong) == (2, 0)
+    assert (outage.first, outage.slowest) == (500, 500)
+    assert outage.again == pytest.approx(0.101)
+
+
+@pytest.mark.parametrize("bad", [
+    answer(202, 11.5),            # told to be safe while nothing could be written
+    answer(202, 10.2, 2000),      # the same, after a long wait
+    answer(500, 12.0),
+    answer(0, 10.2, 10_000),      # no answer at all
+], ids=["false 2xx", "late false 2xx", "500", "hang"])
+def test_each_answer_that_is_no_503_is_counted(bad: Answer) -> None:
+    outage = judge([*GOOD, bad], GONE, BACK, FAULT)
+    assert outage.wrong == 1
+    assert outage.slowest == max(500, bad.ms)
+
+
+@pytest.mark.parametrize("fair", [
+    answer(202, 9.9, 200),        # written before the kill
+    answer(202, 10.05, 100),      # in the moment of the kill, perhaps before it
+    answer(202, 12.9, 150),       # Redis was back when it was answered
+], ids=["before", "at the kill", "after"])
+def test_a_2xx_that_may_be_true_is_not_called_false(fair: Answer) -> None:
+    assert judge([*GOOD, fair], GONE, BACK, FAULT).wrong == 0
+
+
+def test_a_moment_that_does_not_come_is_an_error() -> None:
+    with pytest.raises(BenchError, match=r"0\.05 s in vain for a wonder"):
+        faults.moment(lambda: False, 0.05, "a wonder")
+
+
+def test_a_killed_process_is_gone_when_kill_returns() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    sent, gone = faults.kill(process.pid)
+    assert sent <= gone
+    assert process.wait(5) == -9
+
+
+def test_a_frozen_process_goes_on_after_the_block() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with faults.frozen(process.pid):
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+    assert process.wait(20) == 0
+
+
+class _Edge(BaseHTTPRequestHandler):
+    """Answers 202, then closes a connection without an answer, then 503."""
+
+    protocol_version = "HTTP/1.1"
+    seen = 0
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        _Edge.seen += 1
+        if _Edge.seen == 2:
+            self.close_connection = True
+            return
+        self.send_response(202 if _Edge.seen == 1 else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_couriers_note_every_request_also_those_that_no_answer_came_to(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(couriers, "COURIERS", 1)
+    monkeypatch.setattr(couriers, "PAUSE_SECONDS", 0.001)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Edge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    class Rig:
+        url = f"http://127.0.0.1:{server.server_port}/v1/events/bench"
+
+    with Couriers(Rig(), "t", NO_ROUTE) as posting:  # type: ignore[arg-type]
+        faults.moment(lambda: len(posting.answers) >= 5, 10, "five answers")
+    server.shutdown()
+    server.server_close()
+    assert [one.status for one in posting.answers[:4]] == [202, 0, 503, 503]
+    assert len({one.key for one in posting.answers}) == len(posting.answers)
+    assert posting.taken(since=0)
+    assert not posting.taken(since=posting.answers[0].at)
