@@ -114,6 +114,7 @@ def started(options: Options, settings: Mapping[str, str] | None = None) -> Iter
     with Stack.temporary(environ) as stack:
         rig = Rig(stack)
         wait_until(rig.simulator_answers, 20, "the simulator to listen")
+        wait_until(lambda: mongo.answers(rig.mongo), 30, "mongod to answer")
         plant(rig.mongo, signed.SHIPMENTS)
         try:
             yield rig
