@@ -14,7 +14,18 @@ from types import FrameType
 from typing import NoReturn
 
 from conf.settings import ROOT
-from loadtest.bench import cost, drain, ingest, latency, machine, memory, report, verbs
+from loadtest.bench import (
+    burst,
+    cost,
+    drain,
+    edge_memory,
+    ingest,
+    latency,
+    machine,
+    memory,
+    report,
+    verbs,
+)
 from loadtest.bench.errors import Missing
 from loadtest.bench.figures import Section
 from loadtest.bench.progress import say
@@ -26,9 +37,11 @@ Benchmark = Callable[[Options], Section]
 SPEED: Mapping[str, Benchmark] = {
     "ingest": ingest.measure,
     "latency": latency.measure,
+    "burst": burst.measure,
     "drain": drain.measure,
     "cost": cost.measure,
     "memory": memory.measure,
+    "edge-memory": edge_memory.measure,
     "verbs": verbs.measure,
 }
 RECOVERY: Mapping[str, Benchmark] = {

@@ -67,8 +67,8 @@ function done(summary, latency)
   end
   local errors = summary.errors
   print(string.format(
-    'RESULT {"answers": %d, "seconds": %.6f, "not_2xx": %d, "broken": %d, "p50_ms": %.3f, "p99_ms": %.3f}',
+    'RESULT {"answers": %d, "seconds": %.6f, "not_2xx": %d, "broken": %d, "p50_ms": %.3f, "p99_ms": %.3f, "max_ms": %.3f}',
     summary.requests, last - first, errors.status,
     errors.connect + errors.read + errors.write + errors.timeout,
-    latency:percentile(50) / 1000, latency:percentile(99) / 1000))
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000, latency.max / 1000))
 end

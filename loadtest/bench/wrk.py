@@ -1,4 +1,4 @@
-"""Runs wrk on a file of requests: a closed loop over 100 connections."""
+"""Runs wrk on a file of requests: a closed loop over 100 connections, or as many as one says."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Run:
     broken: int
     p50_ms: float
     p99_ms: float
+    max_ms: float
 
     @property
     def rate(self) -> float:
@@ -42,13 +43,14 @@ def find() -> str:
     return path
 
 
-def run(url: str, requests: Requests, seconds: float, *, cycle: bool = False) -> Run:
+def run(url: str, requests: Requests, seconds: float, *, cycle: bool = False,
+        connections: int = CONNECTIONS) -> Run:
     """Send for ``seconds``, or until the file ends unless it is to be sent over and over.
 
     Raises ``BenchError`` unless every request was answered with a 2xx.
     """
     whole = math.ceil(seconds + SETTLE_SECONDS)
-    command = [find(), f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{whole}s", "--timeout", "5s",
+    command = [find(), f"-t{THREADS}", f"-c{connections}", f"-d{whole}s", "--timeout", "5s",
                "-s", str(SCRIPT), url, "--", str(requests.path), str(requests.size),
                str(requests.count), f"{seconds:g}", "cycle" if cycle else "once"]
     ended = subprocess.run(command, text=True, capture_output=True, timeout=whole + 20,
