@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import os
 import signal
 import sys
@@ -22,7 +23,8 @@ from conf.settings import SettingsError  # noqa: E402
 from conf.sources import load_sources  # noqa: E402
 
 PR_SET_PDEATHSIG = 1
-MEINHELD = "meinheld.gmeinheld.MeinheldWorker"
+MEINHELD = "gateway.meinheld_worker.DrainingMeinheldWorker"
+STOP_SECONDS = 4
 THREADS = 32  # gthread only: waiting for Redis costs a thread little; more only queue for the GIL
 
 
@@ -80,10 +82,11 @@ worker_connections = 2048
 # Couriers that post in a row save the handshake. Longer keeps idle connections in memory; shorter
 # meets more requests that were sent in the very moment an idle connection is closed.
 keepalive = 75
-# A thread worker that does not tick for so long is replaced (meinheld's tick is one that gunicorn
-# does not see). No request takes longer than REDIS_TIMEOUT_SECONDS and a little.
+# A worker that does not tick for so long is replaced. No request takes longer than
+# REDIS_TIMEOUT_SECONDS and a little.
 timeout = 15
-graceful_timeout = max(1, int(_settings.drain_seconds))
+# Then what still runs is killed. A worker sees within a second that it should stop, and drains.
+graceful_timeout = math.ceil(_settings.drain_seconds) + STOP_SECONDS
 # The heartbeat file must be in memory: on a busy disk touching it could stall a worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 

@@ -30,3 +30,9 @@ class PatientThreadWorker(ThreadWorker):  # type: ignore[misc]
             # The main loop's own close then finds nothing left to wait for.
             util.close_graceful(conn.sock, LINGER_SECONDS)
         return keep
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Called when a stop begins: until when connections without a request stay open."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:  # opened, and never heard of again
+            conn.timeout = min(conn.timeout, deadline)
