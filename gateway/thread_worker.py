@@ -27,8 +27,8 @@ class PatientThreadWorker(ThreadWorker):  # type: ignore[misc]
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALL)
         keep: object = super().handle(conn)
         if not keep:
-            # The main loop's own close then finds nothing left to wait for.
             util.close_graceful(conn.sock, LINGER_SECONDS)
+            conn.close = _closed_already
         return keep
 
     def _cap_keepalive(self, deadline: float) -> None:
@@ -36,3 +36,8 @@ class PatientThreadWorker(ThreadWorker):  # type: ignore[misc]
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:  # opened, and never heard of again
             conn.timeout = min(conn.timeout, deadline)
+
+
+def _closed_already(graceful: bool = False) -> None:
+    """The main loop's part of a close. On a closed socket its own would fail, and be counted twice:
+    a worker that is told to stop would believe that no connection is left."""
