@@ -1,7 +1,8 @@
 """gunicorn's configuration: ``gunicorn -c conf/gunicorn.py`` starts the edge.
 
-gunicorn executes this file in its master process, before anything is forked. Wrong settings or
-sources end it here with a line each, not with a traceback from every worker.
+gunicorn executes this file in its master process, before anything is forked, and again on SIGHUP.
+Wrong settings or sources end the start here with a line each, not with a traceback from every
+worker; wrong sources on SIGHUP change nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,28 +20,21 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the gunicorn command does not look where it was started
 
-from conf.lifecycle import begin, process_name  # noqa: E402
-from conf.settings import SettingsError  # noqa: E402
-from conf.sources import load_sources  # noqa: E402
+from conf import in_force  # noqa: E402
 
 PR_SET_PDEATHSIG = 1
 MEINHELD = "gateway.meinheld_worker.DrainingMeinheldWorker"
-STOP_SECONDS = 4
+STOP_SECONDS = 4  # beyond the drain: seeing that it is time to stop, and ending
 THREADS = 32  # gthread only: waiting for Redis costs a thread little; more only queue for the GIL
 
 
-def _checked_sources(path: Path, profile: str) -> None:
-    log = logging.getLogger("gateway")
+def _listens(fd: int) -> bool:
+    """Whether supervisord has handed over its listening socket (gateway/local)."""
     try:
-        sources = load_sources(path, os.environ, profile)
-    except SettingsError as error:
-        for problem in error.problems:
-            print(f"gateway: {problem}", file=sys.stderr)
-        raise SystemExit(78) from None  # EX_CONFIG
-    for line in sources.warnings:
-        log.warning("%s", line)
-    for line in sources.notices:
-        log.info("%s", line)
+        with socket.socket(fileno=os.dup(fd)) as inherited:
+            return bool(inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:  # no socket
+        return False
 
 
 def _worker_class() -> str:
@@ -60,8 +55,7 @@ def _follow_parent(number: signal.Signals) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
-_settings = begin(process_name("gateway"))
-_checked_sources(_settings.sources_file, _settings.profile)
+_settings = in_force.load().settings
 
 if os.environ.get("SUPERVISOR_ENABLED"):
     _follow_parent(signal.SIGTERM)
@@ -69,7 +63,7 @@ if os.environ.get("SUPERVISOR_ENABLED"):
 wsgi_app = "gateway.wsgi:application()"
 chdir = str(ROOT)
 proc_name = "fincart-gateway"
-bind = [_settings.gateway_bind]
+bind = ["fd://0" if _listens(0) else _settings.gateway_bind]
 workers = _settings.web_concurrency
 worker_class = _worker_class()
 threads = 1 if worker_class == MEINHELD else THREADS
@@ -85,7 +79,7 @@ keepalive = 75
 # A worker that does not tick for so long is replaced. No request takes longer than
 # REDIS_TIMEOUT_SECONDS and a little.
 timeout = 15
-# Then what still runs is killed. A worker sees within a second that it should stop, and drains.
+# What still runs then is killed.
 graceful_timeout = math.ceil(_settings.drain_seconds) + STOP_SECONDS
 # The heartbeat file must be in memory: on a busy disk touching it could stall a worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -105,17 +99,28 @@ def on_starting(server: Any) -> None:
     """One format for all lines, gunicorn's own among them."""
     lines = server.log.error_log
     lines.handlers.clear()
+    lines.filters.clear()
     lines.propagate = True
     # What a stalled client raises (gateway/thread_worker.py) would fill the log with traces.
     lines.addFilter(lambda line: not (line.exc_info and line.exc_info[0] is BlockingIOError))
 
 
-def post_fork(server: Any, worker: Any) -> None:
-    """A worker that outlived its killed master would keep the port from the next one.
+on_reload = on_starting  # which has set up its log anew
 
-    SIGKILL, for a meinheld worker takes up to 8 s to stop on SIGTERM. What it was doing is not
+
+def when_ready(server: Any) -> None:
+    """gunicorn has moved a socket that it got as fd 0. On SIGHUP this file looks there again."""
+    if bind == ["fd://0"]:
+        os.dup2(server.LISTENERS[0].fileno(), 0, inheritable=False)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """A worker that outlived its killed master would serve beside the next one's, unseen.
+
+    SIGKILL, for a drain takes seconds in which its port may be wanted. What it was doing is not
     acknowledged yet, and comes again.
     """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the master's handler would swallow it here
     _follow_parent(signal.SIGKILL)
     if os.getppid() != server.pid:  # gone before we asked
         os._exit(0)

@@ -30,6 +30,11 @@ class Bell:
         signal.set_wakeup_fd(self._inlet, warn_on_full_buffer=False)
         watched[self._outlet] = self
 
+    def forget(self, watched: dict[int, Any]) -> None:
+        """After a `reload`, which has closed every file: the numbers may be others' already."""
+        if watched.get(self._outlet) is self:
+            del watched[self._outlet]
+
     def ring(self, _event: object = None) -> None:
         """Have supervisord look at once."""
         with contextlib.suppress(BlockingIOError):  # full: it is about to look
@@ -52,13 +57,14 @@ class NoInterface:
     """What supervisord publishes for this part: nothing."""
 
 
-_bell: Bell | None = None  # a supervisord that reloads its configuration makes its parts anew
+_bells: list[Bell] = []
 
 
 def install(supervisord: Any) -> NoInterface:
-    """Called by supervisord while it starts, in its main thread."""
-    global _bell
-    if _bell is None:
-        _bell = Bell(supervisord.options.get_socket_map())
-    events.subscribe(events.ProcessStateExitedEvent, _bell.ring)
+    """Called by supervisord while it starts, in its main thread; at a `reload` once more."""
+    watched = supervisord.options.get_socket_map()
+    while _bells:
+        _bells.pop().forget(watched)
+    _bells.append(Bell(watched))
+    events.subscribe(events.ProcessStateExitedEvent, _bells[0].ring)
     return NoInterface()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import falcon
 
-from conf.lifecycle import begin, process_name
-from conf.sources import load_sources
+from conf import in_force
 from gateway.app import Deps, create_app
 from scheduler.intake import Intake
 from scheduler.queue import Caps
@@ -15,8 +12,7 @@ from scheduler.queue import Caps
 
 def application() -> falcon.App[falcon.Request, falcon.Response]:
     """Settings, sources and a connection of its own, put together."""
-    settings = begin(process_name("gateway"))
-    sources = load_sources(settings.sources_file, os.environ, settings.profile)
+    settings, sources = in_force.now().settings, in_force.now().sources
     caps = Caps(settings.backlog_max_events, settings.backlog_max_bytes, settings.dead_max_events)
 
     def connect() -> Intake:

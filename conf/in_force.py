@@ -1,0 +1,61 @@
+"""What the edge serves by: its settings, and its sources, which SIGHUP reads anew.
+
+Invariant: once the edge has started, only sources that are right come into force. The master reads
+them and its workers inherit them by fork, so a file that an operator has half edited takes nothing
+down: neither a reload nor a worker that is started anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+
+from conf.lifecycle import begin, process_name
+from conf.settings import Settings, SettingsError
+from conf.source import Sources
+from conf.sources import load_sources
+
+log = logging.getLogger("gateway")
+
+
+@dataclass(frozen=True)
+class InForce:
+    settings: Settings
+    sources: Sources
+
+
+_now: InForce | None = None
+
+
+def load() -> InForce:
+    """Read everything, or after the first time the sources alone.
+
+    Ends the process with a line for each problem, but only the first time; later the problems are
+    logged, and what was in force stays.
+    """
+    global _now
+    settings = _now.settings if _now else begin(process_name("gateway"))
+    try:
+        sources = load_sources(settings.sources_file, os.environ, settings.profile)
+    except SettingsError as error:
+        if _now is None:
+            for problem in error.problems:
+                print(f"gateway: {problem}", file=sys.stderr)
+            raise SystemExit(78) from None  # EX_CONFIG
+        for problem in error.problems:
+            log.error("%s", problem)
+        log.error("the sources were not changed: those from before go on being served")
+        return _now
+    for line in sources.warnings:
+        log.warning("%s", line)
+    for line in sources.notices:
+        log.info("%s", line)
+    _now = InForce(settings, sources)
+    return _now
+
+
+def now() -> InForce:
+    """What the master has read, or what a process that has none reads itself."""
+    return _now or load()
