@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status ctl redis-cli demo test test-docker bench bench-recovery soak load lock
+.PHONY: help venv up down status ctl redis-cli demo test test-docker bench bench-recovery soak load lock reload
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -17,6 +17,9 @@ up: venv ## start the whole stack in the background, on the default ports
 
 down: venv ## stop it, finishing or handing back what is being worked on
 	@$(RUN) -m gateway.local down
+
+reload: venv ## after a change of sources.toml: every process serves by it, and no request fails
+	@$(RUN) -m gateway.local reload
 
 status: venv ## what supervisorctl status prints
 	@$(RUN) -m gateway.local status

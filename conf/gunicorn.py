@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))  # the gunicorn command does not look where it was
 from conf import in_force  # noqa: E402
 
 PR_SET_PDEATHSIG = 1
-MEINHELD = "gateway.meinheld_worker.DrainingMeinheldWorker"
+MEINHELD = "gateway.meinheld_worker.MeinheldWorker"
 STOP_SECONDS = 4  # beyond the drain: seeing that it is time to stop, and ending
 THREADS = 32  # gthread only: waiting for Redis costs a thread little; more only queue for the GIL
 
@@ -41,7 +41,7 @@ def _worker_class() -> str:
     """meinheld answers twice as many requests; where it was not built, threads serve instead."""
     log = logging.getLogger("gateway")
     try:
-        import meinheld.gmeinheld  # noqa: F401
+        import meinheld.server  # noqa: F401
     except Exception as error:  # no module, or one that this Python cannot load
         log.warning("serving with gthread, %d threads a process (no meinheld: %s)", THREADS, error)
         return "gateway.thread_worker.PatientThreadWorker"

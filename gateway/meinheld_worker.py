@@ -1,23 +1,26 @@
-"""meinheld's gunicorn worker, made to stop without cutting a client off.
+"""A gunicorn worker around meinheld's loop that stops without cutting a client off.
 
-As it comes, it exits on SIGTERM and resets every connection it holds. Invariant: a worker that
-was told to stop accepts nothing more, answers whatever arrives on the connections it has and says
-that each answer is the last one, and ends when no connection is left, or after
-``LINGER_SECONDS``. All of it happens in meinheld's own loop, between two requests.
+meinheld's own worker exits on SIGTERM and resets every connection it holds; and it replaces a
+method of gunicorn's log in the master, which dies of that when it reports a killed worker.
+
+Invariant: a worker that was told to stop accepts nothing more, answers whatever arrives on the
+connections it has and says that each answer is the last one, and ends when no connection is left,
+or after ``LINGER_SECONDS``. All of it happens in meinheld's loop, between two requests.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
 import sys
 from pathlib import Path
+from types import TracebackType
 
 from gunicorn.workers.base import Worker
 from meinheld import server
-from meinheld.gmeinheld import MeinheldWorker
 
 # Longer: a courier that posts rarely on a connection of its own is more likely to get its last
 # answer instead of a closed connection. Shorter: `supervisorctl restart gateway`, during which new
@@ -29,14 +32,18 @@ AT_ONCE = frozenset({signal.SIGINT, signal.SIGQUIT})  # what was received is ans
 
 _FDS = Path("/proc/self/fd")
 
+log = logging.getLogger(__name__)
 
-class DrainingMeinheldWorker(MeinheldWorker):  # type: ignore[misc]
-    """``MeinheldWorker`` that drains, and whose heartbeat gunicorn can see."""
+
+class MeinheldWorker(Worker):  # type: ignore[misc]
+    """Serves with meinheld, with a heartbeat that gunicorn can see."""
 
     def run(self) -> None:
         # meinheld puts handlers of its own into C, which reset connections. So the signals stay
         # pending, and the tick looks for them.
         signal.pthread_sigmask(signal.SIG_BLOCK, GRACEFUL | AT_ONCE)
+        server.set_access_logger(None)
+        server.set_error_logger(_Errors)
         server.set_keepalive(self.cfg.keepalive)
         server.set_picoev_max_fd(self.cfg.worker_connections)
         server.set_listen_socket([listener.fileno() for listener in self.sockets])
@@ -51,7 +58,7 @@ class DrainingMeinheldWorker(MeinheldWorker):  # type: ignore[misc]
 
     def _tick(self) -> None:
         """meinheld calls it once a second, never while a request is served."""
-        Worker.notify(self)
+        self.notify()
         if not self.alive:
             return
         pending = signal.sigpending()
@@ -66,6 +73,15 @@ class DrainingMeinheldWorker(MeinheldWorker):  # type: ignore[misc]
             _forget(listener.fileno())
         server.set_keepalive(0)  # from here on every answer says Connection: close
         server.stop(seconds)  # once only: a second call would miscount what is open
+
+
+class _Errors:
+    """What meinheld takes for a log."""
+
+    @staticmethod
+    def error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """An exception that nothing else has caught."""
+        log.error("in meinheld", exc_info=(kind, error, trace))
 
 
 def _forget(listener: int) -> None:

@@ -24,6 +24,7 @@ from workers.results import Bury, Defer, Result, finish
 
 BATCH_MAX = 32  # events a reserve; larger ones hold up Redis and other processes
 IDLE_SECONDS = 1.0  # longest sleep on an empty lane: bounds how late a lost wake-up is noticed
+LOOKS = 4  # meanwhile, whether it is time to stop: a stop of everything waits for each lane in turn
 OUTAGE_PAUSE = 0.2  # between two tries while a store is away
 HAND_BACK_TIMEOUT = 2.0
 
@@ -105,7 +106,13 @@ class WorkerProcess:
             self._inbox.put(job)
         self._steps.give_back(permits[len(events):])
         if not events:
-            self._queue.wait(self._steps.lane, IDLE_SECONDS)
+            self._idle()
+
+    def _idle(self) -> None:
+        """Until an event comes or it is time to stop."""
+        for _ in range(LOOKS):
+            if self._stop.is_set() or self._queue.wait(self._steps.lane, IDLE_SECONDS / LOOKS):
+                return
 
     def _work(self) -> None:
         queue = self._queues()

@@ -1,4 +1,5 @@
-"""``python -m gateway.local``: what `make up`, `down`, `status`, `ctl` and `redis-cli` call."""
+"""``python -m gateway.local``: what `make up`, `down`, `reload`, `status`, `ctl` and
+`redis-cli` call."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ USAGE = """usage: python -m gateway.local COMMAND
   up              start the whole stack in the background
   run             the same in the foreground, as a container does
   down            stop it
+  reload          have every process serve by sources.toml as it is now
   status          what `supervisorctl status` prints
   ctl ARG…        pass anything to supervisorctl
   redis-cli ARG…  pass anything to redis-cli"""
@@ -71,6 +73,16 @@ def down() -> int:
     return 0
 
 
+def reload() -> int:
+    stack = started_before()
+    if not stack.is_up():
+        print("nothing is running: make up starts it")
+        return 4
+    stack.reload()
+    print("reloaded; the edge's log says which secrets are missing, if any")
+    return 0
+
+
 def ctl(arguments: list[str]) -> int:
     stack = started_before()
     if not stack.is_up():
@@ -109,6 +121,8 @@ def main(arguments: list[str]) -> int:
                 return run()
             case "down":
                 return down()
+            case "reload":
+                return reload()
             case "status":
                 return ctl(["status", *rest])
             case "ctl":

@@ -12,7 +12,7 @@ from gateway.local import instance
 
 # What later commands need to know about a running stack, whatever their own environment says.
 REMEMBERED = ("REDIS_URL", "MONGO_URL", "ROUTING_URL", "GATEWAY_BIND", "OPS_BIND", "RUN_DIR",
-              "DRAIN_SECONDS")
+              "DRAIN_SECONDS", "PROFILE", "SOURCES_FILE")
 
 FINDERS = {"redis": servers.redis_server, "mongod": servers.mongod}
 VARIABLES = {"redis": "REDIS_SERVER", "mongod": "MONGOD"}  # in conf/supervisor.d/local
@@ -46,7 +46,8 @@ def make_ready(plan: Plan, home: Path, socket: Path, shared: Iterable[str] | Non
         plan.environ[VARIABLES[program]] = str(server.path)
     if "redis" in found:
         preflight.sign_data(run_dir / "redis", found["redis"].version)
-    instance.remember(home, {**plan.environ, "DRAIN_SECONDS": f"{plan.settings.drain_seconds:g}"},
-                      REMEMBERED)
+    settings = {"DRAIN_SECONDS": f"{plan.settings.drain_seconds:g}",
+                "SOURCES_FILE": str(plan.settings.sources_file)}
+    instance.remember(home, {**plan.environ, **settings}, REMEMBERED)
     warning = preflight.raise_open_files()
     return [warning] if warning else []

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from conf import environment
 from conf.settings import ROOT
+from conf.sources import load_sources
 from gateway.local import instance, machine, orphans, readiness
 from gateway.local.readiness import StackError
 from gateway.local.supervisor import Supervisor
@@ -154,6 +155,19 @@ class Stack:
             time.sleep(readiness.POLL_SECONDS)
         if self._child:
             self._child.wait()
+
+    def reload(self) -> None:
+        """Have every process serve by sources.toml as it is now, without a failed request.
+
+        Raises ``SettingsError`` if it is wrong, and changes nothing then.
+        """
+        load_sources(self._plan.settings.sources_file, None, self._plan.settings.profile)
+        # The workers first: an event that they do not know the source of would be a dead letter.
+        for arguments in (("restart", "worker-lookup:*"), ("restart", "worker-routing:*"),
+                          ("signal", "HUP", "gateway")):
+            run = self.run_ctl(*arguments, capture=True)
+            if run.returncode:
+                raise StackError((run.stdout or run.stderr).strip())
 
     def ctl(self, *arguments: str) -> str:
         """What `supervisorctl` prints for these arguments, such as ``restart worker-routing:*``."""

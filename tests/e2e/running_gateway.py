@@ -79,13 +79,13 @@ class RunningGateway:
         return f"bench:{event}"
 
     def post_once(self, shipment: str, status: str = "delivery_failed", *, event: str,
-                  at: datetime | None = None) -> int:
+                  at: datetime | None = None, source: str = "bench") -> int:
         """The status that the edge answers."""
         body = orjson.dumps({"id": event, "shipment_id": shipment, "status": status,
                              "occurred_at": (at or datetime.now(UTC)).isoformat()})
         signature = hmac.new(SECRET, body, hashlib.sha256).hexdigest()
         return self._http.request(
-            "POST", f"{self.stack.gateway_url}/v1/events/bench", body=body,
+            "POST", f"{self.stack.gateway_url}/v1/events/{source}", body=body,
             headers={"Content-Type": "application/json", "X-Signature": f"sha256={signature}"},
         ).status
 

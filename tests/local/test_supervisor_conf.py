@@ -18,7 +18,7 @@ STORES = {"redis", "mongod"}
 def read(path: Path) -> configparser.SectionProxy:
     parser = configparser.RawConfigParser()
     parser.read(path)
-    (section,) = parser.sections()
+    (section,) = [name for name in parser.sections() if not name.startswith("rpcinterface:")]
     assert section == f"program:{path.stem}"
     return parser[section]
 
