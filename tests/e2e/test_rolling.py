@@ -63,7 +63,7 @@ def stop_and_start(gateway: RunningGateway, worker: str) -> None:
     gateway.stack.ctl("stop", worker)
     name = worker.rpartition(":")[2]
     locked = [str(id) for lane in ("lookup", "routing")
-              for id in gateway.redis.zrange("{gw:0}:locks:" + lane, 0, -1)]  # type: ignore[union-attr]
+              for id in gateway.redis.zrange("{gw:0}:locks:" + lane, 0, -1)]
     assert [id for id in locked if gateway.event(id).get("owner", "").endswith(f"/{name}")] == []
     gateway.stack.ctl("start", worker)
 
