@@ -176,8 +176,8 @@ class Settings:
         60, 0.01, 3600, "Largest wait between two looks for an unknown shipment. Lower: the event "
         "follows its shipment sooner, at more Mongo reads.")
     max_crashes: int = _count(
-        5, 1, 100, "Crashes of its process that an event may be part of before it is dead as "
-        "poison.")
+        5, 3, 100, "Crashes of its process that an event may be part of before it is dead as "
+        "poison. It is alone in its process for the last of them.")
     backlog_max_events: int = _count(
         500_000, 1, 10**12, "Events waiting, locked or retrying before the edge answers 503.",
         "events")

@@ -14,6 +14,8 @@ keys of a shard carry one hash tag, so that a script never crosses shards; there
     event:<id>              HASH    see FIELDS; a tombstone keeps state and digest (and why it was
                                     dropped) only
     body:<id>               STRING  the signed bytes, exactly; deleted when done
+    alone:<lane>            STRING  the owner that takes nothing more until it holds nothing, for an
+                                    event that must be alone; with a TTL
     quota:<source>          HASH    tokens, at (ms): the token bucket of a source with a quota
     stats                   HASH    counters and gauges, changed in the scripts that change the rest
     breaker                 HASH    state of the routing breaker
@@ -22,7 +24,8 @@ keys of a shard carry one hash tag, so that a script never crosses shards; there
 
 The source ``!suspects`` (no configured source can have that name) stands for the events that were
 part of two crashes or more: they wait in a list of their own, so that a process can take one of
-them at a time while their neighbours are served as ever.
+them at a time while their neighbours are served as ever. One that would be dead at its next crash
+is taken alone.
 """
 
 from __future__ import annotations
@@ -79,6 +82,9 @@ class Keys:
 
     def locks(self, lane: Lane) -> str:
         return f"{self.prefix}locks:{lane}"
+
+    def alone(self, lane: Lane) -> str:
+        return f"{self.prefix}alone:{lane}"
 
     def event(self, id: str) -> str:
         return f"{self.prefix}event:{id}"

@@ -64,12 +64,17 @@ class Queue:
     # ---- holders
 
     def reserve(self, lane: Lane, n: int, *, owner: str, boot: str, lease: float,
-                suspects: int = 1) -> list[Reserved]:
-        """Lock up to n ready events. lease: seconds. suspects: how many of them may be suspects."""
+                suspects: int = 1, held: int = 0, max_crashes: int = 5) -> list[Reserved]:
+        """Lock up to n ready events. lease: seconds. suspects: how many of them may be suspects.
+
+        held: events that the caller has in its hands; one that a crash more would make dead is
+        given to a caller without any, and nothing beside it.
+        """
         k = self.keys
         rows = self._run(
-            "reserve", [k.turn(lane), k.locks(lane), k.wake(lane), k.stats, k.dead],
-            k.prefix, lane, n, owner, boot, _ms(lease), suspects,
+            "reserve",
+            [k.turn(lane), k.locks(lane), k.wake(lane), k.stats, k.dead, k.alone(lane)],
+            k.prefix, lane, n, owner, boot, _ms(lease), suspects, held, max_crashes,
         )
         return [
             Reserved(

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from redis import Redis
 
 from scheduler.link import Link
 from scheduler.queue import Queue
 from tests.servers import RedisServer, redis_binaries
+
+# For a search of hours: --hypothesis-profile=thorough
+settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
 
 
 @pytest.fixture(scope="session", params=redis_binaries(), ids=lambda path: path.parts[-3])

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 
 from scheduler.events import Reserved
 
-SUSPECT_CRASHES = 2  # as in lua/lib/push.lua
-
 
 @dataclass(eq=False)
 class Job:
@@ -24,10 +22,6 @@ class Job:
     probe: bool = False
     concluded: bool = False
     abandoned: bool = False
-
-    @property
-    def suspect(self) -> bool:
-        return self.event.crashes >= SUSPECT_CRASHES
 
 
 @dataclass
@@ -60,6 +54,7 @@ class Jobs:
             return self._changed.wait_for(lambda: len(self._held) < count, seconds)
 
     @property
-    def holds_suspect(self) -> bool:
+    def most_crashes(self) -> int:
+        """The most that any of them was part of."""
         with self._changed:
-            return any(job.suspect for job in self._held)
+            return max((job.event.crashes for job in self._held), default=0)

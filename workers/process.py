@@ -25,8 +25,10 @@ from workers.results import Bury, Defer, Result, finish
 BATCH_MAX = 32  # events a reserve; larger ones hold up Redis and other processes
 IDLE_SECONDS = 1.0  # longest sleep on an empty lane: bounds how late a lost wake-up is noticed
 LOOKS = 4  # meanwhile, whether it is time to stop: a stop of everything waits for each lane in turn
+SUSPECT_SECONDS = 0.05  # the same while a suspect is held: suspects go one after the other
 OUTAGE_PAUSE = 0.2  # between two tries while a store is away
 HAND_BACK_TIMEOUT = 2.0
+SUSPECT_CRASHES = 2  # as in lua/lib/push.lua
 
 log = logging.getLogger(__name__)
 
@@ -78,15 +80,14 @@ class WorkerProcess:
         self._redis_away, self._in_order = False, True
 
     def _fetch(self) -> None:
-        free = self._jobs.wait_below(self._steps.allowed(), OUTAGE_PAUSE)
+        free = self._jobs.wait_below(self._room(), OUTAGE_PAUSE)
         if not free or self._stop.is_set():
             return
         if not self._attempts.store.open():
             self._stop.wait(OUTAGE_PAUSE)
             return
-        permits = self._steps.permits(
-            min(self._steps.allowed() - len(self._jobs), BATCH_MAX)
-        )
+        held = len(self._jobs)
+        permits = self._steps.permits(min(self._steps.allowed() - held, BATCH_MAX))
         if not permits:
             self._stop.wait(min(IDLE_SECONDS, max(0.05, self._steps.pause())))
             return
@@ -94,7 +95,8 @@ class WorkerProcess:
             events = self._queue.reserve(
                 self._steps.lane, len(permits), owner=self._identity.owner,
                 boot=self._identity.boot, lease=self._settings.lease_seconds,
-                suspects=0 if self._jobs.holds_suspect else 1,
+                suspects=0 if self._jobs.most_crashes >= SUSPECT_CRASHES else 1, held=held,
+                max_crashes=self._settings.max_crashes,
             )
         except RedisUnavailable:
             self._steps.give_back(permits)
@@ -110,9 +112,19 @@ class WorkerProcess:
 
     def _idle(self) -> None:
         """Until an event comes or it is time to stop."""
+        if self._jobs.most_crashes >= SUSPECT_CRASHES:
+            # Nobody rings when a suspect ends, but the next one may be waiting for that.
+            self._queue.wait(self._steps.lane, SUSPECT_SECONDS)
+            return
         for _ in range(LOOKS):
             if self._stop.is_set() or self._queue.wait(self._steps.lane, IDLE_SECONDS / LOOKS):
                 return
+
+    def _room(self) -> int:
+        """How many events may be in work: one, while it is what another crash would make dead. It
+        is alone, so that it dies of nothing that a neighbour does."""
+        alone = self._jobs.most_crashes >= self._settings.max_crashes - 1
+        return 1 if alone else self._steps.allowed()
 
     def _work(self) -> None:
         queue = self._queues()

@@ -39,6 +39,14 @@ def own_server(
 
 
 @pytest.fixture(params=redis_binaries(), ids=lambda path: path.parts[-3])
+def hasty_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    """A server that keeps nothing on disk, for tests of thousands of steps."""
+    yield from _running(request.param, tmp_path_factory.mktemp("hasty"), "--appendonly", "no")
+
+
+@pytest.fixture(params=redis_binaries(), ids=lambda path: path.parts[-3])
 def managed_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RedisServer]:

@@ -1,7 +1,16 @@
-"""The queue beside its model: whatever is said to both, in whatever order, they agree."""
+"""The queue beside its model: whatever is said to both, in whatever order, they agree.
+
+After each verb the answer and the whole store are what the model says, to the last field, and the
+store is audited as well, by rules that know nothing of the model. Nobody sleeps: time passes by
+setting every time in the store back.
+
+    make test ARGS="tests/scheduler/test_model.py --hypothesis-profile=thorough"
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -9,160 +18,365 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
-    invariant,
-    precondition,
+    initialize,
     rule,
     run_state_machine_as_test,
 )
-from redis import Redis
 
-from scheduler.errors import NotHolder
+from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.events import Reserved
+from scheduler.inspection import Books, Inspector
 from scheduler.keys import LANES, Lane
-from scheduler.queue import Queue
+from scheduler.queue import Caps, Queue
+from scheduler.scripts import FOLDER, load
 from tests.scheduler.audit import audit
-from tests.scheduler.model import MAX_CRASHES, Model, seen
+from tests.scheduler.model import MAX_CRASHES, Model, OutOfMemory
 from tests.scheduler.snapshot import dump
-from tests.scheduler.steps import accept, expire, make_due, promote
+from tests.scheduler.steps import KEYS
+from tests.scheduler.time_travel import ClockedLink, set_back
+from tests.servers import RedisServer
 
-ids = st.sampled_from([f"{source}:{n}" for source in "abc" for n in range(3)])
+CLEAN, HAND = (40, 60), (30, 60)  # examples, steps each
+LEASE, WINDOW = 10, 100  # seconds
+ROOM = Caps(1000, 10**6, 100)
+SLICE = 4  # seconds; a scheduler that runs so often has not been away
+AHEAD = 4_000_000_000_000_000  # µs, in the year 2096: a fence that no clock reaches
+
+IDS = [f"{source}:{n}" for source in "abc" for n in range(4)]
+ids = st.sampled_from(IDS)
 lanes = st.sampled_from(LANES)
 owners = st.tuples(st.sampled_from(["w1", "w2"]), st.sampled_from(["b1", "b2"]))
-pick = st.integers(0, 10**6)
+picks = st.integers(0, 99)
+rarely = st.sampled_from([False, False, False, True])
+batches = st.sampled_from([500, 1, 2])
+
+Verb = Callable[[Model, int], Any]
 
 
 class Beside(RuleBasedStateMachine):
-    """``handles``: every reservation that was ever handed out, so that stale ones speak too."""
+    """handles: every reservation that was ever handed out, so that stale ones speak too."""
 
-    def __init__(self, queue: Queue, store: Redis) -> None:
+    def __init__(self, server: RedisServer) -> None:
         super().__init__()
-        store.flushall()
-        self.queue, self.store, self.model = queue, store, Model()
-        self.handles: list[tuple[Reserved, int]] = []
+        self.store, self.model = server.client(), Model()
+        self.store.config_set("maxmemory", 0)
+        self.store.flushall()
+        self.link = ClockedLink(server.url)
+        for path in FOLDER.glob("*.lua"):
+            self.store.script_load(load(path.stem).text)
+        self.queue = Queue(self.link)
+        self.handles: list[Reserved] = []
 
-    @rule(id=ids)
-    def accept(self, id: str) -> None:
-        assert accept(self.queue, id).code == self.model.accept(id)
+    def teardown(self) -> None:
+        self.link.close()
+        self.store.close()
 
-    @rule(lane=lanes, n=st.integers(1, 4), owner=owners, suspects=st.integers(0, 1))
-    def reserve(self, lane: Lane, n: int, owner: tuple[str, str], suspects: int) -> None:
-        first = self.model.serial
-        expected = self.model.reserve(lane, n, owner, suspects)
-        taken = self.queue.reserve(lane, n, owner=owner[0], boot=owner[1], lease=900,
-                                   suspects=suspects)
-        assert [event.id for event in taken] == expected
-        for place, event in enumerate(taken):
-            older = [handle.fence for handle, _ in self.handles if handle.id == event.id]
-            assert event.fence > max(older, default=0)
-            self.handles.append((event, first + 1 + place))
+    def both(self, say: Callable[[], Any], verb: Verb) -> Any:
+        """Say it to the queue and the model; what the queue answered. The model must give the same
+        answer and the same store for one of the ms in which the verb may have run."""
+        answer = _answer(say)
+        first, last = self.link.span
+        return self.compare(answer, verb, range(first // 1000, last // 1000 + 1))
 
-    def _say(self, at: int, verb: str, *args: Any, **more: Any) -> str | None:
-        """The id, if the holder was heard; the model and the queue must agree on that."""
-        event, serial = self.handles[at % len(self.handles)]
-        lane: Lane = "lookup" if verb == "forward" else event.lane
-        heard = True
-        try:
-            getattr(self.queue, verb)(event, *args, **more)
-        except NotHolder:
-            heard = False
-        assert heard == self.model.holds(event.id, lane, serial)
-        return event.id if heard else None
+    def compare(self, answer: Any, verb: Verb, span: range) -> Any:
+        snapshot = dump(self.store)
+        self.check(snapshot)
+        store = {key: content for key, content in snapshot.items() if not key.endswith("(ttl)")}
+        for now in span:
+            model = deepcopy(self.model) if len(span) > 1 else self.model
+            told, view = _answer(lambda model=model, now=now: verb(model, now)), model.view(now)
+            if (told, view) == (answer, store) or now == span[-1]:
+                break
+        assert told == answer
+        assert view == store
+        self.model = model
+        return answer
 
-    @precondition(lambda self: self.handles)
-    @rule(at=pick)
-    def forward(self, at: int) -> None:
-        if id := self._say(at, "forward"):
-            event = self.model.events[id]
-            event.lane, event.attempts, event.waits, event.crashes = "routing", 0, 0, 0
-            self.model.push(id)
+    def check(self, snapshot: dict[str, Any]) -> None:
+        audit(snapshot)
 
-    @precondition(lambda self: self.handles)
-    @rule(at=pick)
-    def done(self, at: int) -> None:
-        if id := self._say(at, "done", "recorded"):
-            self.model.events[id].state = "done"
+    # ---- the edge
 
-    @precondition(lambda self: self.handles)
-    @rule(at=pick)
-    def retry(self, at: int) -> None:
-        if id := self._say(at, "retry", 900, "timeout"):
-            event = self.model.events[id]
-            event.state, event.due = "retry", False
-            event.attempts, event.waits = event.attempts + 1, 0
+    @initialize(some=st.lists(ids, max_size=6))
+    def begin(self, some: list[str]) -> None:
+        for id in some:
+            self.accept(id, "d1", ROOM, (0, 0))
 
-    @precondition(lambda self: self.handles)
-    @rule(at=pick, delay=st.sampled_from([0, 900]))
-    def defer(self, at: int, delay: int) -> None:
-        if id := self._say(at, "defer", delay, "mongo_away"):
-            event = self.model.events[id]
-            if delay:
-                event.state, event.due = "retry", False
-                event.waits += 1
-            else:
-                self.model.push(id, head=True)
+    @rule(id=ids, digest=st.sampled_from(["d1", "d2"]), caps=st.sampled_from(
+        [ROOM, ROOM, ROOM, Caps(4, 10**6, 100), Caps(1000, 60, 100), Caps(1000, 10**6, 1)]),
+          quota=st.sampled_from([(0, 0), (0.05, 2), (0.3, 3)]))
+    def accept(self, id: str, digest: str, caps: Caps, quota: tuple[float, float]) -> None:
+        body = f'{{"{id}":"{digest}{"x" * len(self.handles)}"}}'.encode()
+        source, (rate, burst) = id.split(":")[0], quota
+        self.both(
+            lambda: self.queue.accept(id, source, body, digest, caps=caps, quota_per_second=rate,
+                                      quota_burst=burst),
+            lambda model, now: model.accept(now, id, body, digest, caps, rate, burst))
 
-    @precondition(lambda self: self.handles)
-    @rule(at=pick, attempts=st.integers(0, 1))
-    def bury(self, at: int, attempts: int) -> None:
-        if id := self._say(at, "bury", "permanent", attempts=attempts):
-            event = self.model.events[id]
-            event.state = "dead"
-            event.attempts += attempts
+    # ---- holders
 
-    @precondition(lambda self: self.handles)
-    @rule(at=pick)
-    def extend(self, at: int) -> None:
-        event, serial = self.handles[at % len(self.handles)]
-        lost = self.queue.extend(event.lane, [(event.id, event.gen)], 900)
-        assert (lost == []) == self.model.holds(event.id, event.lane, serial)
-        if not lost:
-            self.model.events[event.id].due = False
+    @rule(lane=lanes, n=st.integers(1, 4), owner=owners, suspects=st.sampled_from([1, 1, 0]),
+          held=st.sampled_from([0, 1]))
+    def reserve(self, lane: Lane, n: int, owner: tuple[str, str], suspects: int,
+                held: int) -> None:
+        if not self.model.turn[lane] and n > 1:  # rather where something is to be had
+            lane = "routing" if lane == "lookup" else "lookup"
+        taken = _answer(lambda: self.queue.reserve(
+            lane, n, owner=owner[0], boot=owner[1], lease=LEASE, suspects=suspects, held=held,
+            max_crashes=MAX_CRASHES))
+        first, last = self.link.span
+        # By the clock where it was not the old number + 1; all of one reserve have the same.
+        drawn = [event.fence for event in taken if first <= event.fence <= last]
+        span = {micros // 1000 for micros in drawn[:1] or (first, last)}
 
-    @rule(id=ids)
-    def time_passes(self, id: str) -> None:
-        event = self.model.events.get(id)
-        if event is not None and event.state in ("retry", "locked"):
-            event.due = True
-            if event.state == "retry":
-                make_due(self.store, id)
-            else:
-                expire(self.store, id, lane=event.lane)
+        def verb(model: Model, now: int) -> list[Reserved]:
+            return model.reserve(now, drawn[0] if drawn else first, lane, n, owner, LEASE * 1000,
+                                 suspects, held)
+
+        self.handles += self.compare(taken, verb, range(min(span), max(span) + 1))
+
+    def handle(self, pick: int, stale: bool) -> Reserved | None:
+        """A reservation: one that is in force (made, if need be), or any that there ever was."""
+        if stale:
+            some = self.handles
+        else:
+            some = self.held() or self.take_something() or self.held()
+        return some[-1 - pick % len(some)] if some else None
+
+    def held(self) -> list[Reserved]:
+        return [x for x in self.handles if self.model.holds(x, x.lane)]
+
+    def take_something(self) -> None:
+        """So that a rule has something to act on whatever the examples leave out."""
+        if not any(self.model.turn.values()):
+            new = [id for id in IDS if id not in self.model.events]
+            self.accept(new[0] if new else IDS[0], "d1", ROOM, (0, 0))
+        self.reserve("lookup", 2, ("w1", "b1"), 1, 0)
+
+    def say(self, pick: int, stale: bool, verb: str,
+            model_verb: Callable[[Model, int, Reserved], bool], *args: Any, **more: Any) -> None:
+        handle = self.handle(pick, stale)
+        if handle is None:
+            return
+
+        def say() -> bool:
+            try:
+                getattr(self.queue, verb)(handle, *args, **more)
+            except NotHolder:
+                return False
+            return True
+
+        self.both(say, lambda model, now: model_verb(model, now, handle))
+
+    @rule(pick=picks, stale=rarely)
+    def forward(self, pick: int, stale: bool) -> None:
+        self.say(pick, stale, "forward", Model.forward)
+
+    @rule(pick=picks, stale=rarely, outcome=st.sampled_from(["routed", "recorded"]))
+    def done(self, pick: int, stale: bool, outcome: str) -> None:
+        self.say(pick, stale, "done", lambda *call: Model.done(*call, outcome), outcome)
+
+    @rule(pick=picks, stale=rarely, delay=st.sampled_from([0, 5, 30]))
+    def retry(self, pick: int, stale: bool, delay: int) -> None:
+        self.say(pick, stale, "retry",
+                 lambda *call: Model.retry(*call, delay * 1000, "timeout"), delay, "timeout")
+
+    @rule(pick=picks, stale=rarely, delay=st.sampled_from([0, 5, 30]),
+          route=st.sampled_from(["", "r1"]), floor=st.sampled_from([None, 17, AHEAD]))
+    def defer(self, pick: int, stale: bool, delay: int, route: str, floor: int | None) -> None:
+        self.say(pick, stale, "defer",
+                 lambda *call: Model.defer(*call, delay * 1000, "away", floor, route),
+                 delay, "away", fence=floor, route=route.encode())
+
+    @rule(pick=picks, stale=rarely, error=st.sampled_from(["", "no"]), attempts=st.integers(0, 1))
+    def bury(self, pick: int, stale: bool, error: str, attempts: int) -> None:
+        self.say(pick, stale, "bury",
+                 lambda *call: Model.bury(*call, "permanent", error, attempts),
+                 "permanent", error, attempts=attempts)
+
+    @rule(lane=lanes, which=st.lists(st.tuples(picks, st.booleans()), min_size=1, max_size=3))
+    def extend(self, lane: Lane, which: list[tuple[int, bool]]) -> None:
+        held = [x for x in (self.handle(*one) for one in which) if x is not None]
+        if held:
+            self.both(lambda: self.queue.extend(lane, [(x.id, x.gen) for x in held], LEASE),
+                      lambda model, now: model.extend(now, lane, held, LEASE * 1000))
+
+    @rule(lane=lanes, owner=owners, forgets=st.booleans())
+    def reclaim(self, lane: Lane, owner: tuple[str, str], forgets: bool) -> None:
+        locks, events = self.model.locks[lane], self.model.events
+        if not locks:
+            self.take_something()
+        held = [] if forgets else [id for id in locks if id in events]
+        self.both(lambda: self.queue.reclaim(lane, *owner, MAX_CRASHES, held),
+                  lambda model, now: model.reclaim(now, lane, *owner, held))
+
+    @rule(lane=lanes, times=st.integers(1, 4), n=st.sampled_from([1, 3]))
+    def crash(self, lane: Lane, times: int, n: int) -> None:
+        """A worker that dies again and again of what it takes."""
+        for _ in range(times):
+            if not any(self.model.turn.values()):
+                self.take_something()
+            if self.model.turn[lane]:
+                self.reserve(lane, n, ("w1", "b1"), 1, 0)
+                self.reclaim(lane, ("w1", "b2"), True)
+
+    # ---- scheduler and operators
+
+    @rule(batch=batches, most=st.sampled_from([100, 100, 1]))
+    def promote(self, batch: int, most: int) -> None:
+        self.both(lambda: self.queue.promote(lease=LEASE, max_crashes=MAX_CRASHES,
+                                             dedup_window=WINDOW, tombstones_max=most, batch=batch),
+                  lambda model, now: model.promote(now, LEASE * 1000, WINDOW * 1000, most, batch))
+
+    @rule(seconds=st.sampled_from([0.001, 1, 6, 11, 40, 110]))
+    def nothing_happens_for(self, seconds: float) -> None:
+        ms = round(seconds * 1000)
+        self.store.config_set("maxmemory", 0)
+        set_back(self.store, ms)
+        self.model.pass_time(ms)
+        self.fill(self.model.full)
+
+    @rule(slices=st.integers(1, 4), batch=batches)
+    def the_scheduler_runs(self, slices: int, batch: int) -> None:
+        for _ in range(slices):
+            self.nothing_happens_for(SLICE)
+            self.promote(batch, 100)
+
+    @rule(pick=picks, id=ids, alive=rarely)
+    def replay(self, pick: int, id: str, alive: bool) -> None:
+        id = self.one_dead(pick, id, alive)
+        self.both(lambda: self.queue.replay(id), lambda model, now: model.replay(now, id))
+
+    @rule(pick=picks, id=ids, alive=rarely)
+    def drop(self, pick: int, id: str, alive: bool) -> None:
+        id = self.one_dead(pick, id, alive)
+        self.both(lambda: self.queue.drop(id), lambda model, now: model.drop(now, id))
+
+    def one_dead(self, pick: int, id: str, alive: bool) -> str:
+        if not self.model.dead and not alive:
+            self.bury(pick, False, "no", 1)
+        dead = sorted(self.model.dead)
+        return dead[pick % len(dead)] if dead and not alive else id
+
+    @rule(name=st.sampled_from(["lookup", "lookup", "routing", "scheduler"]))
+    def somebody_wakes(self, name: Any) -> None:
+        if self.model.wake[name]:
+            assert self.queue.wait(name, 1)
+            self.model.wake[name] -= 1
+
+    # ---- Redis
+
+    @rule(full=st.booleans())
+    def fill(self, full: bool) -> None:
+        self.model.full = full
+        self.store.config_set("maxmemory", int(full))
+
+    @rule(sure=st.sampled_from([False] * 9 + [True]))
+    def operators_empty_redis(self, sure: bool) -> None:
+        if sure:
+            self.store.flushall()
+            self.model = Model(full=self.model.full)
 
     @rule()
-    def promote(self) -> None:
-        promote(self.queue, max_crashes=MAX_CRASHES, lease=900)
-        self.model.promote()
+    def the_books_are_read(self) -> None:
+        books = Inspector(self.link).books()
+        model = self.model
+        waiting: dict[Lane, dict[str, int]] = {lane: {} for lane in LANES}
+        for (lane, source), list_ in model.ready.items():
+            waiting[lane][source] = len(list_)
+        assert books == Books(
+            books.now, waiting, {lane: len(model.locks[lane]) for lane in LANES},
+            len(model.retrying), len(model.dead), len(model.finished),
+            {name: str(value) for name, value in {**model.stats, **model.marks}.items()})
+        assert books.balanced
 
-    @rule(lane=lanes, owner=owners)
-    def reclaim(self, lane: Lane, owner: tuple[str, str]) -> None:
-        locked = list(dump(self.store).get(f"locks:{lane}", {}))
-        held = [id for id in locked if self.model.events[id].owner == owner]
-        expected = self.model.reclaim(lane, *owner, locked)
-        assert self.queue.reclaim(lane, *owner, MAX_CRASHES, held) == expected
+
+class BesideAHand(Beside):
+    """With somebody whose hand is in the store: what is not as it should be is met, counted and
+    survived as documented. The audit would rightly object, so that the model alone speaks."""
+
+    def check(self, snapshot: dict[str, Any]) -> None:
+        pass
+
+    def the_books_are_read(self) -> None:
+        pass
+
+    @rule(id=ids | st.just("nobody:1"), lane=lanes, source=st.sampled_from(["a", "ghost"]))
+    def a_hand_repeats_an_id(self, id: str, lane: Lane, source: str) -> None:
+        self.fill(False)
+        self.model.line_up(id, lane, source, head=True)
+        self.write_list(lane, source)
+
+    @rule(lane=lanes)
+    def a_hand_gives_a_turn_to_nobody(self, lane: Lane) -> None:
+        if "ghost" not in self.model.turn[lane]:
+            self.fill(False)
+            self.model.turn[lane].append("ghost")
+            self.store.rpush(KEYS.turn(lane), "ghost")
+
+    def write_list(self, lane: Lane, source: str) -> None:
+        for key, content in ((KEYS.ready(lane, source), self.model.ready[lane, source]),
+                             (KEYS.turn(lane), self.model.turn[lane])):
+            self.store.delete(key)
+            self.store.rpush(key, *content)
+        while int(self.store.llen(KEYS.wake(lane))) < self.model.wake[lane]:
+            self.store.lpush(KEYS.wake(lane), "1")
+
+    @rule(id=ids | st.just("nobody:1"), name=st.sampled_from(["retry", "lookup", "routing"]))
+    def a_hand_adds_to_a_set(self, id: str, name: Any) -> None:
+        self.fill(False)
+        members = self.model.retrying if name == "retry" else self.model.locks[name]
+        if id not in members:
+            members[id] = 1000
+            self.store.zadd(KEYS.retry if name == "retry" else KEYS.locks(name), {id: 1000})
 
     @rule(id=ids)
-    def replay(self, id: str) -> None:
-        assert self.queue.replay(id) == self.model.replay(id)
+    def a_hand_takes_from_the_dead(self, id: str) -> None:
+        if self.model.dead.pop(id, None):
+            self.store.zrem(KEYS.dead, id)
 
     @rule(id=ids)
-    def drop(self, id: str) -> None:
+    def a_hand_deletes_a_body(self, id: str) -> None:
         event = self.model.events.get(id)
-        if event is not None and event.state == "dead":
-            event.state = "dropped"
-        assert self.queue.drop(id) == (event.state if event else "")
+        if event is not None and event.body is not None and event.state in ("ready", "dead"):
+            self.store.delete(KEYS.body(id))
+            event.body = None
 
-    @invariant()
-    def they_agree(self) -> None:
-        assert seen(dump(self.store)) == self.model.view()
+    @rule(id=ids, name=st.sampled_from(["lane", "source"]))
+    def a_hand_takes_a_field(self, id: str, name: str) -> None:
+        event = self.model.events.get(id)
+        if event is not None and event.state == "ready" and not event.lacks:
+            self.store.hdel(KEYS.event(id), name)
+            event.lacks = name
 
-    @invariant()
-    def the_books_balance(self) -> None:
-        audit(self.store)
+
+def _answer(say: Callable[[], Any]) -> Any:
+    try:
+        return say()
+    except (OutOfMemory, RedisUnavailable) as error:
+        assert isinstance(error, OutOfMemory) or str(error) == "OOM"
+        return "out of memory"
 
 
-def test_the_queue_does_what_its_model_does(bare_queue: Queue, store: Redis) -> None:
+def budget(examples: int, steps: int) -> settings:
+    """The same examples each time, or as many as the profile says, anew each time."""
+    current = settings()
+    thorough = settings.get_current_profile_name() == "thorough"
+    return settings(
+        current, deadline=None, suppress_health_check=list(HealthCheck),
+        derandomize=not thorough, database=None, stateful_step_count=steps,
+        max_examples=current.max_examples if thorough else examples)
+
+
+def test_the_queue_does_what_its_model_does(hasty_server: RedisServer) -> None:
     run_state_machine_as_test(
-        partial(Beside, bare_queue, store),  # type: ignore[arg-type]
-        settings=settings(max_examples=25, stateful_step_count=40, deadline=None,
-                          suppress_health_check=list(HealthCheck)),
-    )
+        partial(Beside, hasty_server),  # type: ignore[arg-type]
+        settings=budget(*CLEAN))
+
+
+def test_what_somebodys_hand_does_to_the_store_is_survived_as_the_model_says(
+    hasty_server: RedisServer
+) -> None:
+    run_state_machine_as_test(
+        partial(BesideAHand, hasty_server),  # type: ignore[arg-type]
+        settings=budget(*HAND))

@@ -113,7 +113,7 @@ def test_two_schedulers_promote_each_retry_once(
     await_true(lambda: own_store.llen(KEYS.ready("lookup", "bench")) == 60, 10)
     assert not own_store.exists(KEYS.retry)
     assert own_store.hget(KEYS.stats, "skipped") is None
-    audit(own_store)
+    audit(dump(own_store))
     assert len({event.id for event in take(own_queue, 100)}) == 60
 
 

@@ -12,7 +12,7 @@ import scheduler.keys
 from scheduler.breaker import Breaker, BreakerPolicy
 from scheduler.queue import Queue
 from scheduler.scripts import FOLDER, load
-from tests.scheduler.steps import accept, buried, held, held_for_routing, promote, take_one
+from tests.scheduler.steps import accept, buried, crash, held, held_for_routing, promote, take_one
 
 VERBS = sorted(path.stem for path in FOLDER.glob("*.lua"))
 LIBRARY = sorted(path.stem for path in (FOLDER / "lib").glob("*.lua"))
@@ -97,11 +97,16 @@ def test_every_key_that_the_lua_text_builds_is_in_the_data_dictionary() -> None:
 def test_every_key_in_the_store_is_in_the_data_dictionary_with_its_type(
     queue: Queue, store: Redis
 ) -> None:
+    accept(queue, "bench:suspect")
+    crash(queue, store, 4, "bench:suspect")
+    suspect = take_one(queue)
     buried(queue, "bench:dead")
     queue.done(held(queue, "bench:done"), "recorded")
     queue.retry(held_for_routing(queue, "bench:retry"), 60, "timeout")
     held(queue, "bench:locked")
     accept(queue, "bench:ready", quota_per_second=9, quota_burst=9)
+    queue.defer(suspect, 0, "process_stopped")
+    queue.reserve("lookup", 1, owner="host/w", boot="b1", lease=9, held=1)
     queue.alive("host/w", {"pid": 1}, 60)
     promote(queue)
     breaker = Breaker(queue.link, BreakerPolicy(min_calls=1, first_pause=0))

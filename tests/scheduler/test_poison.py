@@ -1,0 +1,210 @@
+"""Who dies as poison: the event that kills its workers, and nobody who was only beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+from redis import Redis
+
+from scheduler.events import Reserved
+from scheduler.link import Link
+from scheduler.queue import Queue
+from tests.scheduler.audit import audit
+from tests.scheduler.snapshot import changes, dump
+from tests.scheduler.steps import KEYS, accept, crash, expire, promote, take_one
+from tests.servers import RedisServer
+
+MAX_CRASHES = 5
+
+
+def reserve(queue: Queue, n: int = 9, *, owner: str = "host/w", held: int = 0) -> list[str]:
+    taken = queue.reserve("lookup", n, owner=owner, boot="b1", lease=900, held=held,
+                          max_crashes=MAX_CRASHES)
+    return [event.id for event in taken]
+
+
+def last_chance(queue: Queue, store: Redis, id: str) -> None:
+    """The only event that waits is one that a crash more would make dead."""
+    accept(queue, id)
+    crash(queue, store, MAX_CRASHES - 1, id)
+    store.delete(KEYS.wake("lookup"))
+
+
+# ---- the last chance is a run alone
+
+
+def test_what_another_crash_would_make_dead_is_taken_alone(queue: Queue, store: Redis) -> None:
+    last_chance(queue, store, "a:1")
+    accept(queue, "a:2")
+    assert reserve(queue) == ["a:1"]
+    assert reserve(queue, held=1) == ["a:2"]  # a worker does not ask while it holds the first
+
+
+def test_a_process_that_has_taken_others_leaves_it_and_is_given_nothing_until_it_is_empty(
+    queue: Queue, store: Redis
+) -> None:
+    last_chance(queue, store, "b:1")
+    accept(queue, "a:1")
+    accept(queue, "a:2")
+    store.lmove(KEYS.turn("lookup"), KEYS.turn("lookup"), "LEFT", "RIGHT")  # a is the next
+    before = dump(store)
+    assert reserve(queue) == ["a:1"]
+    changed = changes(before, dump(store))
+    assert changed["alone:lookup"] == b"host/w"
+    assert changed["turn:lookup"] == ["!suspects", "a"]
+    store.delete(KEYS.wake("lookup"))
+    before = dump(store)
+    assert reserve(queue, held=1) == []
+    assert "wake:lookup" not in changes(before, dump(store))
+    assert reserve(queue) == ["b:1"]
+    assert not store.exists(KEYS.alone("lookup"))
+
+
+def test_one_process_empties_itself_and_the_others_go_on(queue: Queue, store: Redis) -> None:
+    last_chance(queue, store, "a:1")
+    for n in range(2, 6):
+        accept(queue, f"a:{n}")
+    assert reserve(queue, 1, owner="host/one", held=3) == []
+    assert reserve(queue, 2, owner="host/two", held=3) == ["a:2", "a:3"]
+    assert reserve(queue, 1, owner="host/one", held=2) == []
+    assert reserve(queue, 1, owner="host/two", held=3) == ["a:4"]
+    assert reserve(queue, 1, owner="host/one") == ["a:1"]
+
+
+def test_a_process_that_is_empty_already_need_not_wait_for_the_one_that_empties_itself(
+    queue: Queue, store: Redis
+) -> None:
+    last_chance(queue, store, "a:1")
+    accept(queue, "a:2")
+    assert reserve(queue, owner="host/one", held=3) == []
+    assert reserve(queue, owner="host/two") == ["a:1"]
+    assert reserve(queue, owner="host/one", held=3) == ["a:2"]
+
+
+def test_when_the_process_that_empties_itself_is_gone_another_does(
+    queue: Queue, store: Redis
+) -> None:
+    last_chance(queue, store, "a:1")
+    assert reserve(queue, owner="host/gone", held=3) == []
+    assert 0 < store.pttl(KEYS.alone("lookup")) <= 5000
+    store.delete(KEYS.alone("lookup"))  # its time is over
+    assert reserve(queue, owner="host/two", held=3) == []
+    assert store.get(KEYS.alone("lookup")) == "host/two"
+
+
+def test_only_one_of_two_last_chances_is_taken(queue: Queue, store: Redis) -> None:
+    last_chance(queue, store, "a:1")
+    first = take_one(queue)
+    last_chance(queue, store, "a:2")
+    queue.defer(first, 0, "process_stopped")
+    assert reserve(queue) == ["a:1"]
+    assert reserve(queue, owner="host/two") == ["a:2"]
+
+
+def test_with_a_suspect_in_hand_a_last_chance_is_passed_over(queue: Queue, store: Redis) -> None:
+    last_chance(queue, store, "a:1")
+    accept(queue, "a:2")
+    taken = queue.reserve("lookup", 9, owner="host/w", boot="b1", lease=900, suspects=0, held=1,
+                          max_crashes=MAX_CRASHES)
+    assert [event.id for event in taken] == ["a:2"]
+
+
+# ---- a fleet of workers, as the queue sees them
+
+
+@dataclass
+class Process:
+    """Reserves as a worker does; dies of poison, sooner or later, with all that it holds."""
+
+    queue: Queue
+    store: Redis
+    name: str
+    returns: bool  # under its name, and reclaims; otherwise its leases end
+    slots: int = 16
+    boot: int = 0
+    held: dict[str, Reserved] = field(default_factory=dict)
+
+    def fetch(self) -> None:
+        worst = max((event.crashes for event in self.held.values()), default=0)
+        if worst >= MAX_CRASHES - 1:
+            return
+        taken = self.queue.reserve(
+            "lookup", self.slots - len(self.held), owner=self.owner, boot=str(self.boot),
+            lease=900, suspects=0 if worst >= 2 else 1, held=len(self.held),
+            max_crashes=MAX_CRASHES)
+        self.held |= {event.id: event for event in taken}
+
+    @property
+    def owner(self) -> str:
+        return f"host/{self.name}" if self.returns else f"host/{self.name}.{self.boot}"
+
+    def die(self) -> None:
+        lost, self.held = list(self.held), {}
+        self.boot += 1
+        if self.returns:
+            self.queue.reclaim("lookup", self.owner, str(self.boot), MAX_CRASHES)
+        else:
+            expire(self.store, *lost)
+            promote(self.queue, lease=900, max_crashes=MAX_CRASHES)
+
+    def finish(self, ids: list[str]) -> None:
+        for id in ids:
+            self.queue.done(self.held.pop(id), "recorded")
+
+
+def poisonous(process: Process) -> bool:
+    return any(id.startswith("poison") for id in process.held)
+
+
+def state(store: Redis, id: str) -> str:
+    return " ".join(filter(None, store.hmget(KEYS.event(id), "state", "reason")))
+
+
+@pytest.mark.parametrize("returns", [True, False], ids=["reclaim", "expiry"])
+def test_an_innocent_beside_one_poison_after_another_does_not_die_of_them(
+    bare_queue: Queue, store: Redis, returns: bool
+) -> None:
+    """Each comes when the one before it is dead, and acts before the innocent one can end."""
+    process = Process(bare_queue, store, "w", returns)
+    accept(bare_queue, "innocent:1")
+    for n in range(5):
+        accept(bare_queue, f"poison:{n}")
+        while state(store, f"poison:{n}") != "dead poison":
+            process.fetch()
+            if poisonous(process):
+                process.die()
+            else:
+                process.finish(list(process.held))
+    assert state(store, "innocent:1") == "done"
+    assert store.zcard(KEYS.dead) == 5
+    audit(dump(store))
+
+
+@pytest.mark.parametrize("returns", [True, False], ids=["reclaim", "expiry"])
+@pytest.mark.parametrize("seed", range(3))
+def test_of_many_events_exactly_the_poisonous_ones_die(
+    hasty_server: RedisServer, seed: int, returns: bool
+) -> None:
+    """Three workers under full load. One event in ten kills its process, after a while."""
+    bare_queue, store, random = Queue(Link(hasty_server.url)), hasty_server.client(), Random(seed)
+    poison = [f"poison:{n}" for n in range(15)]
+    innocent = [f"{source}:{n}" for source in ("a", "b") for n in range(70)]
+    waiting = poison + innocent
+    random.shuffle(waiting)
+    fleet = [Process(bare_queue, store, f"w{n}", returns) for n in range(3)]
+    for _ in range(3000):
+        for id in (waiting.pop() for _ in range(min(3, len(waiting)))):
+            accept(bare_queue, id)
+        process = random.choice(fleet)
+        process.fetch()
+        if poisonous(process) and random.random() < 0.6:
+            process.die()
+        ends = [id for id in process.held if not id.startswith("poison") and random.random() < 0.3]
+        process.finish(ends)
+        if not waiting and not any(p.held for p in fleet) and not store.exists(KEYS.turn("lookup")):
+            break
+    assert {id: state(store, id) for id in innocent} == dict.fromkeys(innocent, "done")
+    assert {id: state(store, id) for id in poison} == dict.fromkeys(poison, "dead poison")
+    audit(dump(store))
