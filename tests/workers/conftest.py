@@ -9,16 +9,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 from pymongo.database import Database
+from redis import Redis
 
+from scheduler.link import Link
+from scheduler.queue import Queue
 from tests.servers import ROOT, RedisServer, redis_binaries
 from tests.workers import lone_worker
 from tests.workers.mongo_server import MongoServer
 from tests.workers.samples import shipment
+from tests.workers.scene import MAX_CRASHES, SLOTS, Scene
 from workers import mongo
 from workers.ledger import Ledger
 from workers.shipments import Shipments
@@ -111,3 +116,20 @@ def url(own_redis: RedisServer) -> Iterator[str]:
     yield own_redis.url
     while lone_worker.made:
         lone_worker.made.pop().stop.set("the test is over")
+
+
+@pytest.fixture
+def scene(url: str, database: Database[Document], mongod: MongoServer, simulator: Simulator,
+          tmp_path: Path) -> Iterator[Scene]:
+    settings = {
+        "REDIS_URL": url, "MONGO_URL": f"{mongod.url}/{database.name}",
+        "ROUTING_URL": simulator.url, "LEASE_SECONDS": "3600", "MAX_CRASHES": str(MAX_CRASHES),
+        "LOOKUP_THREADS": str(SLOTS), "ROUTING_THREADS": str(SLOTS),
+    }
+    redis = Redis.from_url(url, decode_responses=True, protocol=2)
+    scene = Scene(redis, Queue(Link(url)), database, settings, tmp_path)
+    yield scene
+    for worker in scene.workers:
+        worker.kill()
+    scene.queue.link.close()
+    redis.close()
