@@ -42,13 +42,14 @@ ROOM = Caps(1000, 10**6, 100)
 SLICE = 4  # seconds; a scheduler that runs so often has not been away
 AHEAD = 4_000_000_000_000_000  # µs, in the year 2096: a fence that no clock reaches
 
-IDS = [f"{source}:{n}" for source in "abc" for n in range(4)]
+IDS = [*(f"a:{n}" for n in range(6)), *(f"b:{n}" for n in range(3)), "c:0", "c:1"]
 ids = st.sampled_from(IDS)
 lanes = st.sampled_from(LANES)
 owners = st.tuples(st.sampled_from(["w1", "w2"]), st.sampled_from(["b1", "b2"]))
 picks = st.integers(0, 99)
 rarely = st.sampled_from([False, False, False, True])
 batches = st.sampled_from([500, 1, 2])
+quotas = st.sampled_from([(0, 0), (0.05, 1), (0.3, 2)])  # events a second, burst
 
 Verb = Callable[[Model, int], Any]
 
@@ -102,12 +103,33 @@ class Beside(RuleBasedStateMachine):
         for id in some:
             self.accept(id, "d1", ROOM, (0, 0))
 
-    @rule(id=ids, digest=st.sampled_from(["d1", "d2"]), caps=st.sampled_from(
-        [ROOM, ROOM, ROOM, Caps(4, 10**6, 100), Caps(1000, 60, 100), Caps(1000, 10**6, 1)]),
-          quota=st.sampled_from([(0, 0), (0.05, 2), (0.3, 3)]))
+    @rule(id=ids, digest=st.sampled_from(["d1", "d2"]), quota=quotas, full=rarely)
+    def accept_with_room(self, id: str, digest: str, quota: tuple[float, float],
+                         full: bool) -> None:
+        was = self.model.full
+        self.fill(full)
+        self.accept(id, digest, ROOM, quota)
+        self.fill(was)
+
+    @rule(id=ids, cap=st.sampled_from(["events", "bytes", "dead"]), room=st.integers(0, 1),
+          full=rarely)
+    def accept_at_a_cap(self, id: str, cap: str, room: int, full: bool) -> None:
+        """Just no room, or just enough."""
+        if cap == "dead":
+            self.one_dead(0, id, False)
+        stats, was, size = self.model.stats, self.model.full, len(self.body(id, "d1"))
+        caps = {"events": Caps(stats["backlog"] + room, 10**6, 100),
+                "bytes": Caps(1000, stats["backlog_bytes"] + size - 1 + room, 100),
+                "dead": Caps(1000, 10**6, len(self.model.dead) + room)}[cap]
+        self.fill(full)
+        self.accept(id, "d1", caps, (0, 0))
+        self.fill(was)
+
+    def body(self, id: str, digest: str) -> bytes:
+        return f'{{"{id}":"{digest}{"x" * len(self.handles)}"}}'.encode()
+
     def accept(self, id: str, digest: str, caps: Caps, quota: tuple[float, float]) -> None:
-        body = f'{{"{id}":"{digest}{"x" * len(self.handles)}"}}'.encode()
-        source, (rate, burst) = id.split(":")[0], quota
+        body, source, (rate, burst) = self.body(id, digest), id.split(":")[0], quota
         self.both(
             lambda: self.queue.accept(id, source, body, digest, caps=caps, quota_per_second=rate,
                                       quota_burst=burst),
@@ -201,11 +223,16 @@ class Beside(RuleBasedStateMachine):
             self.both(lambda: self.queue.extend(lane, [(x.id, x.gen) for x in held], LEASE),
                       lambda model, now: model.extend(now, lane, held, LEASE * 1000))
 
-    @rule(lane=lanes, owner=owners, forgets=st.booleans())
+    @rule(pick=picks, same_boot=st.booleans(), forgets=st.booleans())
+    def reclaim_what_is_held(self, pick: int, same_boot: bool, forgets: bool) -> None:
+        handle = self.handle(pick, False)
+        if handle is not None:
+            holder = self.model.events[handle.id]
+            assert holder.owner and holder.boot
+            self.reclaim(handle.lane, (holder.owner, holder.boot if same_boot else "b9"), forgets)
+
     def reclaim(self, lane: Lane, owner: tuple[str, str], forgets: bool) -> None:
         locks, events = self.model.locks[lane], self.model.events
-        if not locks:
-            self.take_something()
         held = [] if forgets else [id for id in locks if id in events]
         self.both(lambda: self.queue.reclaim(lane, *owner, MAX_CRASHES, held),
                   lambda model, now: model.reclaim(now, lane, *owner, held))
@@ -219,6 +246,21 @@ class Beside(RuleBasedStateMachine):
             if self.model.turn[lane]:
                 self.reserve(lane, n, ("w1", "b1"), 1, 0)
                 self.reclaim(lane, ("w1", "b2"), True)
+
+    @rule(lane=lanes, others=st.integers(0, 3), asks=st.lists(
+        st.tuples(owners, st.integers(1, 4), st.integers(0, 1), st.integers(0, 1)), max_size=5))
+    def a_last_chance(self, lane: Lane, others: int,
+                      asks: list[tuple[tuple[str, str], int, int, int]]) -> None:
+        """Something that must be taken alone, beside others; several ask, free for it or not."""
+        self.fill(False)
+        self.take_something()
+        if lane == "routing":
+            self.forward(0, False)
+        self.crash(lane, MAX_CRASHES - 1, 1)
+        for id in IDS[:others]:
+            self.accept(id, "d1", ROOM, (0, 0))
+        for owner, n, suspects, held in asks:
+            self.reserve(lane, n, owner, suspects, held)
 
     # ---- scheduler and operators
 
@@ -241,6 +283,24 @@ class Beside(RuleBasedStateMachine):
         for _ in range(slices):
             self.nothing_happens_for(SLICE)
             self.promote(batch, 100)
+
+    @rule(pick=picks, verb=st.sampled_from(["retry", "defer"]), batch=batches,
+          many=st.integers(1, 3))
+    def they_come_back(self, pick: int, verb: str, batch: int, many: int) -> None:
+        for _ in range(many):
+            getattr(self, verb)(pick, False, 5, *(["", None] if verb == "defer" else []))
+        self.nothing_happens_for(6)
+        self.promote(batch, 100)
+        for lane in LANES:
+            self.reserve(lane, 1, ("w2", "b1"), 1, 0)
+
+    @rule(pick=picks, many=st.integers(1, 3))
+    def a_drain_is_measured(self, pick: int, many: int) -> None:
+        self.promote(500, 100)
+        for _ in range(many):
+            self.done(pick, False, "recorded")
+        self.nothing_happens_for(SLICE)
+        self.promote(500, 100)
 
     @rule(pick=picks, id=ids, alive=rarely)
     def replay(self, pick: int, id: str, alive: bool) -> None:
@@ -277,8 +337,10 @@ class Beside(RuleBasedStateMachine):
             self.store.flushall()
             self.model = Model(full=self.model.full)
 
-    @rule()
-    def the_books_are_read(self) -> None:
+    @rule(news=st.lists(ids, max_size=4))
+    def the_books_are_read(self, news: list[str]) -> None:
+        for id in news:
+            self.accept(id, "d1", ROOM, (0, 0))
         books = Inspector(self.link).books()
         model = self.model
         waiting: dict[Lane, dict[str, int]] = {lane: {} for lane in LANES}
@@ -298,42 +360,71 @@ class BesideAHand(Beside):
     def check(self, snapshot: dict[str, Any]) -> None:
         pass
 
-    def the_books_are_read(self) -> None:
+    def the_books_are_read(self, news: list[str]) -> None:
         pass
 
-    @rule(id=ids | st.just("nobody:1"), lane=lanes, source=st.sampled_from(["a", "ghost"]))
+    @rule(id=ids | st.just("nobody:1"), lane=lanes, source=st.sampled_from(["a", "!suspects"]))
     def a_hand_repeats_an_id(self, id: str, lane: Lane, source: str) -> None:
         self.fill(False)
+        if id in self.model.ready.get((lane, source), ()):
+            return
         self.model.line_up(id, lane, source, head=True)
-        self.write_list(lane, source)
-
-    @rule(lane=lanes)
-    def a_hand_gives_a_turn_to_nobody(self, lane: Lane) -> None:
-        if "ghost" not in self.model.turn[lane]:
-            self.fill(False)
-            self.model.turn[lane].append("ghost")
-            self.store.rpush(KEYS.turn(lane), "ghost")
-
-    def write_list(self, lane: Lane, source: str) -> None:
         for key, content in ((KEYS.ready(lane, source), self.model.ready[lane, source]),
                              (KEYS.turn(lane), self.model.turn[lane])):
             self.store.delete(key)
             self.store.rpush(key, *content)
         while int(self.store.llen(KEYS.wake(lane))) < self.model.wake[lane]:
             self.store.lpush(KEYS.wake(lane), "1")
-
-    @rule(id=ids | st.just("nobody:1"), name=st.sampled_from(["retry", "lookup", "routing"]))
-    def a_hand_adds_to_a_set(self, id: str, name: Any) -> None:
-        self.fill(False)
-        members = self.model.retrying if name == "retry" else self.model.locks[name]
-        if id not in members:
-            members[id] = 1000
-            self.store.zadd(KEYS.retry if name == "retry" else KEYS.locks(name), {id: 1000})
+        self.reserve(lane, 4, ("w1", "b1"), 1, 0)
 
     @rule(id=ids)
-    def a_hand_takes_from_the_dead(self, id: str) -> None:
+    def a_hand_moves_an_event_to_the_other_lane(self, id: str) -> None:
+        event = self.model.events.get(id)
+        if event is None or event.state != "ready" or event.lacks:
+            return
+        for place, waiting in list(self.model.ready.items()):
+            while id in waiting:
+                waiting.remove(id)
+                self.store.lrem(KEYS.ready(*place), 0, id)
+            if not waiting:
+                del self.model.ready[place]
+        self.a_hand_repeats_an_id(id, "routing" if event.lane == "lookup" else "lookup", "a")
+
+    @rule(lane=lanes)
+    def a_hand_gives_a_turn_to_nobody(self, lane: Lane) -> None:
+        self.fill(False)
+        if "ghost" not in self.model.turn[lane]:
+            self.model.turn[lane].append("ghost")
+            self.store.rpush(KEYS.turn(lane), "ghost")
+        self.reserve(lane, 4, ("w1", "b1"), 1, 0)
+
+    @rule(id=ids | st.just("nobody:1"), lane=lanes,
+          what=st.sampled_from(["promote", "reclaim", "replay", "drop"]))
+    def a_hand_adds_to_a_set(self, id: str, lane: Lane, what: str) -> None:
+        """An id that does not belong there; then comes the verb that meets it."""
+        self.fill(False)
+        model = self.model
+        members, key = {
+            "promote": (model.retrying, KEYS.retry), "reclaim": (model.locks[lane],
+            KEYS.locks(lane))}.get(what, (model.dead, KEYS.dead))
+        if id not in members:
+            members[id] = 1000
+            self.store.zadd(key, {id: 1000})
+        if what == "promote":
+            self.promote(500, 100)
+        elif what == "reclaim":
+            for boot in ("b1", "b2"):
+                self.reclaim(lane, ("w1", boot), True)
+            self.the_scheduler_runs(4, 500)
+        else:
+            getattr(self, what)(0, id, True)
+
+    @rule(pick=picks, verb=st.sampled_from(["replay", "drop"]))
+    def a_hand_takes_from_the_dead(self, pick: int, verb: str) -> None:
+        id = self.one_dead(pick, IDS[0], False)
         if self.model.dead.pop(id, None):
             self.store.zrem(KEYS.dead, id)
+            getattr(self, verb)(0, id, True)
 
     @rule(id=ids)
     def a_hand_deletes_a_body(self, id: str) -> None:
@@ -341,6 +432,8 @@ class BesideAHand(Beside):
         if event is not None and event.body is not None and event.state in ("ready", "dead"):
             self.store.delete(KEYS.body(id))
             event.body = None
+            self.reserve(event.lane, 4, ("w1", "b1"), 1, 0)
+            self.replay(0, id, True)
 
     @rule(id=ids, name=st.sampled_from(["lane", "source"]))
     def a_hand_takes_a_field(self, id: str, name: str) -> None:
@@ -348,6 +441,7 @@ class BesideAHand(Beside):
         if event is not None and event.state == "ready" and not event.lacks:
             self.store.hdel(KEYS.event(id), name)
             event.lacks = name
+            self.reserve(event.lane, 4, ("w1", "b1"), 1, 0)
 
 
 def _answer(say: Callable[[], Any]) -> Any:

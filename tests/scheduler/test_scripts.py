@@ -106,7 +106,7 @@ def test_every_key_in_the_store_is_in_the_data_dictionary_with_its_type(
     held(queue, "bench:locked")
     accept(queue, "bench:ready", quota_per_second=9, quota_burst=9)
     queue.defer(suspect, 0, "process_stopped")
-    queue.reserve("lookup", 1, owner="host/w", boot="b1", lease=9, held=1)
+    queue.reserve("lookup", 9, owner="host/w", boot="b1", lease=9, held=1)
     queue.alive("host/w", {"pid": 1}, 60)
     promote(queue)
     breaker = Breaker(queue.link, BreakerPolicy(min_calls=1, first_pause=0))
