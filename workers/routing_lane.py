@@ -67,7 +67,8 @@ class RoutingLane:
         return None
 
     def _record(self, event: Reserved, facts: CanonicalEvent, answer: Document) -> str:
-        route = {"event_id": event.id, "occurred_at": facts.occurred_at, "answer": answer}
+        route = {"event_id": event.id, "status": facts.status.value,
+                 "occurred_at": facts.occurred_at, "answer": answer}
         current = self._shipments.set_route(facts.shipment_id, route)
         outcome = "routed" if current else "route_superseded"
         self._ledger.close(event, outcome, route=answer)

@@ -17,6 +17,7 @@ from bson.int64 import Int64
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from conf.statuses import Status
 from workers.errors import Permanent
 from workers.mongo import store_errors
 
@@ -109,10 +110,17 @@ class Shipments:
 
     @store_errors
     def set_route(self, shipment_id: str, route: Document) -> bool:
-        """The route effect: ``route`` (with ``event_id`` and ``occurred_at``) is the shipment's,
-        unless a later event's route is. Idempotent by nature."""
+        """The route effect: ``route`` (with ``event_id``, ``status`` and ``occurred_at``) is the
+        shipment's, unless a later event's route is. Idempotent by nature.
+
+        Of the same time, the rank of the status decides which event is the later, as it does for
+        the status. So whoever writes late, after a retry or a pause, takes nobody's route away.
+        """
+        at, rank = route["occurred_at"], Status(route["status"]).rank
+        above = [status.value for status in Status if status.rank > rank]
         result = self._shipments.update_one(
-            {"_id": shipment_id, "route.occurred_at": {"$not": {"$gt": route["occurred_at"]}}},
+            {"_id": shipment_id, "route.occurred_at": {"$not": {"$gt": at}},
+             "$nor": [{"route.occurred_at": at, "route.status": {"$in": above}}]},
             {"$set": {"route": route}},
         )
         return result.matched_count == 1

@@ -66,7 +66,8 @@ def test_the_answer_is_put_on_the_shipment_and_the_ledger_is_closed(database: Da
     assert found == shipment(
         status="delivery_failed", last_event_at=OCCURRED, events_applied=1,
         recent_events=["bench:evt_1"],
-        route={"event_id": "bench:evt_1", "occurred_at": OCCURRED, "answer": ANSWER})
+        route={"event_id": "bench:evt_1", "status": "delivery_failed", "occurred_at": OCCURRED,
+               "answer": ANSWER})
     assert (entry["state"], entry["outcome"], entry["route"]) == ("done", "routed", ANSWER)
 
 

@@ -149,8 +149,8 @@ def test_an_order_is_open_only_if_it_says_so(database: Database[Document], shipm
     assert not shipments.order_is_open(None)
 
 
-def route(id: str, minute: int) -> Document:
-    return {"event_id": id, "occurred_at": RECEIVED + timedelta(minutes=minute),
+def route(id: str, minute: int, status: str = "delayed") -> Document:
+    return {"event_id": id, "status": status, "occurred_at": RECEIVED + timedelta(minutes=minute),
             "answer": {"hub": id}}
 
 
@@ -160,6 +160,16 @@ def test_a_later_event_s_route_is_not_overwritten_by_an_earlier_one_s(shipments:
     assert read(shipments).route == route("bench:second", 2)
     assert shipments.set_route("SHP-1", route("bench:third", 3))
     assert read(shipments).route == route("bench:third", 3)
+
+
+def test_of_two_events_of_one_time_the_route_is_that_of_the_one_whose_status_it_is(
+    shipments: Shipments
+) -> None:
+    low, high = route("bench:low", 1, "picked_up"), route("bench:high", 1, "delivery_failed")
+    assert shipments.set_route("SHP-1", low)
+    assert shipments.set_route("SHP-1", high)
+    assert not shipments.set_route("SHP-1", low)  # a retry, or a worker that slept
+    assert read(shipments).route == high
 
 
 def test_a_route_may_be_recorded_again(shipments: Shipments) -> None:
