@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -159,7 +160,8 @@ def poisonous(process: Process) -> bool:
 
 
 def state(store: Redis, id: str) -> str:
-    return " ".join(filter(None, store.hmget(KEYS.event(id), "state", "reason")))
+    fields: list[Any] = store.hmget(KEYS.event(id), "state", "reason")
+    return " ".join(filter(None, fields))
 
 
 @pytest.mark.parametrize("returns", [True, False], ids=["reclaim", "expiry"])

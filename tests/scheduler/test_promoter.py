@@ -19,6 +19,7 @@ from conf.environment import without_settings
 from scheduler.link import Link
 from scheduler.queue import Queue
 from tests.scheduler.audit import audit
+from tests.scheduler.snapshot import dump
 from tests.scheduler.steps import ID, KEYS, accept, buried, held, held_for_routing, take
 from tests.servers import ROOT, RedisServer, await_true
 

@@ -79,10 +79,10 @@ class DiesOf:
         here: list[Jobs] = []  # of what is poison and in this process
         add = Jobs.add
 
-        def noticing(jobs: Jobs, job: Job) -> None:
+        def noticing(self_: Jobs, job: Job) -> None:
             if self.marker in job.event.body:
-                here.append(jobs)
-            add(jobs, job)
+                here.append(self_)
+            add(self_, job)
 
         def act(call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
             event = getattr(args[1], "event", args[1])
@@ -99,7 +99,7 @@ class DiesOf:
                 time.sleep(1)
             return result
 
-        Jobs.add = noticing  # type: ignore[method-assign]
+        setattr(Jobs, "add", noticing)  # noqa: B010 (to mypy a method is not to be assigned)
         wrap("LookupLane.handle", act)
         wrap("RoutingLane.handle", act)
         wrap(self.place, linger)
@@ -110,9 +110,10 @@ class RealWorker:
 
     def __init__(self, lane: str, name: str, settings: dict[str, str], folder: Path,
                  spoil: Spoil | None = None) -> None:
+        # SUPERVISOR_ENABLED, so that it ends when the process it is forked from does.
         environ = {**os.environ, "PROFILE": "local", "HOST_NAME": "host", "WORKER_NICE": "0",
                    "RUN_DIR": str(folder / "run"), **settings, "SUPERVISOR_PROCESS_NAME": name,
-                   "SUPERVISOR_ENABLED": "1"}  # so that it ends when the process it is forked from does
+                   "SUPERVISOR_ENABLED": "1"}
         self.log = folder / f"{name}.log"
         self.process = _forked.Process(target=_main, args=(lane, environ, self.log, spoil),
                                        daemon=True)

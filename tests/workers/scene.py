@@ -12,7 +12,7 @@ from redis import Redis
 
 from scheduler.keys import Keys, Lane
 from scheduler.queue import Caps, Queue
-from tests.scheduler.steps import promote
+from tests.scheduler.steps import expire, promote
 from tests.servers import await_true
 from tests.workers.real_worker import RealWorker, Spoil
 from tests.workers.samples import body, shipment
@@ -76,8 +76,8 @@ class Scene:
 
     def end_leases(self, lane: Lane) -> None:
         """Let every lease of the lane be over, and the scheduler see it."""
-        for id in self.redis.zrange(KEYS.locks(lane), 0, -1):
-            self.redis.zadd(KEYS.locks(lane), {id: 1})
+        locked: list[Any] = self.redis.zrange(KEYS.locks(lane), 0, -1)
+        expire(self.redis, *locked, lane=lane)
         promote(self.queue, lease=3600, max_crashes=MAX_CRASHES)
 
     def state(self, id: str) -> str:

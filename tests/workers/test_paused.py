@@ -29,20 +29,24 @@ ROUTING = [
 ]
 
 
+def redis(scene: Scene) -> dict[str, Any]:
+    """All of it; but who lives, who is to be woken, and how the calls went that were made."""
+    return {key: content for key, content in dump(scene.redis).items()
+            if key != "breaker" and not key.startswith(("gw:proc:", "wake:"))}
+
+
 def stores(scene: Scene) -> dict[str, Any]:
-    """All of both; but who lives, who is to be woken, and how the calls went that were made."""
-    redis = {key: content for key, content in dump(scene.redis).items()
-             if key != "breaker" and not key.startswith(("gw:proc:", "wake:"))}
     mongo = {f"{name} {document['_id']}": document for name in ("shipments", "orders", "events")
              for document in scene.mongo[name].find()}
-    return redis | mongo
+    return redis(scene) | mongo
 
 
 def wake_and_settle(scene: Scene, sleeper: RealWorker) -> None:
     """Until it has come to the end of what it was about."""
     scene.redis.delete("gw:proc:host/sleeper")
     sleeper.signal(signal.SIGCONT)
-    await_true(lambda: scene.redis.hget("gw:proc:host/sleeper", "busy") == "0", 30, "an idle worker")
+    alive = "gw:proc:host/sleeper"
+    await_true(lambda: scene.redis.hget(alive, "busy") == "0", 30, "an idle worker")
     assert not sleeper.says("ERROR")
     sleeper.kill()
 
@@ -94,11 +98,10 @@ def test_a_paused_worker_that_wakes_while_another_is_at_work_takes_nothing_from_
     scene.end_leases(lane)
     other = scene.start(lane, "other", second)
     other.await_stopped()
-    before = dump(scene.redis)
+    before = redis(scene)
     wake_and_settle(scene, sleeper)
-    changed = changes(before, dump(scene.redis))
-    assert {key for key in changed if key != "breaker" and not key.startswith(("gw:proc:", "wake:"))} <= {"stats"}
-    assert changed.get("stats", {}).keys() <= {"refused_stale"}
+    changed = changes(before, redis(scene))
+    assert changed in ({}, {"stats": {"refused_stale": 1}})
     other.signal(signal.SIGCONT)
     if lane == "lookup":
         scene.start("routing", "routing")

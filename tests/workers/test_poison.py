@@ -43,7 +43,12 @@ def test_several_poisonous_events_in_both_lanes_at_once_cost_no_other_event_anyt
     marker = POISON.encode()
     lanes = [scene.keep("lookup", DiesOf(marker, HALF_DONE["lookup"], 43), True),
              scene.keep("routing", DiesOf(marker, HALF_DONE["routing"], 10), True)]
-    await_true(lambda: all([look() for look in lanes]), 120, "the backlog to be worked off")
+
+    def nothing_left() -> bool:
+        looks = [look() for look in lanes]  # each of them, for each keeps its worker alive
+        return all(looks)
+
+    await_true(nothing_left, 120, "the backlog to be worked off")
     assert {scene.state(id) for id in late + early} == {"dead poison"}
     assert scene.redis.zcard(KEYS.dead) == 5
     for id in neighbours:

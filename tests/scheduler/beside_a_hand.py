@@ -1,0 +1,103 @@
+"""The queue beside its model, while somebody's hand is in the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from scheduler.keys import Lane
+from tests.scheduler.beside import IDS, Beside, ids, lanes, picks
+from tests.scheduler.steps import KEYS
+
+
+class BesideAHand(Beside):
+    """With somebody whose hand is in the store: what is not as it should be is met, counted and
+    survived as documented. The audit would rightly object, so that the model alone speaks."""
+
+    def check(self, snapshot: dict[str, Any]) -> None:
+        pass
+
+    def the_books_are_read(self, news: list[str]) -> None:
+        pass
+
+    @rule(id=ids | st.just("nobody:1"), lane=lanes, source=st.sampled_from(["a", "!suspects"]))
+    def a_hand_repeats_an_id(self, id: str, lane: Lane, source: str) -> None:
+        self.fill(False)
+        if id in self.model.ready.get((lane, source), ()):
+            return
+        self.model.line_up(id, lane, source, head=True)
+        for key, content in ((KEYS.ready(lane, source), self.model.ready[lane, source]),
+                             (KEYS.turn(lane), self.model.turn[lane])):
+            self.store.delete(key)
+            self.store.rpush(key, *content)
+        while int(self.store.llen(KEYS.wake(lane))) < self.model.wake[lane]:
+            self.store.lpush(KEYS.wake(lane), "1")
+        self.reserve(lane, 4, ("w1", "b1"), 1, 0)
+
+    @rule(id=ids)
+    def a_hand_moves_an_event_to_the_other_lane(self, id: str) -> None:
+        event = self.model.events.get(id)
+        if event is None or event.state != "ready" or event.lacks:
+            return
+        for place, waiting in list(self.model.ready.items()):
+            while id in waiting:
+                waiting.remove(id)
+                self.store.lrem(KEYS.ready(*place), 0, id)
+            if not waiting:
+                del self.model.ready[place]
+        self.a_hand_repeats_an_id(id, "routing" if event.lane == "lookup" else "lookup", "a")
+
+    @rule(lane=lanes)
+    def a_hand_gives_a_turn_to_nobody(self, lane: Lane) -> None:
+        self.fill(False)
+        if "ghost" not in self.model.turn[lane]:
+            self.model.turn[lane].append("ghost")
+            self.store.rpush(KEYS.turn(lane), "ghost")
+        self.reserve(lane, 4, ("w1", "b1"), 1, 0)
+
+    @rule(id=ids | st.just("nobody:1"), lane=lanes,
+          what=st.sampled_from(["promote", "reclaim", "replay", "drop"]))
+    def a_hand_adds_to_a_set(self, id: str, lane: Lane, what: str) -> None:
+        """An id that does not belong there; then comes the verb that meets it."""
+        self.fill(False)
+        model = self.model
+        members, key = {
+            "promote": (model.retrying, KEYS.retry), "reclaim": (model.locks[lane],
+            KEYS.locks(lane))}.get(what, (model.dead, KEYS.dead))
+        if id not in members:
+            members[id] = 1000
+            self.store.zadd(key, {id: 1000})
+        if what == "promote":
+            self.promote(500, 100)
+        elif what == "reclaim":
+            for boot in ("b1", "b2"):
+                self.reclaim(lane, ("w1", boot), True)
+            self.the_scheduler_runs(4, 500)
+        else:
+            getattr(self, what)(0, id, True)
+
+    @rule(pick=picks, verb=st.sampled_from(["replay", "drop"]))
+    def a_hand_takes_from_the_dead(self, pick: int, verb: str) -> None:
+        id = self.one_dead(pick, IDS[0], False)
+        if self.model.dead.pop(id, None):
+            self.store.zrem(KEYS.dead, id)
+            getattr(self, verb)(0, id, True)
+
+    @rule(id=ids)
+    def a_hand_deletes_a_body(self, id: str) -> None:
+        event = self.model.events.get(id)
+        if event is not None and event.body is not None and event.state in ("ready", "dead"):
+            self.store.delete(KEYS.body(id))
+            event.body = None
+            self.reserve(event.lane, 4, ("w1", "b1"), 1, 0)
+            self.replay(0, id, True)
+
+    @rule(id=ids, name=st.sampled_from(["lane", "source"]))
+    def a_hand_takes_a_field(self, id: str, name: str) -> None:
+        event = self.model.events.get(id)
+        if event is not None and event.state == "ready" and not event.lacks:
+            self.store.hdel(KEYS.event(id), name)
+            event.lacks = name
+            self.reserve(event.lane, 4, ("w1", "b1"), 1, 0)
