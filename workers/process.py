@@ -25,7 +25,7 @@ from workers.results import Bury, Defer, Result, finish
 BATCH_MAX = 32  # events a reserve; larger ones hold up Redis and other processes
 IDLE_SECONDS = 1.0  # longest sleep on an empty lane: bounds how late a lost wake-up is noticed
 LOOKS = 4  # meanwhile, whether it is time to stop: a stop of everything waits for each lane in turn
-SUSPECT_SECONDS = 0.05  # the same while a suspect is held: suspects go one after the other
+SUSPECT_SECONDS = 0.02  # the same while a suspect is held: suspects go one after the other
 OUTAGE_PAUSE = 0.2  # between two tries while a store is away
 HAND_BACK_TIMEOUT = 2.0
 SUSPECT_CRASHES = 2  # as in lua/lib/push.lua

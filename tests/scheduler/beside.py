@@ -105,6 +105,15 @@ class Beside(RuleBasedStateMachine):
         self.accept(id, digest, ROOM, quota)
         self.fill(was)
 
+    @rule(source=st.sampled_from("ab"), quota=quotas, full=rarely)
+    def accept_over_the_quota(self, source: str, quota: tuple[float, float], full: bool) -> None:
+        was = self.model.full
+        new = [id for id in IDS if id not in self.model.events and id.startswith(source)]
+        for id in new[:3]:
+            self.accept(id, "d1", ROOM, quota)
+            self.fill(full)
+        self.fill(was)
+
     @rule(id=ids, cap=st.sampled_from(["events", "bytes", "dead"]), room=st.integers(0, 1),
           full=rarely)
     def accept_at_a_cap(self, id: str, cap: str, room: int, full: bool) -> None:

@@ -77,7 +77,8 @@ class Scene:
     def end_leases(self, lane: Lane) -> None:
         """Let every lease of the lane be over, and the scheduler see it."""
         locked: list[Any] = self.redis.zrange(KEYS.locks(lane), 0, -1)
-        expire(self.redis, *locked, lane=lane)
+        if locked:
+            expire(self.redis, *locked, lane=lane)
         promote(self.queue, lease=3600, max_crashes=MAX_CRASHES)
 
     def state(self, id: str) -> str:
