@@ -53,6 +53,46 @@ def test_it_takes_back_what_its_predecessor_held(url: str) -> None:
     assert counted(url, "crashed") == 3
 
 
+def crashed(url: str, times: int) -> None:
+    """What waits was part of so many crashes."""
+    queue = Queue(Link(url))
+    for boot in range(times):
+        # However many they are by now: from the second crash on, a reserve gives one of them.
+        while queue.reserve("lookup", 100, owner="host/worker", boot=str(boot), lease=3600):
+            pass
+        queue.reclaim("lookup", "host/worker", "next", 5)
+    queue.link.close()
+
+
+def test_suspects_follow_one_another_without_a_pause(url: str) -> None:
+    accept(url, 40)
+    crashed(url, 2)
+    worker = Worker(url, at_once)
+    worker.start()
+    await_true(lambda: counted(url, "done") == 40, 20)  # a second each, if it waited to be woken
+    worker.end()
+
+
+def test_what_another_crash_would_make_dead_has_the_process_for_itself(url: str) -> None:
+    accept(url, 1)
+    crashed(url, 4)
+    accept(url, 40)
+    beside: list[int] = []
+
+    def slow(job: Job) -> Result:
+        with worker.steps:
+            if job.event.id == "bench:0":
+                threading.Event().wait(0.5)  # time enough to take the others
+                beside.append(len(worker.process._jobs) - 1)
+            return Done("routed")
+
+    worker = Worker(url, slow)
+    worker.start()
+    await_true(lambda: counted(url, "done") == 40, 30)
+    worker.end()
+    assert beside == [0]
+
+
 def test_a_stop_lets_it_finish_what_it_holds_and_take_nothing_more(url: str) -> None:
     accept(url, 10)
     inside, go_on = threading.Semaphore(0), threading.Event()
