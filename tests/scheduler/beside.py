@@ -249,19 +249,22 @@ class Beside(RuleBasedStateMachine):
                 self.reserve(lane, n, ("w1", "b1"), 1, 0)
                 self.reclaim(lane, ("w1", "b2"), True)
 
-    @rule(lane=lanes, others=st.integers(0, 3), asks=st.lists(
-        st.tuples(owners, st.integers(1, 4), st.integers(0, 1), st.integers(0, 1)), max_size=5))
-    def a_last_chance(self, lane: Lane, others: int,
-                      asks: list[tuple[tuple[str, str], int, int, int]]) -> None:
-        """Something that must be taken alone, beside others; several ask, free for it or not."""
+    @rule(lane=lanes, crashes=st.integers(2, MAX_CRASHES - 1), many=st.integers(1, 3),
+          others=st.integers(0, 3), asks=st.lists(
+              st.tuples(owners, st.integers(1, 4), st.integers(0, 1), st.integers(0, 1)),
+              max_size=5))
+    def suspects(self, lane: Lane, crashes: int, many: int, others: int,
+                 asks: list[tuple[tuple[str, str], int, int, int]]) -> None:
+        """Some, and some that must be taken alone, beside others; several ask, free for them or
+        not."""
         self.fill(False)
         self.take_something()
         if lane == "routing":
             self.forward(0, False)
-        self.crash(lane, MAX_CRASHES - 1, 1)
+        self.crash(lane, crashes, many)
         for id in IDS[:others]:
             self.accept(id, "d1", ROOM, (0, 0))
-        for owner, n, suspects, held in asks:
+        for owner, n, suspects, held in [*asks, *asks[:2]]:
             self.reserve(lane, n, owner, suspects, held)
 
     # ---- scheduler and operators

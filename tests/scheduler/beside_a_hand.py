@@ -34,12 +34,28 @@ class BesideAHand(Beside):
             self.store.rpush(key, *content)
         while int(self.store.llen(KEYS.wake(lane))) < self.model.wake[lane]:
             self.store.lpush(KEYS.wake(lane), "1")
-        self.reserve(lane, 4, ("w1", "b1"), 1, 0)
+        self.all_is_taken(lane)
 
-    @rule(id=ids)
-    def a_hand_moves_an_event_to_the_other_lane(self, id: str) -> None:
+    def one_ready(self, pick: int) -> str:
+        """An event that waits to be taken; given back for it, if need be."""
+        self.fill(False)
+        for _ in range(2):
+            ready = [id for id, event in sorted(self.model.events.items())
+                     if event.state == "ready" and not event.lacks]
+            if ready:
+                return ready[pick % len(ready)]
+            self.defer(pick, False, 0, "", None)
+        return ""
+
+    def all_is_taken(self, lane: Lane) -> None:
+        for _ in range(3):
+            self.reserve(lane, 9, ("w1", "b1"), 1, 0)
+
+    @rule(pick=picks)
+    def a_hand_moves_an_event_to_the_other_lane(self, pick: int) -> None:
+        id = self.one_ready(pick)
         event = self.model.events.get(id)
-        if event is None or event.state != "ready" or event.lacks:
+        if event is None:
             return
         for place, waiting in list(self.model.ready.items()):
             while id in waiting:
@@ -85,19 +101,21 @@ class BesideAHand(Beside):
             self.store.zrem(KEYS.dead, id)
             getattr(self, verb)(0, id, True)
 
-    @rule(id=ids)
-    def a_hand_deletes_a_body(self, id: str) -> None:
+    @rule(pick=picks, dead=st.booleans())
+    def a_hand_deletes_a_body(self, pick: int, dead: bool) -> None:
+        id = self.one_dead(pick, IDS[0], False) if dead else self.one_ready(pick)
         event = self.model.events.get(id)
         if event is not None and event.body is not None and event.state in ("ready", "dead"):
             self.store.delete(KEYS.body(id))
             event.body = None
-            self.reserve(event.lane, 4, ("w1", "b1"), 1, 0)
+            self.all_is_taken(event.lane)
             self.replay(0, id, True)
 
-    @rule(id=ids, name=st.sampled_from(["lane", "source"]))
-    def a_hand_takes_a_field(self, id: str, name: str) -> None:
+    @rule(pick=picks, name=st.sampled_from(["lane", "source"]))
+    def a_hand_takes_a_field(self, pick: int, name: str) -> None:
+        id = self.one_ready(pick)
         event = self.model.events.get(id)
-        if event is not None and event.state == "ready" and not event.lacks:
+        if event is not None:
             self.store.hdel(KEYS.event(id), name)
             event.lacks = name
-            self.reserve(event.lane, 4, ("w1", "b1"), 1, 0)
+            self.all_is_taken(event.lane)
