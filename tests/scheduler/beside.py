@@ -36,7 +36,7 @@ ROOM = Caps(1000, 10**6, 100)
 SLICE = 4  # seconds; a scheduler that runs so often has not been away
 AHEAD = 4_000_000_000_000_000  # µs, in the year 2096: a fence that no clock reaches
 
-IDS = [*(f"a:{n}" for n in range(6)), *(f"b:{n}" for n in range(3)), "c:0", "c:1"]
+IDS = [f"{source}:{n}" for n in range(6) for source in "abc"]
 ids = st.sampled_from(IDS)
 lanes = st.sampled_from(LANES)
 owners = st.tuples(st.sampled_from(["w1", "w2"]), st.sampled_from(["b1", "b2"]))
@@ -243,11 +243,11 @@ class Beside(RuleBasedStateMachine):
     def crash(self, lane: Lane, times: int, n: int) -> None:
         """A worker that dies again and again of what it takes."""
         for _ in range(times):
-            if not any(self.model.turn.values()):
+            if not self.model.locks[lane]:
                 self.take_something()
             if self.model.turn[lane]:
                 self.reserve(lane, n, ("w1", "b1"), 1, 0)
-                self.reclaim(lane, ("w1", "b2"), True)
+            self.reclaim(lane, ("w1", "b2"), True)
 
     @rule(lane=lanes, crashes=st.integers(2, MAX_CRASHES - 1), many=st.integers(1, 3),
           others=st.integers(0, 3), asks=st.lists(
@@ -262,7 +262,7 @@ class Beside(RuleBasedStateMachine):
         if lane == "routing":
             self.forward(0, False)
         self.crash(lane, crashes, many)
-        for id in IDS[:others]:
+        for id in [id for id in IDS if id not in self.model.events][:others]:
             self.accept(id, "d1", ROOM, (0, 0))
         for owner, n, suspects, held in [*asks, *asks[:2]]:
             self.reserve(lane, n, owner, suspects, held)

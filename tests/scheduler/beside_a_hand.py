@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from scheduler.keys import Lane
+from scheduler.keys import SUSPECTS, Lane
 from tests.scheduler.beside import IDS, Beside, ids, lanes, picks
 from tests.scheduler.steps import KEYS
 
@@ -22,9 +22,11 @@ class BesideAHand(Beside):
     def the_books_are_read(self, news: list[str]) -> None:
         pass
 
-    @rule(id=ids | st.just("nobody:1"), lane=lanes, source=st.sampled_from(["a", "!suspects"]))
+    @rule(id=ids | st.just("nobody:1"), lane=lanes, source=st.sampled_from(["a", SUSPECTS]))
     def a_hand_repeats_an_id(self, id: str, lane: Lane, source: str) -> None:
         self.fill(False)
+        if source == SUSPECTS:
+            self.suspects(lane, 2, 2, 0, [])
         if id in self.model.ready.get((lane, source), ()):
             return
         self.model.line_up(id, lane, source, head=True)

@@ -67,30 +67,46 @@ def crashed(url: str, times: int) -> None:
 def test_suspects_follow_one_another_without_a_pause(url: str) -> None:
     accept(url, 40)
     crashed(url, 2)
-    worker = Worker(url, at_once)
-    worker.start()
+    worker = Worker(url, at_once).start()
     await_true(lambda: counted(url, "done") == 40, 20)  # a second each, if it waited to be woken
     worker.end()
+
+
+def test_one_suspect_is_in_work_at_a_time(url: str) -> None:
+    accept(url, 6)
+    crashed(url, 2)
+
+    def slow(job: Job) -> Result:
+        with worker.steps:
+            threading.Event().wait(0.1)  # time enough to take another
+            return Done("routed")
+
+    worker = Worker(url, slow).start()
+    await_true(lambda: counted(url, "done") == 6, 30)
+    worker.end()
+    assert worker.steps.most == 1
 
 
 def test_what_another_crash_would_make_dead_has_the_process_for_itself(url: str) -> None:
     accept(url, 1)
     crashed(url, 4)
     accept(url, 40)
-    beside: list[int] = []
+    inside = threading.Event()
+    beside: list[bool] = []
 
     def slow(job: Job) -> Result:
-        with worker.steps:
-            if job.event.id == "bench:0":
-                threading.Event().wait(0.5)  # time enough to take the others
-                beside.append(len(worker.process._jobs) - 1)
-            return Done("routed")
+        if job.event.id == "bench:0":
+            inside.set()
+            threading.Event().wait(0.5)  # time enough to take the others
+            inside.clear()
+        else:
+            beside.append(inside.is_set())
+        return Done("routed")
 
-    worker = Worker(url, slow)
-    worker.start()
+    worker = Worker(url, slow).start()
     await_true(lambda: counted(url, "done") == 40, 30)
     worker.end()
-    assert beside == [0]
+    assert beside == [False] * 39
 
 
 def test_a_stop_lets_it_finish_what_it_holds_and_take_nothing_more(url: str) -> None:
