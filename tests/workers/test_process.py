@@ -67,7 +67,12 @@ def crashed(url: str, times: int) -> None:
 def test_suspects_follow_one_another_without_a_pause(url: str) -> None:
     accept(url, 40)
     crashed(url, 2)
-    worker = Worker(url, at_once).start()
+
+    def slow(job: Job) -> Result:
+        threading.Event().wait(0.03)  # so that it asks for another in vain
+        return Done("routed")
+
+    worker = Worker(url, slow).start()
     await_true(lambda: counted(url, "done") == 40, 20)  # a second each, if it waited to be woken
     worker.end()
 
