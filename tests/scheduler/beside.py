@@ -250,8 +250,8 @@ class Beside(RuleBasedStateMachine):
             self.reclaim(lane, ("w1", "b2"), True)
 
     @rule(lane=lanes, crashes=st.integers(2, MAX_CRASHES - 1), many=st.integers(1, 3),
-          others=st.integers(0, 3), asks=st.lists(
-              st.tuples(owners, st.integers(1, 4), st.integers(0, 1), st.integers(0, 1)),
+          others=st.integers(0, 6), asks=st.lists(
+              st.tuples(owners, st.integers(1, 6), st.integers(0, 1), st.integers(0, 1)),
               max_size=5))
     def suspects(self, lane: Lane, crashes: int, many: int, others: int,
                  asks: list[tuple[tuple[str, str], int, int, int]]) -> None:

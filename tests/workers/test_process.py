@@ -73,7 +73,7 @@ def test_suspects_follow_one_another_without_a_pause(url: str) -> None:
         return Done("routed")
 
     worker = Worker(url, slow).start()
-    await_true(lambda: counted(url, "done") == 40, 20)  # a second each, if it waited to be woken
+    await_true(lambda: counted(url, "done") == 40, 35)  # a second each, if it waited to be woken
     worker.end()
 
 
