@@ -14,7 +14,7 @@ from tests.scheduler.beside import Beside
 from tests.scheduler.beside_a_hand import BesideAHand
 from tests.servers import RedisServer
 
-CLEAN, HAND = (40, 60), (30, 60)  # examples, steps each
+CLEAN, HAND = (30, 60), (20, 60)  # examples, steps each
 
 
 def budget(examples: int, steps: int) -> settings:

@@ -6,8 +6,9 @@ from typing import Any
 
 from redis import Redis
 
-from scheduler.link import Arg, Link
+from scheduler.link import Link
 from scheduler.scripts import Script
+from scheduler.wire import Arg
 
 # Every time in the store, so much earlier: for all that reads it, that much time has passed.
 _SET_BACK = """
