@@ -212,6 +212,14 @@ class Beside(RuleBasedStateMachine):
                  lambda m, now, x: m.defer(now, x, delay * 1000, "away", floor, route),
                  delay, "away", fence=floor, route=route.encode())
 
+    @rule(source=st.sampled_from("ab"))
+    def give_back_beside_another(self, source: str) -> None:
+        new = [id for id in IDS if id not in self.model.events and id.startswith(source)]
+        for id in new[:2]:
+            self.accept(id, "d1", ROOM, (0, 0))
+        self.reserve("lookup", 1, ("w1", "b1"), 0, 0)
+        self.defer(0, False, 0, "", None)
+
     @rule(pick=picks, stale=rarely, error=st.sampled_from(["", "no"]), attempts=st.integers(0, 1))
     def bury(self, pick: int, stale: bool, error: str, attempts: int) -> None:
         self.say(pick, stale, "bury",
@@ -269,7 +277,12 @@ class Beside(RuleBasedStateMachine):
 
     # ---- scheduler and operators
 
-    @rule(batch=batches, most=st.sampled_from([100, 100, 1]))
+    @rule(batch=batches, spare=st.integers(-1, 1))
+    def promote_with_many_tombstones(self, batch: int, spare: int) -> None:
+        """One too many, exactly as many as may be, or room for one more."""
+        self.done(0, False, "recorded")
+        self.promote(batch, max(0, len(self.model.finished) + spare))
+
     def promote(self, batch: int, most: int) -> None:
         self.both(lambda: self.queue.promote(lease=LEASE, max_crashes=MAX_CRASHES,
                                              dedup_window=WINDOW, tombstones_max=most, batch=batch),
