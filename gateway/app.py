@@ -5,7 +5,6 @@ Falcon's shortest path on purpose: no middleware, no media handlers, bodies as p
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ from gateway.signatures import prepare
 
 EVENTS, HEALTHZ, READYZ = "/v1/events/{source}", "/healthz", "/readyz"
 ALLOW = {EVENTS: "POST", HEALTHZ: "GET, HEAD", READYZ: "GET, HEAD"}
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,12 +49,19 @@ def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
         for name, source in deps.sources.items() if source.enabled
     }
     app = falcon.App(media_type=falcon.MEDIA_JSON)
+    refusals = Refusals(deps.clock)
+
+    def unhandled(req: falcon.Request, resp: falcon.Response, error: Exception,
+                  params: dict[str, Any]) -> None:
+        refusals.fault(req.method, req.uri_template or "", error)
+        problems.INTERNAL_ERROR.send(resp)
+
     app.add_route(EVENTS, EventResource(
-        entrances, admission, Refusals(deps.clock), deps.max_body_bytes, deps.now))
+        entrances, admission, refusals, deps.max_body_bytes, deps.now))
     app.add_route(HEALTHZ, Healthz())
     app.add_route(READYZ, Readyz(admission))
     app.add_error_handler(falcon.HTTPError, _refused_by_falcon)
-    app.add_error_handler(Exception, _unhandled)
+    app.add_error_handler(Exception, unhandled)
     return app
 
 
@@ -75,9 +79,3 @@ def _refused_by_falcon(req: falcon.Request, resp: falcon.Response, error: falcon
 
 def _known(error: falcon.HTTPError) -> Problem:
     return problems.NOT_FOUND if error.status_code == 404 else problems.BAD_REQUEST
-
-
-def _unhandled(req: falcon.Request, resp: falcon.Response, error: Exception,
-               params: dict[str, Any]) -> None:
-    log.error("unhandled in %s %s", req.method, req.uri_template, exc_info=error)
-    problems.INTERNAL_ERROR.send(resp)

@@ -23,6 +23,8 @@ from tests.gateway.edge import bench_headers, event
 class Broken:
     """An intake with a fault of ours in it."""
 
+    timeout = 0.5
+
     def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
                quota_per_second: float, quota_burst: float) -> Acceptance:
         raise KeyError("a name of ours")

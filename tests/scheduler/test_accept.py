@@ -26,7 +26,8 @@ def test_a_first_event_writes_its_body_hash_place_turn_books_and_a_token(
         "ready:lookup:bench": ["bench:1"],
         "turn:lookup": ["bench"],
         "wake:lookup": ["1"],
-        "stats": {"accepted": "1", "backlog": "1", "backlog_bytes": "7", "secret:bench:KEY_A": "1"},
+        "stats": {"accepted": "1", "backlog": "1", "backlog_bytes": "7",
+                  "secret:bench:KEY_A": "1", "seen:bench:KEY_A": now()},
     }
 
 
@@ -102,7 +103,7 @@ def test_at_a_cap_an_event_is_refused_and_only_the_refusal_is_counted(
     accept(queue, "bench:2")
     before = dump(store)
     assert accept(queue, "bench:3", caps=caps) == Acceptance("full", 2, 0)
-    assert changes(before, dump(store)) == {"stats": {"refused_full": 1}}
+    assert changes(before, dump(store)) == {"stats": {"refused_full": 1, "secret:bench:0": 1}}
     assert accept(queue, "bench:2", caps=caps).code == "duplicate"
 
 
@@ -132,7 +133,9 @@ def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
     refused = accept(queue, "bench:2", **quota)
     assert (refused.code, refused.backlog) == ("limited", 2)
     assert 1.5 < refused.retry_after <= 2
-    assert changes(before, dump(store)) == {"stats": {"limited": 1, "limited:bench": 1}}
+    assert changes(before, dump(store)) == {
+        "stats": {"limited": 1, "limited:bench": 1, "secret:bench:0": 1}
+    }
     assert accept(queue, "other:1", **quota).code == "accepted"
     assert accept(queue, "bench:1", **quota).code == "duplicate"
 
