@@ -18,12 +18,12 @@ from gateway import problems
 from gateway.admission import Admission, Intake
 from gateway.event_resource import Entrance, EventResource
 from gateway.health import Healthz, Readyz
+from gateway.openapi import EVENTS, HEALTHZ, OPENAPI, READYZ, OpenApi, document
 from gateway.problems import Problem
 from gateway.refusals import Refusals
 from gateway.signatures import prepare
 
-EVENTS, HEALTHZ, READYZ = "/v1/events/{source}", "/healthz", "/readyz"
-ALLOW = {EVENTS: "POST", HEALTHZ: "GET, HEAD", READYZ: "GET, HEAD"}
+ALLOW = {EVENTS: "POST", HEALTHZ: "GET, HEAD", READYZ: "GET, HEAD", OPENAPI: "GET, HEAD"}
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,8 @@ class Deps:
 def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
     """The application. A source that is not enabled is unknown to it."""
     admission = Admission(deps.connect, deps.clock)
-    entrances = {
-        name: Entrance(source, prepare(source))
-        for name, source in deps.sources.items() if source.enabled
-    }
+    enabled = {name: source for name, source in deps.sources.items() if source.enabled}
+    entrances = {name: Entrance(source, prepare(source)) for name, source in enabled.items()}
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     refusals = Refusals(deps.clock)
 
@@ -60,6 +58,7 @@ def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
         entrances, admission, refusals, deps.max_body_bytes, deps.now))
     app.add_route(HEALTHZ, Healthz())
     app.add_route(READYZ, Readyz(admission))
+    app.add_route(OPENAPI, OpenApi(document(enabled, deps.max_body_bytes, ALLOW)))
     app.add_error_handler(falcon.HTTPError, _refused_by_falcon)
     app.add_error_handler(Exception, unhandled)
     return app
