@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,6 +123,20 @@ def test_a_full_backlog_says_how_long_a_twentieth_of_it_takes(queue: Queue, stor
         accept(queue, f"bench:{n}")
     store.hset(KEYS.stats, "drain_per_second", "8.00")
     assert accept(queue, "bench:x", caps=Caps(40, 10**6, 1)) == Acceptance("full", 40, 40 / 20 / 8)
+
+
+@pytest.mark.parametrize(("drain", "dead"), [("0.00", 0), (None, 0), ("8.00", 1)],
+                         ids=["nothing drains", "never measured", "the dead letters are at theirs"])
+def test_how_long_a_full_queue_stays_full_is_unknown_when_draining_does_not_help(
+    queue: Queue, store: Redis, drain: str | None, dead: int
+) -> None:
+    if dead:
+        buried(queue, "bench:dead")
+    accept(queue, "bench:1")
+    if drain is not None:
+        store.hset(KEYS.stats, "drain_per_second", drain)
+    caps = CAPS if dead else Caps(1, 10**6, 100)
+    assert accept(queue, "bench:x", caps=replace(caps, dead=1)) == Acceptance("full", 1, 0)
 
 
 def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
