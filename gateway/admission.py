@@ -57,7 +57,8 @@ class Admission:
         self._lock = threading.Lock()
         self._open = False
         self._next_probe = self._next_patient = 0.0
-        self._ready: tuple[Readiness, float] | None = None  # and until when it is fresh
+        # And until when it is fresh; it is not any more when a circuit closes that was open.
+        self._ready: tuple[Readiness, float] | None = None
         self._faulty_since: float | None = None  # said in the log, and not yet taken back
 
     def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
@@ -103,7 +104,6 @@ class Admission:
             now = self._clock()
             self._open, self._next_probe = True, now + PAUSE_SECONDS
             self._next_patient = now + PATIENCE * intake.timeout
-            self._ready = None
             if self._faulty_since is not None:
                 return
             self._faulty_since = now

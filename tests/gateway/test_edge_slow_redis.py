@@ -14,11 +14,13 @@ import pytest
 
 from conf.settings import ROOT
 from conf.sources import load_sources
+from gateway.admission import PROBE_SECONDS
 from gateway.app import Deps, create_app
 from scheduler.intake import Intake
 from scheduler.queue import Caps
 from tests.gateway.conftest import StartEdge
 from tests.gateway.edge import Edge, Reply, bench_headers, event
+from tests.scheduler.proxy import Proxy
 from tests.servers import RedisServer, await_true
 
 PROCESSES = 3
@@ -94,12 +96,11 @@ def test_a_stall_is_answered_503_in_bounded_time_and_ends_by_itself_in_every_pro
     assert edge.log.count("Booting worker") == PROCESSES  # none was replaced
 
 
-def edge_of_one_thread(redis: RedisServer, timeout: float, haste: float = 1
-                       ) -> Callable[[str], int]:
+def edge_of_one_thread(redis_url: str, timeout: float, haste: float = 1) -> Callable[[str], int]:
     """An edge in this process; post an id to it. haste: how much faster its pauses pass."""
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
     client = falcon.testing.TestClient(create_app(Deps(
-        sources, lambda: Intake(redis.url, timeout, Caps(100, 10**6, 100)), 10_000,
+        sources, lambda: Intake(redis_url, timeout, Caps(100, 10**6, 100)), 10_000,
         clock=lambda: time.monotonic() * haste)))
     return lambda id: int(client.simulate_post("/v1/events/bench", body=event(id),
                                                headers=bench_headers(event(id))).status_code)
@@ -112,7 +113,7 @@ def ids_of(names: list[str]) -> list[str]:
 def test_a_request_that_a_stalled_redis_takes_up_later_is_a_duplicate_when_it_is_sent_again(
     own_redis: RedisServer
 ) -> None:
-    post = edge_of_one_thread(own_redis, 0.3)
+    post = edge_of_one_thread(own_redis.url, 0.3)
     assert post("evt_0") == 202  # so that its connection is open
     client = own_redis.client()
     with stopped(own_redis):
@@ -130,33 +131,15 @@ def test_a_request_that_a_stalled_redis_takes_up_later_is_a_duplicate_when_it_is
     assert client.hget("{gw:0}:stats", "accepted") == "2"
 
 
-@contextmanager
-def slow(redis: RedisServer, ms: int) -> Iterator[None]:
-    """Every answer takes so long, as when a flush does and the workers cause one all the time."""
-    over = threading.Event()
-
-    def hold_up() -> None:
-        client = redis.client()
-        while not over.is_set():
-            client.eval(BUSY_LOOP, 0, ms)
-
-    thread = threading.Thread(target=hold_up)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 def test_a_redis_that_is_slower_than_a_quick_probe_but_fit_to_use_is_used_again(
-    own_redis: RedisServer
+    own_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    post = edge_of_one_thread(own_redis, 0.6, haste=5)
-    with stopped(own_redis):
-        assert post("evt_1") == 503
-    with slow(own_redis, 110):
-        await_true(lambda: post("evt_2") in (200, 202), 15, "recovery")
+    with Proxy(own_redis.url, tmp_path_factory.mktemp("p")) as proxy:
+        post = edge_of_one_thread(proxy.url, 0.6, haste=5)
+        with stopped(own_redis):
+            assert post("evt_1") == 503
+        proxy.delay = 2 * PROBE_SECONDS  # as on a disk whose every flush takes so long
+        await_true(lambda: post("evt_2") in (200, 202), 10, "recovery")
 
 
 def test_redis_is_not_asked_anything_for_requests_that_nobody_signed(

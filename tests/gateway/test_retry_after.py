@@ -22,7 +22,7 @@ from tests.gateway.edge import bench_headers, event
 from tests.servers import RedisServer, await_true
 
 STATS = "{gw:0}:stats"
-CAPS = Caps(events=400, bytes=10**6, dead=100)
+CAPS = Caps(events=800, bytes=10**6, dead=100)
 PER_SECOND = 10
 
 
@@ -84,13 +84,13 @@ def test_who_returns_when_told_finds_room_for_a_burst(
     begin, before = time.monotonic(), finished()
     await_true(lambda: finished() >= before + CAPS.events // 20, 30)
     took = time.monotonic() - begin
-    assert took / 2 - 1 < told < 2 * took + 1  # the average is one, and the answer whole seconds
+    assert took / 2 <= told <= 2 * took + 1  # 4 s here; an average, in whole seconds
 
 
 @pytest.mark.parametrize(("drain", "told"), [
     ("0.00", FORECAST_SECONDS_MAX),  # it stands still
-    ("0.01", FORECAST_SECONDS_MAX),  # 2,000 s; but who knows what is then
-    ("1.00", 20), ("10.00", 2), ("1e6", 1),
+    ("0.01", FORECAST_SECONDS_MAX),  # 4,000 s; but who knows what is then
+    ("1.00", 40), ("10.00", 4), ("1e6", 1),
 ])
 def test_the_forecast_is_bounded_on_both_sides(
     edge: falcon.testing.TestClient, own_redis: RedisServer, drain: str, told: float
