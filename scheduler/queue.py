@@ -143,7 +143,7 @@ class Queue:
     # ---- scheduler and operators
 
     def promote(self, *, lease: float, max_crashes: int, dedup_window: float,
-                tombstones_max: int, replay_window: float, batch: int = 500) -> Promotion:
+                tombstones_max: int, replay_window: float = 0, batch: int = 500) -> Promotion:
         """Due retries and expired locks become ready; old tombstones go, but none that is younger
         than replay_window. Times in seconds."""
         k = self.keys

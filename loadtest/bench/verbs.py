@@ -133,7 +133,6 @@ class _Verbs:
     def _promote(self) -> int:
         count = 0
         while done := self._queue.promote(lease=LEASE_SECONDS, max_crashes=5, dedup_window=86400,
-                                          tombstones_max=10**6, replay_window=0,
-                                          batch=PROMOTED).promoted:
+                                          tombstones_max=10**6, batch=PROMOTED).promoted:
             count += done
         return count

@@ -25,7 +25,7 @@ from tests.servers import RedisServer, await_true
 
 PROCESSES = 3
 TIMEOUT = 0.5  # REDIS_TIMEOUT_SECONDS
-SLACK = 1.5  # a busy machine's
+BOUND = 10 * TIMEOUT  # on a busy machine; one timeout a request would make 8 s of it
 READY = "{gw:0}:ready:lookup:bench"
 
 BUSY_LOOP = """
@@ -83,9 +83,9 @@ def test_a_stall_is_answered_503_in_bounded_time_and_ends_by_itself_in_every_pro
     assert {(reply.status, reply.problem) for reply in replies} == {(503, "unavailable")}
     assert {reply.headers["retry-after"] for reply in replies} == {"2"}
     # The first request of a process waits for Redis, those behind it for the first one.
-    assert max(reply.seconds for reply in replies) < TIMEOUT + SLACK
+    assert max(reply.seconds for reply in replies) < BOUND
     assert (ready.status, ready.problem, alive.status) == (503, "not-ready", 200)
-    assert ready.seconds < TIMEOUT + SLACK
+    assert ready.seconds < BOUND
 
     def all_taken() -> bool:
         return all(reply.status in (200, 202) for reply in post_at_once(edge, ids))

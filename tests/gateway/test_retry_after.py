@@ -24,18 +24,19 @@ from tests.servers import RedisServer, await_true
 STATS = "{gw:0}:stats"
 CAPS = Caps(events=800, bytes=10**6, dead=100)
 PER_SECOND = 10
+PATIENCE = 20  # seconds for Redis on a busy machine
 
 
 @pytest.fixture
 def edge(own_redis: RedisServer) -> falcon.testing.TestClient:
     """With a full backlog."""
-    queue = Queue(Link(own_redis.url))
+    queue = Queue(Link(own_redis.url, PATIENCE))
     for n in range(CAPS.events):
         queue.accept(f"bench:{n}", "bench", b"{}", "d", caps=CAPS)
     queue.link.close()
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
     return falcon.testing.TestClient(create_app(
-        Deps(sources, lambda: Intake(own_redis.url, 2, CAPS), 10_000)))
+        Deps(sources, lambda: Intake(own_redis.url, PATIENCE, CAPS), 10_000)))
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def draining(own_redis: RedisServer) -> Iterator[None]:
     over = threading.Event()
 
     def work() -> None:
-        queue = Queue(Link(own_redis.url))
+        queue = Queue(Link(own_redis.url, PATIENCE))
         scheduler = Promoter(Settings(redis_url=own_redis.url), 0, Stop())
         scheduler.step()
         while not over.wait(1 / PER_SECOND):
@@ -87,13 +88,15 @@ def test_who_returns_when_told_finds_room_for_a_burst(
     assert took / 2 <= told <= 2 * took + 1  # 4 s here; an average, in whole seconds
 
 
-@pytest.mark.parametrize(("drain", "told"), [
-    ("0.00", FORECAST_SECONDS_MAX),  # it stands still
-    ("0.01", FORECAST_SECONDS_MAX),  # 4,000 s; but who knows what is then
-    ("1.00", 40), ("10.00", 4), ("1e6", 1),
-])
 def test_the_forecast_is_bounded_on_both_sides(
-    edge: falcon.testing.TestClient, own_redis: RedisServer, drain: str, told: float
+    edge: falcon.testing.TestClient, own_redis: RedisServer
 ) -> None:
-    own_redis.client().hset(STATS, "drain_per_second", drain)
-    assert told_when_full(edge) == told
+    told = {}
+    for drain in ("0.00", "0.01", "1.00", "10.00", "1000000.00"):
+        own_redis.client().hset(STATS, "drain_per_second", drain)
+        told[drain] = told_when_full(edge)
+    assert told == {
+        "0.00": FORECAST_SECONDS_MAX,  # it stands still
+        "0.01": FORECAST_SECONDS_MAX,  # 4,000 s; but who knows what is then
+        "1.00": 40, "10.00": 4, "1000000.00": 1,
+    }

@@ -83,8 +83,7 @@ def deadline_of(store: Redis, id: str = "bench:a") -> float | None:
 def let_it_expire(queue: Queue, store: Redis, id: str = "bench:a") -> None:
     """As when this process slept: the lease is over, and the scheduler has seen it."""
     store.zadd(LOCKS, {id: 1})
-    done = queue.promote(lease=10, max_crashes=5, dedup_window=100, tombstones_max=100,
-                         replay_window=0)
+    done = queue.promote(lease=10, max_crashes=5, dedup_window=100, tombstones_max=100)
     assert done.expired == 1
 
 
