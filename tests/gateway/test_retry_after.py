@@ -30,6 +30,7 @@ PATIENCE = 20  # seconds for Redis on a busy machine
 @pytest.fixture
 def edge(own_redis: RedisServer) -> falcon.testing.TestClient:
     """With a full backlog."""
+    own_redis.client().config_set("appendfsync", "no")  # to be quick about it
     queue = Queue(Link(own_redis.url, PATIENCE))
     for n in range(CAPS.events):
         queue.accept(f"bench:{n}", "bench", b"{}", "d", caps=CAPS)
