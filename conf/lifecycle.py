@@ -7,9 +7,12 @@ import select
 import signal
 import sys
 import threading
+from typing import NoReturn
 
 from conf import log
 from conf.settings import Settings, SettingsError, load
+from conf.source import Sources
+from conf.sources import load_sources
 
 ORPHAN_CHECK_SECONDS = 0.5
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -68,8 +71,20 @@ def begin(name: str) -> Settings:
     try:
         settings = load()
     except SettingsError as error:
-        for problem in error.problems:
-            print(f"{name}: {problem}", file=sys.stderr)
-        raise SystemExit(78) from None  # EX_CONFIG
+        _refuse(name, error)
     log.start(settings, name)
     return settings
+
+
+def sources_without_secrets(name: str, settings: Settings) -> Sources:
+    """The sources for a process that verifies nothing, or its end with a line for each problem."""
+    try:
+        return load_sources(settings.sources_file, None, settings.profile)
+    except SettingsError as error:
+        _refuse(name, error)
+
+
+def _refuse(name: str, error: SettingsError) -> NoReturn:
+    for problem in error.problems:
+        print(f"{name}: {problem}", file=sys.stderr)
+    raise SystemExit(78) from None  # EX_CONFIG

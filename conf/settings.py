@@ -191,7 +191,8 @@ class Settings:
         86400, 1, 31536000, "How long Redis remembers a finished event; later duplicates are "
         "absorbed by the ledger.")
     tombstones_max: int = _count(
-        1_000_000, 0, 10**12, "Finished events that Redis remembers at most, about 0.3 KB each.",
+        1_000_000, 0, 10**12, "Finished events that Redis remembers at most, about 0.3 KB each. "
+        "More while a captured request could still be valid: twice the largest tolerance_seconds.",
         "events")
     max_body_bytes: int = _count(
         262_144, 64, 16_777_216, "Largest body accepted.", "bytes")
@@ -252,7 +253,13 @@ def _shown(name: str, text: str) -> str:
     """The value as a message may hold it: no token, no password."""
     if name == "OPS_TOKEN":
         return "(not shown)"
-    return repr(re.sub(r"//[^/@]*@", "//(not shown)@", text))
+    return repr(without_password(text))
+
+
+def without_password(url: str) -> str:
+    """A URL as a message or a log may hold it."""
+    url = re.sub(r"//[^/@]*@", "//(not shown)@", url)
+    return re.sub(r"([?&](?:user|pass)[^=&]*=)[^&]*", r"\1(not shown)", url)
 
 
 def _contradictions(s: Settings) -> list[str]:

@@ -15,6 +15,9 @@ from conf.statuses import Status
 
 OTHER: Final = "*"  # in a status map: every word that is not in it
 
+# Between the hosts of the edge: one may take a request that another already takes for too old.
+CLOCKS_APART_SECONDS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -100,6 +103,14 @@ class Sources(Mapping[str, Source]):
         self._sources = dict(sources)
         self.warnings = warnings
         self.notices = notices
+
+    @property
+    def replay_seconds(self) -> int:
+        """How long a captured request of any source may stay within the tolerance of its signed
+        time (0: no source signs one). The tolerance is symmetric, so twice as long as it is; an id
+        that is forgotten sooner could be accepted a second time."""
+        longest = max((s.signature.tolerance_seconds for s in self._sources.values()), default=0)
+        return 2 * longest + CLOCKS_APART_SECONDS if longest else 0
 
     def __getitem__(self, name: str) -> Source:
         return self._sources[name]

@@ -11,7 +11,7 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from conf import environment
-from conf.settings import Settings, SettingsError, load
+from conf.settings import Settings, SettingsError, load, without_password
 from conf.statuses import Status
 from gateway.cli import audit, events, ops, seed, send, sources, status
 from gateway.local.stack import started_before
@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> int:
         print("\n".join(error.problems), file=sys.stderr)
         return 78  # EX_CONFIG
     except RedisUnavailable as error:
-        print(f"redis does not answer ({error}): is the stack up? REDIS_URL={settings.redis_url}",
-              file=sys.stderr)
+        print(f"redis does not answer ({error}): is the stack up? "
+              f"REDIS_URL={without_password(settings.redis_url)}", file=sys.stderr)
     except PyMongoError as error:
         print(f"mongodb does not answer ({type(error).__name__}): is the stack up? "
               "(make status)", file=sys.stderr)

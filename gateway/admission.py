@@ -3,7 +3,8 @@
 A process of the edge serves one request at a time, so it must never wait long. Invariant: after
 one fault no request waits for Redis until a probe has succeeded, at most one probe runs in each
 pause, and no connection from before the fault is used after it (each thread has one of its own,
-and each stale one would be a fault again). Safe for threads; the clock is passed in.
+and each stale one would be a fault again). Nobody who has not signed makes Redis work more often
+than a probe does. Safe for threads; the clock is passed in.
 """
 
 from __future__ import annotations
@@ -21,12 +22,20 @@ from scheduler.intake import Readiness
 # that stalls (here at most a fifth of it: 50 ms in each 250).
 PAUSE_SECONDS = 0.25
 PROBE_SECONDS = 0.05
+# Where the disk is slow, Redis answers late for as long as the workers write, and quick probes
+# would never see that it is fit to use. So one probe in so many timeouts may last a whole one.
+# More: later back on such a disk. Fewer: one request in them waits.
+PATIENCE = 8
 
 log = logging.getLogger(__name__)
 
 
 class Intake(Protocol):
     """The queue as the edge sees it. All raise ``RedisUnavailable`` unless Redis confirmed."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds it waits for Redis."""
 
     def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
                quota_per_second: float, quota_burst: float) -> Acceptance: ...
@@ -47,7 +56,9 @@ class Admission:
         self._intake = connect()
         self._lock = threading.Lock()
         self._open = False
-        self._next_probe = 0.0
+        self._next_probe = self._next_patient = 0.0
+        # And until when it is fresh; it is not any more when a circuit closes that was open.
+        self._ready: tuple[Readiness, float] | None = None
         self._faulty_since: float | None = None  # said in the log, and not yet taken back
 
     def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
@@ -68,15 +79,23 @@ class Admission:
         return acceptance
 
     def ready(self) -> Readiness:
-        """What the queue says of itself. Raises ``RedisUnavailable``."""
+        """What the queue says of itself, now or ``PAUSE_SECONDS`` ago: anybody may ask.
+
+        Raises ``RedisUnavailable``.
+        """
         if self._open:
             self._probe()
+        known = self._ready
+        if known is not None and self._clock() < known[1]:
+            return known[0]
         intake = self._intake
         try:
-            return intake.ready()
+            ready = intake.ready()
         except RedisUnavailable as error:
             self._trip(intake, error)
             raise
+        self._ready = ready, self._clock() + PAUSE_SECONDS
+        return ready
 
     def _trip(self, intake: Intake, error: RedisUnavailable) -> None:
         with self._lock:
@@ -84,6 +103,7 @@ class Admission:
                 return  # a late echo of a fault that a probe has since found mended
             now = self._clock()
             self._open, self._next_probe = True, now + PAUSE_SECONDS
+            self._next_patient = now + PATIENCE * intake.timeout
             if self._faulty_since is not None:
                 return
             self._faulty_since = now
@@ -107,8 +127,12 @@ class Admission:
             if now < self._next_probe:
                 raise RedisUnavailable("circuit open")
             self._next_probe = now + PAUSE_SECONDS  # this thread asks; the others do not
+            seconds = PROBE_SECONDS
+            if now >= self._next_patient:
+                seconds = self._intake.timeout
+                self._next_patient = now + PATIENCE * seconds
         try:
-            self._intake.probe(PROBE_SECONDS)
+            self._intake.probe(seconds)
         except RedisUnavailable:
             with self._lock:
                 self._next_probe = self._clock() + PAUSE_SECONDS

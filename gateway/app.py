@@ -5,7 +5,6 @@ Falcon's shortest path on purpose: no middleware, no media handlers, bodies as p
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,14 +18,12 @@ from gateway import problems
 from gateway.admission import Admission, Intake
 from gateway.event_resource import Entrance, EventResource
 from gateway.health import Healthz, Readyz
+from gateway.openapi import EVENTS, HEALTHZ, OPENAPI, READYZ, OpenApi, document
 from gateway.problems import Problem
 from gateway.refusals import Refusals
 from gateway.signatures import prepare
 
-EVENTS, HEALTHZ, READYZ = "/v1/events/{source}", "/healthz", "/readyz"
-ALLOW = {EVENTS: "POST", HEALTHZ: "GET, HEAD", READYZ: "GET, HEAD"}
-
-log = logging.getLogger(__name__)
+ALLOW = {EVENTS: "POST", HEALTHZ: "GET, HEAD", READYZ: "GET, HEAD", OPENAPI: "GET, HEAD"}
 
 
 @dataclass(frozen=True)
@@ -47,17 +44,23 @@ class Deps:
 def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
     """The application. A source that is not enabled is unknown to it."""
     admission = Admission(deps.connect, deps.clock)
-    entrances = {
-        name: Entrance(source, prepare(source))
-        for name, source in deps.sources.items() if source.enabled
-    }
+    enabled = {name: source for name, source in deps.sources.items() if source.enabled}
+    entrances = {name: Entrance(source, prepare(source)) for name, source in enabled.items()}
     app = falcon.App(media_type=falcon.MEDIA_JSON)
+    refusals = Refusals(deps.clock)
+
+    def unhandled(req: falcon.Request, resp: falcon.Response, error: Exception,
+                  params: dict[str, Any]) -> None:
+        refusals.fault(req.method, req.uri_template or "", error)
+        problems.INTERNAL_ERROR.send(resp)
+
     app.add_route(EVENTS, EventResource(
-        entrances, admission, Refusals(deps.clock), deps.max_body_bytes, deps.now))
+        entrances, admission, refusals, deps.max_body_bytes, deps.now))
     app.add_route(HEALTHZ, Healthz())
     app.add_route(READYZ, Readyz(admission))
+    app.add_route(OPENAPI, OpenApi(document(enabled, deps.max_body_bytes, ALLOW)))
     app.add_error_handler(falcon.HTTPError, _refused_by_falcon)
-    app.add_error_handler(Exception, _unhandled)
+    app.add_error_handler(Exception, unhandled)
     return app
 
 
@@ -75,9 +78,3 @@ def _refused_by_falcon(req: falcon.Request, resp: falcon.Response, error: falcon
 
 def _known(error: falcon.HTTPError) -> Problem:
     return problems.NOT_FOUND if error.status_code == 404 else problems.BAD_REQUEST
-
-
-def _unhandled(req: falcon.Request, resp: falcon.Response, error: Exception,
-               params: dict[str, Any]) -> None:
-    log.error("unhandled in %s %s", req.method, req.uri_template, exc_info=error)
-    problems.INTERNAL_ERROR.send(resp)

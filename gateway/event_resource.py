@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import falcon
 import orjson
@@ -25,6 +25,11 @@ from scheduler.errors import RedisUnavailable
 
 # Redis mostly comes back within seconds, and a repeat costs little while the circuit is open.
 UNAVAILABLE_RETRY_SECONDS = 2.0
+
+# How far ahead a rate of draining tells anything: workers may come back at any moment, and senders
+# that were sent away for longer would be late. Also the answer while nothing drains. Shorter: they
+# come back in vain more often, and some of them give up after so many times.
+FORECAST_SECONDS_MAX = 300.0
 
 DIGEST_BYTES = 8
 
@@ -86,22 +91,25 @@ class EventResource:
                 id, source.name, body, digest, secret, source.quota_per_second, source.quota_burst
             )
         except RedisUnavailable:  # the circuit logs it
-            return problems.UNAVAILABLE.send(resp, retry_after=UNAVAILABLE_RETRY_SECONDS)
+            problems.UNAVAILABLE.send(resp, retry_after=UNAVAILABLE_RETRY_SECONDS)
+            return
         code = acceptance.code
-        if code == "full":
-            self._refusals.note(source.name, "backlog_full", _remote(environ))
-            return problems.BACKLOG_FULL.send(resp, retry_after=acceptance.retry_after)
-        if code == "limited":
-            self._refusals.note(source.name, "over_quota", _remote(environ))
-            return problems.OVER_QUOTA.send(resp, retry_after=acceptance.retry_after)
         if code == "accepted":
             resp.status = falcon.HTTP_202
             resp.data = b'{"status":"accepted","id":%b}' % orjson.dumps(id)
-            return None
-        if code == "conflicting":
-            self._refusals.conflict(source.name, id, _remote(environ))
-        resp.data = b'{"status":"duplicate","id":%b}' % orjson.dumps(id)
-        return None
+        elif code == "duplicate" or code == "conflicting":
+            if code == "conflicting":
+                self._refusals.conflict(source.name, id, _remote(environ))
+            resp.data = b'{"status":"duplicate","id":%b}' % orjson.dumps(id)
+        elif code == "full":
+            self._refusals.note(source.name, "backlog_full", _remote(environ))
+            wait = min(acceptance.retry_after or FORECAST_SECONDS_MAX, FORECAST_SECONDS_MAX)
+            problems.BACKLOG_FULL.send(resp, retry_after=wait)
+        elif code == "limited":
+            self._refusals.note(source.name, "over_quota", _remote(environ))
+            problems.OVER_QUOTA.send(resp, retry_after=acceptance.retry_after)
+        else:
+            assert_never(code)  # Falcon's own answer would be a 200
 
     def _refuse(self, problem: Problem, source: str, environ: dict[str, Any],
                 resp: falcon.Response, detail: str | None = None) -> None:

@@ -37,6 +37,13 @@ class Refusals:
         if more is not None:
             log.warning("conflicting duplicate id=%s remote=%s%s", id, remote, more)
 
+    def fault(self, method: str, path: str, error: BaseException) -> None:
+        """A fault of ours, with its trace: whoever found out how to cause it shall not fill the
+        disk with it."""
+        more = self._left_out(path, type(error).__name__)
+        if more is not None:
+            log.error("unhandled in %s %s%s", method, path, more, exc_info=error)
+
     def _left_out(self, source: str, reason: str) -> str | None:
         """None: this one is left out. Else what to add about those that were."""
         key, now = (source, reason), self._clock()

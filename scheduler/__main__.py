@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 
-from conf.lifecycle import Stop, begin, process_name
+from conf.lifecycle import Stop, begin, process_name, sources_without_secrets
 from scheduler.promoter import Promoter
 
 
 def main() -> None:
-    settings = begin(process_name("scheduler"))
+    name = process_name("scheduler")
+    settings = begin(name)
+    sources = sources_without_secrets(name, settings)
     stop = Stop()
     stop.install()
     log = logging.getLogger("scheduler")
     log.info("promoting retries and expired locks")
-    Promoter(settings, stop).run()
+    Promoter(settings, sources.replay_seconds, stop).run()
     log.info("stopped (%s)", stop.reason)
 
 

@@ -6,7 +6,10 @@ Safe for threads: each has its own connection, opened when it first needs it, so
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from scheduler.errors import RedisUnavailable
 from scheduler.events import Acceptance
@@ -37,14 +40,15 @@ class Intake:
     """The edge's side of the queue. timeout: seconds to wait for Redis before giving up."""
 
     def __init__(self, url: str, timeout: float, caps: Caps) -> None:
-        self._url, self._timeout, self._caps = url, timeout, caps
+        self.timeout = timeout
+        self._url, self._caps = url, caps
         self._keys = Keys()
         self._local = threading.local()
 
     def _queue(self) -> Queue:
         queue: Queue | None = getattr(self._local, "queue", None)
         if queue is None:
-            queue = self._local.queue = Queue(Link(self._url, self._timeout), self._keys)
+            queue = self._local.queue = Queue(Link(self._url, self.timeout), self._keys)
         return queue
 
     def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
@@ -68,20 +72,25 @@ class Intake:
             link.close()
 
     def ready(self) -> Readiness:
-        """What ``/readyz`` tells. Raises ``RedisUnavailable``."""
+        """What ``/readyz`` tells, within one timeout. Raises ``RedisUnavailable``."""
         link, keys = self._queue().link, self._keys
-        gauges = link.command("HMGET", keys.stats, "backlog", "backlog_bytes")
-        dead = int(link.command("ZCARD", keys.dead))
+        deadline = time.monotonic() + self.timeout
+
+        def ask(*command: str) -> Any:
+            return link.command(*command, timeout=max(0.001, deadline - time.monotonic()))
+
+        gauges = ask("HMGET", keys.stats, "backlog", "backlog_bytes")
+        dead = int(ask("ZCARD", keys.dead))
         return Readiness(
-            durability(link), int(gauges[0] or 0), int(gauges[1] or 0), dead, self._caps
+            durability(ask), int(gauges[0] or 0), int(gauges[1] or 0), dead, self._caps
         )
 
 
-def durability(link: Link) -> str:
-    """What Redis's own configuration promises; see ``Readiness``."""
+def durability(ask: Callable[..., Any]) -> str:
+    """What Redis's own configuration promises; see ``Readiness``. ask: runs a command."""
     try:
-        append_only = link.command("CONFIG", "GET", "appendonly")
-        fsync = link.command("CONFIG", "GET", "appendfsync")
+        append_only = ask("CONFIG", "GET", "appendonly")
+        fsync = ask("CONFIG", "GET", "appendfsync")
     except RedisUnavailable as error:
         if str(error) in ("ERR", "NOPERM"):  # managed servers hide CONFIG
             return "unknown"

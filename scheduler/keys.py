@@ -18,6 +18,8 @@ keys of a shard carry one hash tag, so that a script never crosses shards; there
                                     event that must be alone; with a TTL
     quota:<source>          HASH    tokens, at (ms): the token bucket of a source with a quota
     stats                   HASH    counters and gauges, changed in the scripts that change the rest
+                                    (secret:<source>:<variable>: events that this secret signed,
+                                    seen:<source>:<variable>: ms, when the latest of them came)
     breaker                 HASH    state of the routing breaker
     probes                  ZSET    permit -> deadline (ms): probes allowed while it is not closed
     gw:proc:<owner>         HASH    a live process, with a TTL: pid boot lane slots busy

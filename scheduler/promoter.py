@@ -23,10 +23,13 @@ log = logging.getLogger(__name__)
 
 
 class Promoter:
-    """Runs promote whenever something is due. Any number of them may run beside each other."""
+    """Runs promote whenever something is due. Any number of them may run beside each other.
 
-    def __init__(self, settings: Settings, stop: Stop) -> None:
-        self._settings, self._stop = settings, stop
+    replay_seconds: how long a finished event is remembered at least.
+    """
+
+    def __init__(self, settings: Settings, replay_seconds: float, stop: Stop) -> None:
+        self._settings, self._replay_seconds, self._stop = settings, replay_seconds, stop
         self._queue = Queue(Link(settings.redis_url))
         self._doorbell = Doorbell(Link(settings.redis_url), Keys().wake_scheduler)
         # A quarter of the lease at most: promote reads a longer gap as an outage of Redis.
@@ -58,6 +61,7 @@ class Promoter:
         done = self._queue.promote(
             lease=s.lease_seconds, max_crashes=s.max_crashes,
             dedup_window=s.dedup_window_seconds, tombstones_max=s.tombstones_max,
+            replay_window=self._replay_seconds,
         )
         if done.expired:
             log.warning("%d locks expired: their holders are gone; others take over", done.expired)

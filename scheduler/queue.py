@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
@@ -17,6 +17,8 @@ from scheduler.keys import Keys, Lane
 from scheduler.link import Link
 from scheduler.scripts import load
 from scheduler.wire import Arg
+
+_CODES: dict[bytes, AcceptCode] = {code.encode(): code for code in get_args(AcceptCode)}
 
 ERROR_CHARACTERS = 160  # of last_error: enough to explain, short enough to read in redis-cli
 
@@ -52,14 +54,20 @@ class Queue:
                caps: Caps, quota_per_second: float = 0, quota_burst: float = 0) -> Acceptance:
         """Make an event durable, once. ``secret`` labels the key that signed it (counted)."""
         k = self.keys
-        code, backlog, wait = self._run(
+        reply = self._run(
             "accept",
             [k.event(id), k.body(id), k.ready("lookup", source), k.turn("lookup"),
              k.wake("lookup"), k.stats, k.dead, k.quota(source)],
             id, source, body, digest, secret, caps.events, caps.bytes, caps.dead,
             quota_per_second, quota_burst,
         )
-        return Acceptance(_code(code), backlog, wait / 1000)
+        try:
+            code, backlog, wait = reply
+            return Acceptance(_CODES[code], backlog, wait / 1000)
+        except (KeyError, TypeError, ValueError):
+            # Not an answer to this question, so the next one might not be either.
+            self.link.close()
+            raise RedisUnavailable("unknown reply") from None
 
     # ---- holders
 
@@ -140,14 +148,16 @@ class Queue:
     # ---- scheduler and operators
 
     def promote(self, *, lease: float, max_crashes: int, dedup_window: float,
-                tombstones_max: int, batch: int = 500) -> Promotion:
-        """Due retries and expired locks become ready; old tombstones go. Times in seconds."""
+                tombstones_max: int, replay_window: float = 0, batch: int = 500) -> Promotion:
+        """Due retries and expired locks become ready; old tombstones go, but none that is younger
+        than replay_window. Times in seconds."""
         k = self.keys
         due, promoted, expired, trimmed = self._run(
             "promote",
             [k.wake_scheduler, k.retry, k.locks("lookup"), k.locks("routing"), k.done, k.dead,
              k.stats],
             k.prefix, batch, _ms(lease), max_crashes, _ms(dedup_window), tombstones_max,
+            _ms(replay_window),
         )
         return Promotion(None if due < 0 else due / 1000, promoted, expired, trimmed)
 
@@ -181,13 +191,6 @@ class Queue:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _code(raw: bytes) -> AcceptCode:
-    code = raw.decode()
-    if code not in ("accepted", "duplicate", "conflicting", "full", "limited"):
-        raise RedisUnavailable("unknown reply")
-    return code  # type: ignore[return-value]
 
 
 def _verdict(reply: Sequence[bytes]) -> str:

@@ -10,10 +10,9 @@ from typing import Any
 
 from pymongo.database import Database
 
-from conf.lifecycle import Stop, begin, process_name
-from conf.settings import Settings, SettingsError
+from conf.lifecycle import Stop, begin, process_name, sources_without_secrets
+from conf.settings import Settings
 from conf.source import Source
-from conf.sources import load_sources
 from scheduler.breaker import Breaker, BreakerPolicy
 from scheduler.keys import LANES
 from scheduler.link import Link
@@ -43,11 +42,7 @@ def main(arguments: list[str]) -> int:
     lane = arguments[0]
     name = process_name(f"worker-{lane}_00")
     settings = begin(name)
-    try:
-        sources = load_sources(settings.sources_file, None, settings.profile)
-    except SettingsError as error:
-        print("\n".join(f"{name}: {problem}" for problem in error.problems), file=sys.stderr)
-        return 78  # EX_CONFIG
+    sources = sources_without_secrets(name, settings)
     os.nice(settings.worker_nice)
     stop = Stop()
     stop.install()

@@ -61,8 +61,20 @@ def lines(inspector: Inspector, settings: Settings) -> list[str]:
         *table(("process", "lane", "pid", "slots", "busy"),
                [(p["owner"], p.get("lane", ""), p.get("pid", ""), p.get("slots", ""),
                  p.get("busy", "")) for p in inspector.processes()]),
+        *_secrets(books),
         *_warnings(books, settings),
     ]
+
+
+def _secrets(books: Books) -> list[str]:
+    """Which secrets still sign, so that an operator sees when a retired one has fallen silent."""
+    rows = []
+    for stat, ms in sorted(books.stats.items()):
+        kind, *labels = stat.split(":")
+        if kind == "seen":
+            count = books.count(":".join(("secret", *labels)))
+            rows.append((*labels, str(count), f"{span(max(0, books.now - int(ms)))} ago"))
+    return ["", *table(("source", "secret", "events", "last matched"), rows)] if rows else []
 
 
 def _waiting(books: Books) -> list[tuple[str, ...]]:

@@ -163,8 +163,9 @@ class Stack:
         """
         load_sources(self._plan.settings.sources_file, None, self._plan.settings.profile)
         # The workers first: an event that they do not know the source of would be a dead letter.
+        # The scheduler, too: how long it remembers ids hangs on the sources' tolerances.
         for arguments in (("restart", "worker-lookup:*"), ("restart", "worker-routing:*"),
-                          ("signal", "HUP", "gateway")):
+                          ("restart", "scheduler"), ("signal", "HUP", "gateway")):
             run = self.run_ctl(*arguments, capture=True)
             if run.returncode:
                 raise StackError((run.stdout or run.stderr).strip())

@@ -30,8 +30,8 @@ COUNTERS = {
     "refused_stale": "Verbs of holders that held the lock no more.",
     "trimmed": "Tombstones removed.",
 }
-LABELLED = {"secret": ("source", "secret"), "limited": ("source",), "done": ("outcome",),
-            "buried": ("reason",)}
+LABELLED = {"limited": ("source",), "done": ("outcome",), "buried": ("reason",)}
+SECRET = ("source", "secret")  # the environment variable that holds it
 
 
 def render(books: Books, processes: list[dict[str, str]], breaker: str) -> str:
@@ -46,6 +46,11 @@ def _lines(books: Books, processes: list[dict[str, str]], breaker: str) -> Itera
         yield from _metric(f"{name}_by_{labels[-1]}_total", "counter",
                            f"{name.capitalize()}, by {' and '.join(labels)}.",
                            _labelled(books, name, labels))
+    yield from _metric("secret_matched_total", "counter", "Events that a secret signed.",
+                       _labelled(books, "secret", SECRET))
+    yield from _metric("secret_last_matched_timestamp_seconds", "gauge",
+                       "When the latest event came that a secret signed.",
+                       [(labels, ms / 1000) for labels, ms in _labelled(books, "seen", SECRET)])
     yield from _metric("done_seconds_total", "counter", "Time from accepted to done, summed up.",
                        [({}, books.count("done_ms") / 1000)])
     yield from _metric("waiting", "gauge", "Events ready to be taken.", [

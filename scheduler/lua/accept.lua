@@ -5,15 +5,30 @@
 --       7 dead   8 quota:<source>
 -- ARGV  1 id  2 source  3 body  4 digest  5 label of the secret that matched
 --       6 max events  7 max bytes  8 max dead  9 quota per second (0: none)  10 quota burst
--- Returns { code, backlog, wait }; wait is the ms after which another try may succeed (0: unknown)
+-- Returns { code, backlog, wait }; wait is the ms after which another try may succeed (0: unknown,
+-- for nothing drains, or an operator must look at the dead letters first)
 --   accepted | duplicate | conflicting (a duplicate whose body differs) | limited (over the quota)
 --   | full (the backlog or the dead letters are at their cap)
 local WAKE_MAX = 8
+-- include: clock
+local secret = ARGV[2] .. ':' .. ARGV[5]
+local stats = redis.call('HMGET', KEYS[6], 'backlog', 'backlog_bytes', 'drain_per_second',
+  'accepted', 'duplicates', 'secret:' .. secret)
+local backlog = tonumber(stats[1]) or 0
+local bytes = tonumber(stats[2]) or 0
+
+-- Every authentic event tells that its secret is still in use, whatever becomes of it. Counters
+-- that were just read are written in one command: a HINCRBY each would cost more than the hash of
+-- the event.
+local function count(...)
+  redis.call('HSET', KEYS[6], 'secret:' .. secret, (tonumber(stats[6]) or 0) + 1,
+    'seen:' .. secret, now, ...)
+end
+
 local known = redis.call('HGET', KEYS[1], 'digest')
 if known then
   redis.call('PERSIST', KEYS[6]) -- never refused, so duplicates are answered at maxmemory too
-  redis.call('HINCRBY', KEYS[6], 'duplicates', 1)
-  redis.call('HINCRBY', KEYS[6], 'secret:' .. ARGV[2] .. ':' .. ARGV[5], 1)
+  count('duplicates', (tonumber(stats[5]) or 0) + 1)
   if known ~= ARGV[4] then
     redis.call('HINCRBY', KEYS[6], 'conflicting', 1)
     return { 'conflicting', 0, 0 }
@@ -21,17 +36,17 @@ if known then
   return { 'duplicate', 0, 0 }
 end
 
--- include: clock
-local gauges = redis.call('HMGET', KEYS[6], 'backlog', 'backlog_bytes', 'drain_per_second')
-local backlog = tonumber(gauges[1]) or 0
-local bytes = tonumber(gauges[2]) or 0
-if backlog >= tonumber(ARGV[6]) or bytes + #ARGV[3] > tonumber(ARGV[7])
-  or redis.call('ZCARD', KEYS[7]) >= tonumber(ARGV[8]) then
+local dead_full = redis.call('ZCARD', KEYS[7]) >= tonumber(ARGV[8])
+if dead_full or backlog >= tonumber(ARGV[6]) or bytes + #ARGV[3] > tonumber(ARGV[7]) then
   redis.call('PERSIST', KEYS[6])
   redis.call('HINCRBY', KEYS[6], 'refused_full', 1)
-  local rate = tonumber(gauges[3]) or 0
+  count()
+  local rate = tonumber(stats[3]) or 0
+  if dead_full or rate <= 0 then
+    return { 'full', backlog, 0 }
+  end
   -- Time to drain a twentieth of the backlog: room for a burst, not just for the next event.
-  return { 'full', backlog, rate > 0 and math.ceil(backlog * 50 / rate) or 0 }
+  return { 'full', backlog, math.ceil(backlog * 50 / rate) }
 end
 
 local rate, tokens = tonumber(ARGV[9]), nil
@@ -44,6 +59,7 @@ if rate > 0 then
     redis.call('PERSIST', KEYS[6])
     redis.call('HINCRBY', KEYS[6], 'limited', 1)
     redis.call('HINCRBY', KEYS[6], 'limited:' .. ARGV[2], 1)
+    count()
     return { 'limited', backlog, math.ceil((1 - tokens) * 1000 / rate) }
   end
 end
@@ -55,10 +71,8 @@ redis.call('LPUSH', KEYS[3], ARGV[1])
 if not redis.call('LPOS', KEYS[4], ARGV[2]) then
   redis.call('RPUSH', KEYS[4], ARGV[2])
 end
-redis.call('HINCRBY', KEYS[6], 'accepted', 1)
-redis.call('HINCRBY', KEYS[6], 'backlog', 1)
-redis.call('HINCRBY', KEYS[6], 'backlog_bytes', #ARGV[3])
-redis.call('HINCRBY', KEYS[6], 'secret:' .. ARGV[2] .. ':' .. ARGV[5], 1)
+count('accepted', (tonumber(stats[4]) or 0) + 1, 'backlog', backlog + 1,
+  'backlog_bytes', bytes + #ARGV[3])
 if tokens then
   redis.call('HSET', KEYS[8], 'tokens', string.format('%.3f', tokens - 1), 'at', now)
 end

@@ -3,6 +3,7 @@
 --
 -- KEYS  1 wake:scheduler  2 retry  3 locks:lookup  4 locks:routing  5 done  6 dead  7 stats
 -- ARGV  1 prefix  2 batch  3 lease (ms)  4 max crashes  5 dedup window (ms)  6 tombstones max
+--       7 replay window (ms)
 -- Returns { ms to the next due time (-1: none), promoted, expired, trimmed }
 --
 -- While Redis was away nobody could extend a lock, and nobody ran this script either: after a gap
@@ -27,8 +28,10 @@ local since = now - (tonumber(marks[3]) or 0)
 if since >= 1000 then
   local done = tonumber(marks[5]) or 0
   local rate = math.max(0, done - (tonumber(marks[4]) or done)) * 1000 / since
-  local weight = math.min(1, since / 5000)
-  rate = rate * weight + (tonumber(marks[6]) or 0) * (1 - weight)
+  local before = tonumber(marks[6]) or 0
+  -- From a standstill the first measured second counts whole: there is no past to smooth it with.
+  local weight = before > 0 and math.min(1, since / 5000) or 1
+  rate = rate * weight + before * (1 - weight)
   redis.call('HSET', KEYS[7], 'drain_at', now, 'drain_done', done,
     'drain_per_second', string.format('%.2f', rate))
 end
@@ -64,11 +67,17 @@ if now >= spare_until then
   end
 end
 
-local old = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - tonumber(ARGV[5]), 'LIMIT', 0, batch)
+-- However many there are, none goes while a captured copy of its request could still be within the
+-- tolerance of its signed time: the edge would accept it as new.
+local guarded = tonumber(ARGV[7])
+local function older(than, most)
+  return redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - math.max(than, guarded), 'LIMIT', 0, most)
+end
+local old = older(tonumber(ARGV[5]), batch)
 if #old == 0 then
   local beyond = redis.call('ZCARD', KEYS[5]) - tonumber(ARGV[6])
   if beyond > 0 then
-    old = redis.call('ZRANGE', KEYS[5], 0, math.min(beyond, batch) - 1)
+    old = older(0, math.min(beyond, batch))
   end
 end
 for _, id in ipairs(old) do

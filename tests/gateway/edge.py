@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.gateway.contract import Contract
 from tests.servers import ROOT, await_true
 
 BENCH_SECRET = b"bench-secret"
@@ -108,6 +109,7 @@ class Edge:
             (broken / "__init__.py").write_text('raise ImportError("not on this Python")\n')
             self.environ["PYTHONPATH"] = str(broken.parent)
         self.process: subprocess.Popen[bytes] | None = None
+        self.contract: Contract | None = None  # what it says of itself, once it is up
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start it and do not wait."""
@@ -128,6 +130,7 @@ class Edge:
                 return False
 
         await_true(up, 20, "the edge")
+        self.contract = Contract(self.get("/openapi.json").json)
         return self
 
     def stop(self) -> None:
@@ -141,6 +144,7 @@ class Edge:
 
     def request(self, method: str, path: str, body: bytes | None = None,
                 headers: dict[str, str] | None = None) -> Reply:
+        """An answer that its own description foresees."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         begin = time.monotonic()
         try:
@@ -149,8 +153,14 @@ class Edge:
             content = response.read()
         finally:
             connection.close()
+        return self._reply(method, path, response, content, time.monotonic() - begin)
+
+    def _reply(self, method: str, path: str, response: http.client.HTTPResponse, content: bytes,
+               seconds: float) -> Reply:
         names = {name.lower(): text for name, text in response.getheaders()}
-        return Reply(response.status, names, content, time.monotonic() - begin)
+        if self.contract is not None:
+            self.contract.check(method, path, response.status, names, content)
+        return Reply(response.status, names, content, seconds)
 
     def get(self, path: str) -> Reply:
         return self.request("GET", path)
@@ -161,14 +171,18 @@ class Edge:
         present = {name: text for name, text in changed.items() if text is not None}
         return self.request("POST", f"/v1/events/{source}", body, present)
 
-    def raw(self, *lines: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Post with exactly these header lines; returns status and content."""
+    def raw(self, *lines: str, body: bytes = b"", last: bool = False) -> tuple[int, bytes]:
+        """Post with exactly these header lines; returns status and content. last: nothing will
+        follow, and the edge is told so."""
         head = "\r\n".join(["POST /v1/events/bench HTTP/1.1", "Host: x", *lines, "", ""]).encode()
         with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
             connection.sendall(head + body)
+            if last:
+                connection.shutdown(socket.SHUT_WR)
             response = http.client.HTTPResponse(connection)
             response.begin()
-            return response.status, response.read()
+            reply = self._reply("POST", "/v1/events/bench", response, response.read(), 0)
+            return reply.status, reply.body
 
 
 def _free_port() -> int:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from gateway.admission import PAUSE_SECONDS, PROBE_SECONDS, Admission
+from gateway.admission import PATIENCE, PAUSE_SECONDS, PROBE_SECONDS, Admission
 from scheduler.errors import RedisUnavailable
 from scheduler.events import Acceptance
 from scheduler.intake import Readiness
@@ -23,6 +23,7 @@ class Script:
         self.connected = 0
         self.asked: list[str] = []
         self.reachable = self.writable = True
+        self.slow = False  # only a probe that lasts a whole timeout is answered
         self.probing: threading.Event | None = None
         self.probe_may_end = threading.Event()
 
@@ -39,8 +40,13 @@ class Script:
             raise RedisUnavailable("TimeoutError" if not self.reachable else "READONLY")
 
 
+TIMEOUT = 0.5
+
+
 class Connected:
     """An intake on this Redis."""
+
+    timeout = TIMEOUT
 
     def __init__(self, redis: Script) -> None:
         self.redis = redis
@@ -51,11 +57,11 @@ class Connected:
         return Acceptance("accepted", 1, 0)
 
     def probe(self, timeout: float) -> None:
-        assert timeout == PROBE_SECONDS
         if self.redis.probing is not None:
             self.redis.probing.set()
             assert self.redis.probe_may_end.wait(5)
-        self.redis.ask("probe", self.redis.reachable)
+        well = self.redis.reachable and (timeout == TIMEOUT or not self.redis.slow)
+        self.redis.ask("probe" if timeout == PROBE_SECONDS else f"probe of {timeout} s", well)
 
     def ready(self) -> Readiness:
         self.redis.ask("ready", self.redis.reachable)
@@ -134,8 +140,54 @@ def test_of_many_threads_one_probes_and_the_others_do_not_wait_for_it(
     assert redis.asked == ["accept", "probe"]
 
 
+def test_a_redis_that_is_slow_for_good_is_used_again_after_a_probe_of_a_whole_timeout(
+    redis: Script, admission: Admission
+) -> None:
+    redis.reachable = False
+    send(admission)
+    begin = redis.time
+    redis.reachable, redis.slow = True, True
+    while redis.time < begin + PATIENCE * TIMEOUT - PAUSE_SECONDS:
+        redis.time += PAUSE_SECONDS
+        assert not send(admission)
+    redis.time += PAUSE_SECONDS
+    assert send(admission)
+    assert redis.asked[-2:] == [f"probe of {TIMEOUT} s", "accept"]
+
+
+def test_patient_probes_take_a_small_part_of_the_time(redis: Script, admission: Admission) -> None:
+    redis.reachable = False
+    send(admission)
+    for _ in range(1000):
+        redis.time += PAUSE_SECONDS
+        send(admission)
+    patient = redis.asked.count(f"probe of {TIMEOUT} s")
+    assert 0.8 / PATIENCE < patient * TIMEOUT / (1000 * PAUSE_SECONDS) <= 1 / PATIENCE
+
+
+def test_however_many_ask_for_readiness_redis_is_asked_once_a_pause(
+    redis: Script, admission: Admission
+) -> None:
+    assert len({admission.ready().durability for _ in range(1000)}) == 1
+    assert redis.asked == ["ready"]
+    redis.time += PAUSE_SECONDS
+    admission.ready()
+    assert redis.asked == ["ready", "ready"]
+
+
+def test_readiness_that_is_remembered_ends_with_the_first_fault(
+    redis: Script, admission: Admission
+) -> None:
+    admission.ready()
+    redis.reachable = False
+    send(admission)
+    with pytest.raises(RedisUnavailable, match="circuit open"):
+        admission.ready()
+
+
 def test_readiness_shares_the_circuit(redis: Script, admission: Admission) -> None:
     assert admission.ready().durability == "always"
+    redis.time += PAUSE_SECONDS
     redis.reachable = False
     with pytest.raises(RedisUnavailable):
         admission.ready()

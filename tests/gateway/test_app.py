@@ -23,6 +23,8 @@ from tests.gateway.edge import bench_headers, event
 class Broken:
     """An intake with a fault of ours in it."""
 
+    timeout = 0.5
+
     def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
                quota_per_second: float, quota_burst: float) -> Acceptance:
         raise KeyError("a name of ours")
@@ -87,6 +89,25 @@ def test_a_flood_of_refusals_costs_one_line_a_window_and_the_next_one_counts_the
         "line",
     ]
     assert all(record.levelno == logging.WARNING for record in caplog.records)
+
+
+def test_a_fault_of_ours_that_anybody_can_cause_fills_no_disk(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
+    time = [0.0]
+    client = falcon.testing.TestClient(create_app(
+        Deps(sources, Broken, 1000, clock=lambda: time[0])))
+    assert {client.simulate_get("/readyz").status_code for _ in range(100)} == {500}
+    client.simulate_post("/v1/events/bench", body=event("e"), headers=bench_headers(event("e")))
+    time[0] += WINDOW_SECONDS
+    client.simulate_get("/readyz")
+    assert [record.getMessage() for record in caplog.records] == [
+        "unhandled in GET /readyz",
+        "unhandled in POST /v1/events/{source}",
+        "unhandled in GET /readyz, and 99 more since the last such line",
+    ]
+    assert all(record.exc_info for record in caplog.records)
 
 
 @pytest.mark.parametrize(("seconds", "sent"), [

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.source import Pointers, Secret, Signature, Source
-from gateway.signatures import Reason, Verdict, prepare
+from gateway.signatures import Reason, Verdict, keyring, prepare
 
 STANDARD = Signature("standard-webhooks", "webhook-signature", id_header="webhook-id",
                      timestamp_header="webhook-timestamp", tolerance_seconds=300)
@@ -217,6 +217,30 @@ def test_no_scheme_raises_or_agrees_whatever_comes_in(
         names = (signature.header, signature.id_header or "x", signature.timestamp_header or "y")
         headers = dict(zip(names, texts, strict=True))
         assert verify(signature, headers, body, now, KEY=b"unguessable").reason is not None
+
+
+@pytest.mark.parametrize(("signature", "headers"), [
+    (GITHUB, {"X-Hub-Signature-256": GITHUB_MAC}),
+    (STRIPE, {"Shippo-Auth-Signature": f"t={STRIPE_TIME},v1={STRIPE_MAC}"}),
+    (STANDARD, {"webhook-id": "m", "webhook-timestamp": str(STRIPE_TIME),
+                "webhook-signature": "v1," + STANDARD_MAC}),
+    (TOKEN, {"X-Token": "Bearer wrong"}),
+], ids=lambda value: getattr(value, "scheme", ""))
+def test_every_comparison_with_a_secret_takes_the_same_time_wherever_it_differs(
+    monkeypatch: pytest.MonkeyPatch, signature: Signature, headers: dict[str, str]
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    constant_time = hmac.compare_digest
+
+    def spy(a: bytes, b: bytes) -> bool:
+        compared.append((a, b))
+        return constant_time(a, b)
+
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    monkeypatch.setattr(keyring, "compare_digest", spy)
+    keys = {"KEY": b"not this one", "KEY_PREVIOUS": b"nor this one"}
+    assert verify(signature, headers, b"{}", STRIPE_TIME, **keys).reason is Reason.MISMATCH
+    assert len(compared) == len(keys)
 
 
 def test_a_prepared_scheme_gives_the_same_answer_every_time() -> None:

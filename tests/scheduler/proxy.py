@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +18,7 @@ class Proxy:
         path = folder / "p.sock"
         self.url = f"unix://{path}"
         self.connections = 0
+        self.delay = 0.0  # seconds that each reply takes longer
         self._allowed: int | None = None  # bytes of replies that may still pass
         self._open: list[socket.socket] = []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -59,6 +61,8 @@ class Proxy:
     def _pump(self, source: socket.socket, sink: socket.socket, replies: bool) -> None:
         try:
             while data := source.recv(65536):
+                if replies:
+                    time.sleep(self.delay)
                 if replies and self._allowed is not None:
                     data, self._allowed = data[: self._allowed], max(0, self._allowed - len(data))
                 sink.sendall(data)

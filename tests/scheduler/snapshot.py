@@ -53,7 +53,8 @@ def dump(store: Redis) -> Snapshot:
 
 def changes(before: Snapshot, after: Snapshot) -> Snapshot:
     """What is different, by key: the new value; of hashes and sorted sets the new values of the
-    fields that differ; of ``stats`` the differences, less MARKS. None stands for what is gone."""
+    fields that differ; of ``stats`` the differences, less MARKS and the times at which secrets were
+    seen. None stands for what is gone."""
     found: Snapshot = {}
     for key in before.keys() | after.keys():
         old, new = before.get(key), after.get(key)
@@ -72,7 +73,7 @@ def changes(before: Snapshot, after: Snapshot) -> Snapshot:
 
 
 def _differences(old: dict[str, str], new: dict[str, str]) -> dict[str, int]:
-    counts = (old.keys() | new.keys()) - MARKS
+    counts = {name for name in old.keys() | new.keys() if not name.startswith("seen:")} - MARKS
     found = {name: int(new.get(name, 0)) - int(old.get(name, 0)) for name in counts}
     return {name: difference for name, difference in found.items() if difference}
 

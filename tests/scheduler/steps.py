@@ -49,9 +49,9 @@ def buried(queue: Queue, id: str = ID) -> Reserved:
 
 
 def promote(queue: Queue, *, lease: float = 15, max_crashes: int = 5, dedup_window: float = 86400,
-            tombstones_max: int = 1000, batch: int = 500) -> Promotion:
+            tombstones_max: int = 1000, replay_window: float = 0, batch: int = 500) -> Promotion:
     return queue.promote(lease=lease, max_crashes=max_crashes, dedup_window=dedup_window,
-                         tombstones_max=tombstones_max, batch=batch)
+                         tombstones_max=tombstones_max, replay_window=replay_window, batch=batch)
 
 
 def expire(store: Redis, *ids: str, lane: Lane = "lookup") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ def test_a_first_event_writes_its_body_hash_place_turn_books_and_a_token(
         "ready:lookup:bench": ["bench:1"],
         "turn:lookup": ["bench"],
         "wake:lookup": ["1"],
-        "stats": {"accepted": "1", "backlog": "1", "backlog_bytes": "7", "secret:bench:KEY_A": "1"},
+        "stats": {"accepted": "1", "backlog": "1", "backlog_bytes": "7",
+                  "secret:bench:KEY_A": "1", "seen:bench:KEY_A": now()},
     }
 
 
@@ -102,7 +104,7 @@ def test_at_a_cap_an_event_is_refused_and_only_the_refusal_is_counted(
     accept(queue, "bench:2")
     before = dump(store)
     assert accept(queue, "bench:3", caps=caps) == Acceptance("full", 2, 0)
-    assert changes(before, dump(store)) == {"stats": {"refused_full": 1}}
+    assert changes(before, dump(store)) == {"stats": {"refused_full": 1, "secret:bench:0": 1}}
     assert accept(queue, "bench:2", caps=caps).code == "duplicate"
 
 
@@ -123,6 +125,20 @@ def test_a_full_backlog_says_how_long_a_twentieth_of_it_takes(queue: Queue, stor
     assert accept(queue, "bench:x", caps=Caps(40, 10**6, 1)) == Acceptance("full", 40, 40 / 20 / 8)
 
 
+@pytest.mark.parametrize(("drain", "dead"), [("0.00", 0), (None, 0), ("8.00", 1)],
+                         ids=["nothing drains", "never measured", "the dead letters are at theirs"])
+def test_how_long_a_full_queue_stays_full_is_unknown_when_draining_does_not_help(
+    queue: Queue, store: Redis, drain: str | None, dead: int
+) -> None:
+    if dead:
+        buried(queue, "bench:dead")
+    accept(queue, "bench:1")
+    if drain is not None:
+        store.hset(KEYS.stats, "drain_per_second", drain)
+    caps = CAPS if dead else Caps(1, 10**6, 100)
+    assert accept(queue, "bench:x", caps=replace(caps, dead=1)) == Acceptance("full", 1, 0)
+
+
 def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
     queue: Queue, store: Redis
 ) -> None:
@@ -132,7 +148,9 @@ def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
     refused = accept(queue, "bench:2", **quota)
     assert (refused.code, refused.backlog) == ("limited", 2)
     assert 1.5 < refused.retry_after <= 2
-    assert changes(before, dump(store)) == {"stats": {"limited": 1, "limited:bench": 1}}
+    assert changes(before, dump(store)) == {
+        "stats": {"limited": 1, "limited:bench": 1, "secret:bench:0": 1}
+    }
     assert accept(queue, "other:1", **quota).code == "accepted"
     assert accept(queue, "bench:1", **quota).code == "duplicate"
 

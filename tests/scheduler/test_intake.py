@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -13,10 +14,11 @@ from redis import Redis
 from scheduler.errors import RedisUnavailable
 from scheduler.events import Acceptance
 from scheduler.intake import Intake, Readiness
+from scheduler.link import Link
 from scheduler.queue import Caps, Queue
 from tests.scheduler.proxy import Proxy
 from tests.scheduler.steps import CAPS, ID, accept, buried
-from tests.servers import RedisServer
+from tests.servers import RedisServer, await_true
 
 
 def _post(intake: Intake, id: str) -> Acceptance:
@@ -28,6 +30,25 @@ def test_it_accepts_through_the_queue(store: Redis, redis_server: RedisServer) -
     assert _post(intake, ID) == Acceptance("accepted", 1, 0)
     assert _post(intake, ID).code == "duplicate"
     assert _post(intake, "bench:2").code == "full"
+
+
+@pytest.mark.parametrize("reply", [
+    None, 7, b"PONG", b"abc", [], [b"accepted"], [b"granted", 1, 0], [b"accepted", 1, b"soon"],
+    [1, 2, 3], [[], 1, 0],
+])
+def test_a_reply_that_is_none_to_accept_confirms_nothing_and_ends_the_connection(
+    store: Redis, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, reply: Any
+) -> None:
+    queue = Queue(Link(redis_server.url))
+    accept(queue)
+    own = store.client_list()
+    with monkeypatch.context() as patch:
+        patch.setattr(Link, "run", lambda *_: reply)
+        with pytest.raises(RedisUnavailable, match="unknown reply"):
+            accept(queue)
+    await_true(lambda: len(store.client_list()) == len(own) - 1, what="the connection to be closed")
+    assert accept(queue).code == "duplicate"
+    queue.link.close()
 
 
 def test_each_thread_has_a_connection_of_its_own(store: Redis, redis_server: RedisServer) -> None:
@@ -65,6 +86,19 @@ def test_readiness_tells_the_backlog_and_the_dead(
     ready = Intake(redis_server.url, 0.5, CAPS).ready()
     assert ready == Readiness("always", 2, 14, 1, CAPS)
     assert not ready.full
+
+
+def test_readiness_takes_one_timeout_at_most_however_many_questions_it_is(
+    store: Redis, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with Proxy(redis_server.url, tmp_path_factory.mktemp("p")) as proxy:
+        intake = Intake(proxy.url, 1.0, CAPS)
+        assert intake.ready().durability == "always"
+        proxy.delay = 0.4  # each of the four would be in time
+        begin = time.monotonic()
+        with pytest.raises(RedisUnavailable, match="TimeoutError"):
+            intake.ready()
+        assert time.monotonic() - begin < 1.3
 
 
 def test_an_empty_redis_is_ready(store: Redis, redis_server: RedisServer) -> None:

@@ -171,6 +171,20 @@ def test_the_drain_rate_is_measured_over_a_second_or_more(queue: Queue, store: R
     assert float(store.hget(KEYS.stats, "drain_per_second") or "") == pytest.approx(0.5, abs=0.05)
 
 
+def test_from_a_standstill_the_first_second_of_draining_counts_whole(
+    queue: Queue, store: Redis
+) -> None:
+    promote(queue)
+    for n in range(10):
+        queue.done(held(queue, f"bench:{n}"), "recorded")
+    _ago(store, "drain_at", 1)
+    promote(queue)
+    assert float(store.hget(KEYS.stats, "drain_per_second") or "") == pytest.approx(10, rel=0.1)
+    _ago(store, "drain_at", 1)
+    promote(queue)  # and smoothed from then on
+    assert float(store.hget(KEYS.stats, "drain_per_second") or "") == pytest.approx(8, rel=0.1)
+
+
 def test_a_retry_that_is_due_wakes_a_worker_whose_event_it_is(queue: Queue, store: Redis) -> None:
     queue.retry(held_for_routing(queue), 60, "timeout")
     make_due(store, ID)

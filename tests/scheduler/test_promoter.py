@@ -205,6 +205,34 @@ def test_it_sleeps_while_there_is_nothing_to_do(own_store: Redis, launch: Launch
     assert after - before <= 3
 
 
+def test_a_finished_event_is_remembered_for_twice_the_tolerance_whatever_the_settings_say(
+    own_queue: Queue, own_store: Redis, launch: Launch
+) -> None:
+    def runs_again() -> None:
+        own_store.hdel(KEYS.stats, "promoted_at")
+        await_true(lambda: own_store.hexists(KEYS.stats, "promoted_at"), 5)
+
+    own_queue.done(held(own_queue), "recorded")
+    own_store.zincrby(KEYS.done, -590_000, ID)  # the sources as shipped allow 300 s either way
+    launch(DEDUP_WINDOW_SECONDS="1", TOMBSTONES_MAX="0")
+    runs_again()
+    assert accept(own_queue).code == "duplicate"
+    own_store.zincrby(KEYS.done, -30_000, ID)
+    await_true(lambda: accept(own_queue).code == "accepted", 5)
+
+
+def test_wrong_sources_stop_it_with_a_line_for_each(tmp_path: Path) -> None:
+    (tmp_path / "sources.toml").write_text('[acme]\npreset = "none such"\n')
+    run = subprocess.run(
+        [sys.executable, "-m", "scheduler"], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={"SOURCES_FILE": str(tmp_path / "sources.toml")}, timeout=20,
+    )
+    assert run.returncode == 78
+    [line] = run.stderr.splitlines()
+    assert line.startswith("scheduler: ")
+    assert '"none such" is unknown' in line
+
+
 def test_wrong_settings_stop_it_with_a_line_for_each() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "scheduler"], cwd=ROOT, capture_output=True, text=True, check=False,
