@@ -102,7 +102,7 @@ def parse(lock: str) -> Lock:
             continue
         if not line.startswith((" ", "\t")):
             name = line.partition("==")[0].strip().lower()
-            packages[name] = ""
+            packages.setdefault(name, "")  # one of a marker for each Python may stand in it
         packages[name] += line
     return packages
 

@@ -162,10 +162,10 @@ class Stack:
         Raises ``SettingsError`` if it is wrong, and changes nothing then.
         """
         load_sources(self._plan.settings.sources_file, None, self._plan.settings.profile)
-        # The workers first: an event that they do not know the source of would be a dead letter.
-        # The scheduler, too: how long it remembers ids hangs on the sources' tolerances.
-        for arguments in (("restart", "worker-lookup:*"), ("restart", "worker-routing:*"),
-                          ("restart", "scheduler"), ("signal", "HUP", "gateway")):
+        # The edge last: an event whose source the workers do not know would be a dead letter, and
+        # one whose tolerance the scheduler does not know might be forgotten too soon.
+        for arguments in (("restart", "scheduler"), ("restart", "worker-lookup:*"),
+                          ("restart", "worker-routing:*"), ("signal", "HUP", "gateway")):
             run = self.run_ctl(*arguments, capture=True)
             if run.returncode:
                 raise StackError((run.stdout or run.stderr).strip())

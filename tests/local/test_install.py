@@ -38,6 +38,12 @@ def test_a_requirement_keeps_its_marker_and_hashes_and_loses_its_comments() -> N
     assert "python_full_version < '3.13'" in packages["meinheld"]
 
 
+def test_of_a_package_with_a_version_for_each_python_all_are_kept_for_pip_to_choose() -> None:
+    old = "deprecated==1.3.1 ; python_full_version < '3.12' \\\n    --hash=sha256:aa\n"
+    new = "deprecated==3.0.1 ; python_full_version >= '3.12' \\\n    --hash=sha256:bb\n"
+    assert parse(f"{old}    # via svix\n{new}    # via svix\n") == {"deprecated": old + new}
+
+
 def test_an_optional_package_takes_what_only_it_needs_out_of_the_mandatory_ones() -> None:
     mandatory, steps = split(parse(LOCK))
     assert list(mandatory) == ["falcon"]
