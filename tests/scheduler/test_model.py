@@ -36,7 +36,8 @@ def corners(queue: Beside) -> None:
         for crashes in (2, MAX_CRASHES - 1):
             for asks in ([(one, n, suspects, 0) for n in (1, 6) for suspects in (0, 1)],
                          [(one, 1, 1, 1), (two, 2, 1, 1), (one, 2, 1, 1), (two, 1, 1, 0)],
-                         [(one, 6, 1, 1), (two, 1, 0, 1), (two, 6, 1, 0)]):
+                         [(one, 6, 1, 1), (two, 1, 0, 1), (two, 6, 1, 0)],
+                         [(one, 5, 1, 0)]):
                 queue.operators_empty_redis(True)
                 queue.suspects(lane, crashes, 3, 6, asks)
     queue.operators_empty_redis(True)
