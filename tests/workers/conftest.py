@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +14,12 @@ from redis import Redis
 
 from scheduler.link import Link
 from scheduler.queue import Queue
-from tests.servers import ROOT, RedisServer, redis_binaries
+from tests.servers import RedisServer, redis_binaries
 from tests.workers import lone_worker
 from tests.workers.mongo_server import MongoServer
 from tests.workers.samples import shipment
 from tests.workers.scene import MAX_CRASHES, SLOTS, Scene
+from tests.workers.simulator import Simulator, running
 from workers import mongo
 from workers.ledger import Ledger
 from workers.shipments import Shipments
@@ -60,35 +56,10 @@ def shipments(database: Database[Document]) -> Shipments:
     return Shipments(database)
 
 
-@dataclass(frozen=True)
-class Simulator:
-    """A routing service in a process of its own."""
-
-    url: str
-
-    def behave(self, **behaviour: Any) -> None:
-        """Script it; what is not named goes back to its default."""
-        answer = urllib3.request("PUT", f"{self.url}/behaviour", json=behaviour)
-        assert answer.status == 200, answer.data
-
-    def stats(self) -> dict[str, int]:
-        found: dict[str, int] = urllib3.request("GET", f"{self.url}/stats").json()
-        return found
-
-
 @pytest.fixture(scope="session")
 def _simulator() -> Iterator[Simulator]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway.local.tether", str(os.getpid()),
-         sys.executable, "-m", "routingsim"], cwd=ROOT, text=True, stdout=subprocess.PIPE,
-        env={**os.environ, "ROUTINGSIM_BIND": "127.0.0.1:0", "ROUTINGSIM_LATENCY_MS": "0"},
-    )
-    assert process.stdout is not None
-    address = re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())
-    assert address is not None
-    yield Simulator(f"http://{address[0]}")
-    process.terminate()
-    process.communicate(timeout=30)
+    with running() as simulator:
+        yield simulator
 
 
 @pytest.fixture

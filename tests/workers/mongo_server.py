@@ -16,7 +16,7 @@ from workers import mongo
 class MongoServer:
     """url: without a database; see ``named``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         (port,) = free_ports(1)
         (folder / "data").mkdir()
@@ -24,7 +24,7 @@ class MongoServer:
         self._command = [sys.executable, "-m", "gateway.local.tether", str(os.getpid()),
                          str(servers.mongod(os.environ["PATH"]).path),
                          "--config", str(ROOT / "conf" / "mongod.conf"),
-                         "--port", str(port), "--dbpath", str(folder / "data")]
+                         "--port", str(port), "--dbpath", str(folder / "data"), *options]
         self.url = f"mongodb://127.0.0.1:{port}"
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -13,9 +13,9 @@ from scheduler.breaker import Breaker, BreakerPolicy
 from scheduler.errors import RedisUnavailable
 from scheduler.link import Link
 from tests.servers import RedisServer, await_true
-from tests.workers.conftest import Simulator
 from tests.workers.crashing import lookup_lane, routing_lane
 from tests.workers.samples import reserved
+from tests.workers.simulator import Simulator
 from workers.breaker_gate import BreakerGate, BreakerOpen
 from workers.concurrency_limit import ConcurrencyLimit
 from workers.errors import Permanent, Transient

@@ -1,0 +1,28 @@
+"""One world for the session: a Redis of one version (the scripts' meaning does not depend on it,
+tests/scheduler shows that on all), a mongod whose commands can be made to fail, a simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import RedisServer, redis_binaries
+from tests.steps.world import World
+from tests.workers.mongo_server import MongoServer
+from tests.workers.simulator import running
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    redis = RedisServer(redis_binaries()[-1], tmp_path_factory.mktemp("redis"))
+    mongod = MongoServer(
+        tmp_path_factory.mktemp("mongod"), "--setParameter", "enableTestCommands=1")
+    with running() as simulator:
+        redis.start()
+        mongod.start()
+        world = World(redis, mongod, simulator, tmp_path_factory.mktemp("steps"))
+        yield world
+        world.close()
+        mongod.stop()
+        redis.stop()

@@ -1,0 +1,46 @@
+"""The contents of both stores as a value, to be read and to be put back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pymongo.database import Database
+from redis import Redis
+
+Document = dict[str, Any]
+COLLECTIONS = ("events", "shipments", "orders")
+
+
+class Contents(NamedTuple):
+    """keys: as Redis itself dumps them, without those of live processes (the only ones with a time
+    to live); documents: by collection."""
+
+    keys: dict[bytes, bytes]
+    documents: dict[str, list[Document]]
+
+
+def contents(redis: Redis, database: Database[Document]) -> Contents:
+    """redis: a client that decodes nothing."""
+    raw: Any = redis
+    names = [name for name in raw.scan_iter() if not name.startswith(b"gw:proc:")]
+    return Contents({name: raw.dump(name) for name in names},
+                    {name: list(database[name].find()) for name in COLLECTIONS})
+
+
+def fill(redis: Redis, database: Database[Document], there: Contents) -> None:
+    """Both hold this and nothing else."""
+    clear(redis, database)
+    pipe = redis.pipeline(transaction=False)
+    for key, content in there.keys.items():
+        pipe.restore(key.decode(), 0, content)
+    pipe.execute()
+    for name, documents in there.documents.items():
+        if documents:
+            database[name].insert_many(documents)
+
+
+def clear(redis: Redis, database: Database[Document]) -> None:
+    """Empty, but for the scripts that Redis knows."""
+    redis.flushall()
+    for name in COLLECTIONS:
+        database[name].delete_many({})
