@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from typing import Any, NoReturn
 
 from hiredis import ProtocolError
@@ -44,14 +45,18 @@ class Link:
     """
 
     def __init__(self, url: str, timeout: float = 2.0) -> None:
-        # The pool is a factory here. RESP2, for its replies are the same on every server version.
+        # RESP2, for its replies are the same on every server version. No word on the library: it
+        # costs two round trips a connection, errors on 6.2, and a search for the package's version.
         options: dict[str, Any] = {
             "protocol": 2, "socket_timeout": timeout, "socket_connect_timeout": timeout,
-            "retry": Retry(NoBackoff(), 0),
+            "retry": Retry(NoBackoff(), 0), "driver_info": None,
         }
         if not url.startswith("unix:"):
             options["socket_keepalive"] = True
-        self._make = ConnectionPool.from_url(url, **options).make_connection
+        # The pool only reads the URL. Its own factory counts what it makes, and after a hundred
+        # makes no more: an outage of Redis tries that often within seconds.
+        pool = ConnectionPool.from_url(url, **options)
+        self._make = partial(pool.connection_class, **pool.connection_kwargs)
         self._timeout = timeout
         self._wire: Wire | None = None
         self._used_at = 0.0
@@ -128,8 +133,8 @@ class Link:
             self.close()
             wire = None
         if wire is None:
-            connection = self._make()
-            connection.connect()  # type: ignore[no-untyped-call]
+            connection: Any = self._make()
+            connection.connect()
             wire = self._wire = Wire(connection, self._timeout)
         return wire
 

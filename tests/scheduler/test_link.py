@@ -34,6 +34,19 @@ def test_a_reply_that_comes_too_late_is_never_read(store: Redis, redis_server: R
     link.close()
 
 
+def test_a_link_outlives_an_outage_of_any_number_of_tries(
+    redis_server: RedisServer, folder: Path
+) -> None:
+    link = Link(f"unix://{folder}/late.sock")
+    for _ in range(300):  # a minute at five a second
+        with pytest.raises(RedisUnavailable, match="ConnectionError"):
+            link.command("PING")
+    with Proxy(redis_server.url, folder) as proxy:
+        Path(proxy.url.removeprefix("unix://")).rename(folder / "late.sock")
+        assert link.command("ECHO", "mine") == b"mine"
+    link.close()
+
+
 def test_a_timeout_of_one_command_is_not_kept_for_the_next(redis_server: RedisServer) -> None:
     link = Link(redis_server.url, timeout=0.05)
     assert link.command("BLPOP", "nothing", "0.2", timeout=2) is None
