@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from tests.servers import await_true
-from tests.workers.conftest import Simulator
 from tests.workers.real_worker import StopsAt
 from tests.workers.scene import KEYS, Scene
+from tests.workers.simulator import Simulator
 
 NAMES = [f"SHP-T{n}" for n in range(8)]
 
