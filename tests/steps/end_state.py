@@ -41,6 +41,7 @@ COUNTS = {
 # died before it could say so says `already_done`. Their sum is `done`, which is compared, and the
 # outcome itself is in the ledger.
 OUTCOMES = "done:"
+SEEN = "seen:"  # when a secret was last seen in use
 
 
 def end_state(world: World) -> Document:
@@ -52,8 +53,8 @@ def end_state(world: World) -> Document:
         if key in BY_TIME:
             content = sorted(content)
         elif key == "stats":
-            content = {name: count for name, count in content.items()
-                       if name not in COUNTS and not name.startswith(OUTCOMES) and count != "0"}
+            content = {name: count for name, count in content.items() if count != "0"
+                       and name not in COUNTS and not name.startswith((OUTCOMES, SEEN))}
         elif key.startswith("event:"):
             content = _veiled(content, OF_AN_EVENT)
         found[key] = content

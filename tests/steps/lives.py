@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from conf.lifecycle import Stop
+from conf.lifecycle import Stop, sources_without_secrets
 from conf.settings import load
-from conf.sources import load_sources
 from gateway.__main__ import parser
 from gateway.wsgi import application
 from scheduler.doorbell import Doorbell
@@ -80,14 +79,15 @@ def _worker(lane: str) -> None:
     _stop_when_idle(Queue, stop)
     identity = take_name(settings.host_name, f"worker-{lane}_00", settings.run_dir, stop)
     assert identity is not None
-    sources = load_sources(settings.sources_file, None, settings.profile)
+    sources = sources_without_secrets("worker", settings)
     compose(settings, sources, lane, 1, identity, stop).run()
 
 
 def _scheduler() -> None:
-    stop = Stop()
+    settings, stop = load(), Stop()
     _stop_when_idle(Doorbell, stop)
-    Promoter(load(), stop).run()
+    sources = sources_without_secrets("scheduler", settings)
+    Promoter(settings, sources.replay_seconds, stop).run()
 
 
 def _stop_when_idle(kind: Any, stop: Stop) -> None:

@@ -117,10 +117,13 @@ PATHS = {
         (accepted(), LOOKUP, mongo_refuses("update"), ROUTING, mongo_refuses(), hours_pass(1),
          SCHEDULER, ROUTING),
         (3, 7), DONE),
+    "dead letter": EventPath(
+        (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING), (3,),
+        {EVT: "dead"}, outcome=None, calls=0),
     "dead letter, replayed": EventPath(
         (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING, routing(), REPLAY,
          LOOKUP, ROUTING),
-        (3, 5, 6, 7), DONE),
+        (5, 6, 7), DONE),
     "dead letter, dropped": EventPath(
         (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING, DROP), (4,),
         {EVT: "dropped"}, outcome=None, calls=0),

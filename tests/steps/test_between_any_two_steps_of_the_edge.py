@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.keys import Keys
 from tests.scheduler.audit import audit
+from tests.scheduler.snapshot import dump
 from tests.steps.courier import BODY, ID, Delivery, deliver
 from tests.steps.end_state import differences, end_state
 from tests.steps.mortal import Death, deaths
@@ -51,7 +52,7 @@ def arranged(world: World, before: Callable[[World], None], death: Death | None 
     world.begin()
     before(world)
     delivery = deliver(world, death)
-    audit(world.store)
+    audit(dump(world.store))
     return delivery, end_state(world)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.scheduler.audit import audit
+from tests.scheduler.snapshot import dump
 from tests.steps.end_state import end_state
 from tests.steps.lives import Life
 from tests.steps.mortal import Death
@@ -49,7 +50,7 @@ def walk(world: World, path: EventPath) -> Whole:
         lived = _act(world, act)
         if lived is not None:
             lives[number] = lived
-    audit(world.store)
+    audit(dump(world.store))
     return Whole(lives, before, end_state(world), world.routed())
 
 
@@ -62,7 +63,7 @@ def walk_with(world: World, path: EventPath, whole: Whole, victim: int, death: D
     assert isinstance(act, Life)
     lived, lost = world.lead(act, death), 0
     if lived.killed:
-        audit(world.store)
+        audit(dump(world.store))
         lost = _answers_lost(world)
         if lost_host:
             world.hours_pass(1)
@@ -71,7 +72,7 @@ def walk_with(world: World, path: EventPath, whole: Whole, victim: int, death: D
         world.lead(act)
     for act in path.acts[victim + 1:]:
         _act(world, act)
-    audit(world.store)
+    audit(dump(world.store))
     return Torn(lived, end_state(world), world.routed(), lost)
 
 
