@@ -3,7 +3,8 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status ctl redis-cli demo test test-docker bench bench-recovery soak load lock reload
+.PHONY: help venv up down status ctl redis-cli demo test test-docker bench bench-recovery soak chaos \
+	load lock reload
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -40,6 +41,9 @@ test: venv ## ruff, mypy and all tests
 
 test-docker: venv ## the image and the Compose files, on a Docker engine (COMPOSE="docker-compose")
 	@$(RUN) -m pytest -o python_files='check_*.py' tests/docker -s $(ARGS)
+
+chaos: venv ## kill everything under load, then prove that nothing is lost (DURATION=180 SEED=)
+	@$(RUN) -m loadtest.chaos $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 load: venv ## the proof of load: locust, 100 users; its evidence goes to loadtest/evidence
 	@$(RUN) -m loadtest.run

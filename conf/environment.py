@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -49,8 +49,12 @@ def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name not in ours}
 
 
-def plan(environ: Mapping[str, str], home: Path) -> Plan:
-    """Decide what runs in ``home``; raises ``SettingsError`` when a setting is wrong."""
+def plan(environ: Mapping[str, str], home: Path, own: Iterable[str] | None = None) -> Plan:
+    """Decide what runs in ``home``; raises ``SettingsError`` when a setting is wrong.
+
+    own: the programs of conf/supervisor.d/local to run whatever URLs are given, for stores that are
+    reached by a way round; None: those whose URL is not given.
+    """
     given = {name: value for name, value in environ.items() if value.strip()}
     redis_port = _port(given, "LOCAL_REDIS_PORT", 6379)
     mongo_port = _port(given, "LOCAL_MONGO_PORT", 27017)
@@ -58,7 +62,7 @@ def plan(environ: Mapping[str, str], home: Path) -> Plan:
     run_dir = ROOT / given.get("RUN_DIR", home / ".run")
     own = tuple(program for program, url in (
         ("redis", "REDIS_URL"), ("mongod", "MONGO_URL"), ("routingsim", "ROUTING_URL"),
-    ) if url not in given)
+    ) if url not in given) if own is None else tuple(own)
     complete = {
         "PROFILE": "local",
         "REDIS_URL": f"unix://{run_dir}/redis.sock?db=0",

@@ -37,16 +37,17 @@ class Stack:
     simulator, if it is part of the stack, answers.
     shared: the programs of conf/supervisor.d to run; None for all. Not in the project's root.
     tethered: it ends with this process, whatever becomes of that.
-    own: the stores and simulators that it runs itself.
+    own: the stores and simulators that it runs itself; by default those whose URL is not given.
     env: what a program needs to find this stack, such as `python -m gateway audit`.
     """
 
     def __init__(self, home: Path, environ: Mapping[str, str], *, ready: Ready | None = None,
-                 shared: Iterable[str] | None = None, tethered: bool = False) -> None:
+                 shared: Iterable[str] | None = None, tethered: bool = False,
+                 own: Iterable[str] | None = None) -> None:
         self.home = home
         self.supervisor = Supervisor(home)
         self.warnings: list[str] = []
-        self._plan = environment.plan(environ, home)
+        self._plan = environment.plan(environ, home, own)
         self._ready = ready or Stack._takes_events
         self._shared = shared
         self._tethered = tethered
@@ -63,7 +64,8 @@ class Stack:
     @classmethod
     @contextlib.contextmanager
     def temporary(cls, env: Mapping[str, str] | None = None, *, ready: Ready | None = None,
-                  shared: Iterable[str] | None = None) -> Iterator[Stack]:
+                  shared: Iterable[str] | None = None,
+                  own: Iterable[str] | None = None) -> Iterator[Stack]:
         """A started stack on free ports, whose data is gone afterwards.
 
         Settings come from ``env`` alone: those of this process's environment are left out.
@@ -78,7 +80,7 @@ class Stack:
             **(env or {}),
         }
         with instance.temporary_home() as home:
-            stack = cls(home, environ, ready=ready, shared=shared, tethered=True)
+            stack = cls(home, environ, ready=ready, shared=shared, tethered=True, own=own)
             try:
                 stack.start()
                 yield stack

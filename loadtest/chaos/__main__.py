@@ -1,0 +1,47 @@
+"""``python -m loadtest.chaos [--duration SECONDS] [--seed N]``: what ``make chaos`` runs."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import sys
+
+from conf.preflight import PreflightError
+from conf.servers import Unusable
+from conf.settings import ROOT, SettingsError
+from gateway.local.readiness import StackError
+from loadtest.chaos.run import Options, run
+
+DURATION_SECONDS = 180.0
+EVIDENCE = ROOT / ".run" / "chaos"
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--duration", type=_seconds, default=DURATION_SECONDS,
+                        help="seconds of load and faults (180)")
+    parser.add_argument("--seed", type=int, default=None, help="the same faults again")
+    given = parser.parse_args(arguments)
+    seed = random.randrange(1_000_000) if given.seed is None else given.seed
+    # A stop from outside, too, ends what was started, in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return run(Options(given.duration, seed, EVIDENCE))
+    except (PreflightError, SettingsError, StackError, Unusable) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; everything that was started is gone", file=sys.stderr)
+        return 130
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 86_400:
+        raise argparse.ArgumentTypeError("from 1 to 86400 seconds")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,29 @@
+"""Keeps the accounts and logs of a run that failed, for whoever has to find out why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from loadtest.chaos.accounts import Accounts
+from loadtest.chaos.checker import Problem
+
+
+def keep(folder: Path, seed: int, accounts: Accounts, problems: Iterable[Problem],
+         logs: Path) -> Path:
+    """Where they are."""
+    place = folder / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-seed-{seed}"
+    place.mkdir(parents=True)
+    document = {**asdict(accounts), "problems": [asdict(problem) for problem in problems]}
+    with (place / "accounts.json").open("w") as file:
+        json.dump(document, file, default=_text, indent=1)
+    shutil.copytree(logs, place / "log")
+    return place
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
