@@ -22,12 +22,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--duration", type=_seconds, default=DURATION_SECONDS,
                         help="seconds of load and faults (180)")
     parser.add_argument("--seed", type=int, default=None, help="the same faults again")
+    parser.add_argument("--keep", action="store_true",
+                        help="keep the accounts and logs of a good run, too")
     given = parser.parse_args(arguments)
     seed = random.randrange(1_000_000) if given.seed is None else given.seed
     # A stop from outside, too, ends what was started, in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return run(Options(given.duration, seed, EVIDENCE))
+        return run(Options(given.duration, seed, EVIDENCE, given.keep))
     except (PreflightError, SettingsError, StackError, Unusable) as problem:
         print(problem, file=sys.stderr)
         return 1

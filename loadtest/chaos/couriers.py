@@ -26,14 +26,14 @@ from loadtest.chaos.accounts import Answer, Event
 from loadtest.chaos.stores import PREFIX
 from loadtest.chaos.told import Told
 
-SENDERS = 24
+SENDERS = 40
 REPEATERS = 4
 PATIENCE = 5.0  # a courier's own deadline for an answer
-PACE = (0.2, 0.8)  # seconds from an answer to the next event of a sender
+PACE = (0.8, 2.4)  # seconds from an answer to the next event of a sender
 AGAIN = (0.2, 0.6)  # and from a failure to the same one again
 REPEAT_PACE = (0.1, 0.3)
 TWINS = 0.1
-SHIPMENTS = 60  # few, so that their events contend for them
+SHIPMENTS = 100  # few, so that their events contend for them
 EARLY = 0.01  # share of the events whose shipment is not known yet
 STATES = ("ready", "locked lookup", "locked routing", "retry", "dead", "done")
 _SETS = {"locked lookup": "locks:lookup", "locked routing": "locks:routing", "retry": "retry",

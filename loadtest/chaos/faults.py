@@ -173,7 +173,7 @@ class Faults:
         at = time.time()
         client = self._wires.redis()
         try:
-            before = client.config_get("maxmemory")[b"maxmemory"]
+            before = client.config_get("maxmemory")["maxmemory"]
             used = int(client.info("memory")["used_memory"])
             client.config_set("maxmemory", used // 2)
         except (RedisError, OSError):

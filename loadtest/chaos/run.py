@@ -41,6 +41,7 @@ class Options:
     duration: float
     seed: int
     evidence: Path
+    keep: bool = False  # the evidence of a good run, too
 
 
 def run(options: Options) -> int:
@@ -206,7 +207,7 @@ class Run:
         stories = list(dict.fromkeys(problem.key for problem in problems if problem.key))
         for key in stories[:STORIES]:
             print("\n".join(["", *story(accounts, key, logs)]))
-        if problems or audit.returncode:
+        if problems or audit.returncode or self._options.keep:
             kept = evidence.keep(self._options.evidence, self._options.seed, accounts, problems,
                                  logs)
             print(f"\nevery account and log of this run is kept in {kept}")
