@@ -20,8 +20,12 @@ PROC = Path("/proc")
 
 def find(home: Path) -> list[int]:
     """The pids of the processes that belong to the stack in ``home``, but to no session of ours."""
-    mark = f"{HOME_VARIABLE}={home}".encode()
-    return [pid for pid in _pids() if pid != os.getpid() and mark in _environ(pid)]
+    return [pid for pid in _pids() if pid != os.getpid() and belongs(pid, home)]
+
+
+def belongs(pid: int, home: Path) -> bool:
+    """Whether a process bears the mark of the stack in ``home``."""
+    return f"{HOME_VARIABLE}={home}".encode() in _environ(pid)
 
 
 def stop(home: Path) -> list[int]:

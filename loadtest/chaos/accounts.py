@@ -90,7 +90,8 @@ class Queue:
 @dataclass(frozen=True)
 class Accounts:
     """events: all that were ever sent. ledger, shipments: Mongo's documents by _id. calls: in any
-    order. routed: key -> successful calls, by the Routing Service's own books."""
+    order. routed: key -> successful calls, by the Routing Service's own books. stalls: when the
+    machine itself did not run what was due."""
 
     events: Mapping[str, Event]
     answers: Sequence[Answer]
@@ -100,3 +101,4 @@ class Accounts:
     calls: Sequence[Call]
     routed: Mapping[str, int]
     faults: Sequence[Fault]
+    stalls: Sequence[Fault] = ()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,7 +20,11 @@ class Background:
 
     def run(self, what: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
         """Wait for its result, ``seconds`` at most (``TimeoutError``)."""
-        return asyncio.run_coroutine_threadsafe(what, self.loop).result(seconds)
+        return self.begin(what).result(seconds)
+
+    def begin(self, what: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run it on, and do not wait."""
+        return asyncio.run_coroutine_threadsafe(what, self.loop)
 
     def call(self, function: Any, *arguments: Any) -> None:
         """Call it there, some time soon."""

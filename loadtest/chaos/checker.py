@@ -50,7 +50,7 @@ class Verdict:
 def check(accounts: Accounts, *, replayed: bool = True) -> Verdict:
     """replayed: the dead letters had another try with everything in order, so that only events
     that no try can help may still be dead."""
-    repeated = repeats(accounts.calls, accounts.faults)
+    repeated = repeats(accounts.calls, accounts.faults, accounts.stalls)
     problems = [
         *_answers(accounts), *_kept(accounts), *_places(accounts), *_books(accounts),
         *_ledger(accounts, replayed), *_shipments(accounts), *_calls(accounts, repeated),

@@ -115,7 +115,7 @@ class Faults:
             return None
         at, pid, name = hit
         self._over.wait(self._lease + fault.seconds)
-        if pid in self._victims.all():
+        if self._victims.has(pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         return Fault(fault.kind, at, time.time(), name, (pid,))
@@ -152,7 +152,7 @@ class Faults:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
                     return time.time(), pid, found[pid]
-            time.sleep(0.1)
+            time.sleep(0.2)
         return None
 
     # ---- wires and memory

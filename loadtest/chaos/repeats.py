@@ -1,8 +1,9 @@
 """Routing calls for an event that had been answered already: what excuses each, judged by times.
 
 A repeat is allowed when the answer before it was in the hands of a process that a fault hit before
-it could be recorded, and in two cases more that no gateway can rule out (see ``_excuse``). Nothing
-else is an excuse: not load, and not a store that was away, for then the answer is carried along.
+it could be recorded, and in two cases more that no gateway can rule out: a caller that was frozen
+after it had checked its right to call, and a machine that stood still for as long as a lease lasts.
+Nothing else is an excuse: not a store that was away, for then the answer is carried along.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from loadtest.chaos.accounts import Call, Fault
 # process that shares two cores with everything else may not run for a while.
 RECORD_SECONDS = 2.0
 OVERLAP_SECONDS = 0.5  # two calls for one event at once; less is a race of looking, not of working
+
+# Of the 5 s that a lease lasts in a run; it is renewed every second. What the machine takes of them
+# between two calls may have cost the first caller its lock.
+STALL_SECONDS = 2.0
 
 _MORTAL = (plan.KILL_ROUTING, plan.KILL_SUPERVISORD)
 _STORES = (plan.KILL_REDIS, plan.KILL_MONGOD, plan.CUT_REDIS, plan.CUT_MONGO, plan.HOLE_REDIS,
@@ -38,7 +43,8 @@ class Repeat:
         return self.again.key
 
 
-def repeats(calls: Iterable[Call], faults: Sequence[Fault]) -> list[Repeat]:
+def repeats(calls: Iterable[Call], faults: Sequence[Fault],
+            stalls: Sequence[Fault] = ()) -> list[Repeat]:
     """Every repeat of the run."""
     by_key: dict[str, list[Call]] = defaultdict(list)
     for call in sorted(calls, key=lambda call: call.arrived):
@@ -49,7 +55,8 @@ def repeats(calls: Iterable[Call], faults: Sequence[Fault]) -> list[Repeat]:
             earlier = [call for call in sequence[:number] if _answered_or_held(call, again)]
             if earlier:
                 first = earlier[-1]
-                found.append(Repeat(first, again, _excuse(first, again, faults)))
+                excuse = _excuse(first, again, faults) or _stalled(first, again, stalls)
+                found.append(Repeat(first, again, excuse))
     return found
 
 
@@ -73,6 +80,12 @@ def _excuse(first: Call, again: Call, faults: Sequence[Fault]) -> str:
                 and fault.at <= again.arrived):
             return "the second caller was frozen between its claim and its call"
     return ""
+
+
+def _stalled(first: Call, again: Call, stalls: Sequence[Fault]) -> str:
+    stood = sum(max(0.0, min(stall.until, again.arrived) - max(stall.at, first.arrived))
+                for stall in stalls)
+    return "the machine stood still for longer than a lease bears" if stood >= STALL_SECONDS else ""
 
 
 def _recorded_by(call: Call, faults: Sequence[Fault]) -> float:

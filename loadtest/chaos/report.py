@@ -24,8 +24,10 @@ def table(accounts: Accounts, before: Verdict, after: Verdict, silence: float) -
 
 def _faults(accounts: Accounts) -> Rows:
     counts = Counter(fault.kind for fault in accounts.faults)
+    stood = sum(stall.until - stall.at for stall in accounts.stalls)
     return [("faults", f"{counts.total():,}"),
-            *((f"  {kind}", f"{counts[kind]:,}") for kind in DECK)]
+            *((f"  {kind}", f"{counts[kind]:,}") for kind in DECK),
+            ("the machine itself stood still for", f"{stood:.1f} s in all")]
 
 
 def _answers(answers: Sequence[Answer], silence: float) -> Rows:

@@ -6,10 +6,8 @@ of ours takes down, so that its books are whole.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from aiohttp import ClientSession, web
@@ -64,16 +62,14 @@ class RoutingService:
         if request.method != "POST":
             return await handler(request)
         arrived, outcome = time.time(), "abandoned"
-        # Beside the call: looking takes some ms, and the caller may be gone by the end.
-        caller = asyncio.create_task(asyncio.to_thread(self._callers.pid, *_ports(request)))
+        pid = self._callers.pid(*_ports(request))
         try:
             response = await handler(request)
             outcome = _outcome(response)
             return response
         finally:
-            call = Call(request.headers.get("Idempotency-Key", ""), arrived, time.time(), outcome)
-            caller.add_done_callback(
-                lambda found: self.calls.append(replace(call, pid=found.result())))
+            key = request.headers.get("Idempotency-Key", "")
+            self.calls.append(Call(key, arrived, time.time(), outcome, pid))
 
 
 def _outcome(response: web.StreamResponse) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import subprocess
@@ -100,8 +99,7 @@ class Run:
 
     def _storm(self) -> None:
         started = time.monotonic()
-        load: Future[None] = asyncio.run_coroutine_threadsafe(
-            self._couriers.run(), self._stage.loop.loop)
+        load: Future[None] = self._stage.loop.begin(self._couriers.run())
 
         def between() -> None:
             elapsed = time.monotonic() - started
@@ -192,6 +190,7 @@ class Run:
             calls=list(self._stage.service.calls),
             routed=self._stage.loop.run(self._stage.service.routed()),
             faults=sorted(self._faults.log, key=lambda fault: fault.at),
+            stalls=self._stage.pulse.stalls,
         )
 
     def _judge(self, accounts: Accounts, before: Verdict, after: Verdict) -> int:

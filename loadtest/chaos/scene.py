@@ -18,10 +18,11 @@ from loadtest.chaos.accounts import Document
 from loadtest.chaos.background import Background, background
 from loadtest.chaos.callers import Callers
 from loadtest.chaos.couriers import SHIPMENTS
+from loadtest.chaos.pulse import Pulse
 from loadtest.chaos.routing import RoutingService
 from loadtest.chaos.wires import Wires
 
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = 5.0
 # Quick where the product is patient, so that everything can come to its end. No guarantee is
 # touched: redis.conf, write concerns, attempts and crashes are those that ship.
 SETTINGS = {
@@ -30,20 +31,21 @@ SETTINGS = {
     "UNKNOWN_RETRY_SECONDS": "0.5", "BREAKER_OPEN_SECONDS": "0.3", "DRAIN_SECONDS": "3",
     "WEB_CONCURRENCY": "3", "LOOKUP_PROCESSES": "2", "LOOKUP_THREADS": "8",
     "ROUTING_PROCESSES": "2", "ROUTING_THREADS": "16",
+    "WORKER_NICE": "0",  # one that the machine does not run loses its leases, to no purpose here
     "LOG_LEVEL": "DEBUG",  # for the stories
 }
 
 
 @dataclass
 class Scene:
-    """redis: a factory's port is in ``wires``; mongo: a client of the server itself. keeper: the
-    thread that starts the stack anew."""
+    """mongo: a client of the server itself. keeper: the thread that starts the stack anew."""
 
     stack: Stack
     wires: Wires
     service: RoutingService
     loop: Background
     mongo: MongoClient[Document]
+    pulse: Pulse
     keeper: Executor
 
     def make_known(self, shipment: str) -> None:
@@ -67,6 +69,8 @@ def scene() -> Iterator[Scene]:
     with background() as loop, ThreadPoolExecutor(1, "keeper") as keeper:
         wires = Wires(loop.loop, redis_port, mongo_port)
         homes: list[Stack] = []
+        pulse = Pulse()
+        loop.begin(pulse.run())
         service = RoutingService(Callers(
             lambda: orphans.find(homes[0].home) if homes else []))
         wires.start()
@@ -79,7 +83,7 @@ def scene() -> Iterator[Scene]:
             with Stack.temporary(env, own=("redis", "mongod")) as stack, \
                     stores.mongo(mongo_port) as mongo:
                 homes.append(stack)
-                made = Scene(stack, wires, service, loop, mongo, keeper)
+                made = Scene(stack, wires, service, loop, mongo, pulse, keeper)
                 for number in range(SHIPMENTS):
                     made.make_known(f"SHP-{number}")
                 yield made

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 from gateway.local import orphans
 from gateway.local.stack import Stack
+from gateway.local.supervisor import Process
 
+FRESH_SECONDS = 0.1  # many faults may wait for their victims at once: they look together
 _PROC = Path("/proc")
 
 
@@ -15,29 +19,46 @@ class Victims:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self._lock = threading.Lock()
+        self._seen: list[Process] = []
+        self._seen_at = 0.0
 
     def of(self, program: str) -> dict[int, str]:
         """pid -> name of the running processes whose name starts so."""
-        running = {process.pid: process.name for process in self._stack.supervisor.processes()
-                   if process.name.startswith(program) and process.state == "RUNNING"}
-        return {pid: running[pid] for pid in sorted(running.keys() & set(self.all()))}
+        return self._marked({
+            process.pid: process.name for process in self._processes()
+            if process.name.startswith(program) and process.state == "RUNNING"})
 
     def edge_workers(self) -> dict[int, str]:
         """The children of gunicorn's master."""
-        masters = self.of("gateway")
-        return {pid: "gunicorn worker" for pid in self.all() if _parent(pid) in masters}
+        return self._marked({pid: "gunicorn worker" for master in self.of("gateway")
+                             for pid in _children(master)})
 
     def supervisord(self) -> dict[int, str]:
         pid = self._stack.supervisor.pid()
-        return {pid: "supervisord"} if pid is not None and pid in self.all() else {}
+        return {} if pid is None else self._marked({pid: "supervisord"})
 
     def all(self) -> list[int]:
         """Every process that is the stack's, also those of a supervisord that is gone."""
         return sorted(orphans.find(self._stack.home))
 
+    def has(self, pid: int) -> bool:
+        return orphans.belongs(pid, self._stack.home)
 
-def _parent(pid: int) -> int:
+    def _marked(self, found: dict[int, str]) -> dict[int, str]:
+        return {pid: found[pid] for pid in sorted(found) if self.has(pid)}
+
+    def _processes(self) -> list[Process]:
+        with self._lock:
+            if time.monotonic() - self._seen_at > FRESH_SECONDS:
+                self._seen = self._stack.supervisor.processes()
+                self._seen_at = time.monotonic()
+            return self._seen
+
+
+def _children(pid: int) -> list[int]:
     try:
-        return int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
+        return [int(child) for child in
+                (_PROC / str(pid) / "task" / str(pid) / "children").read_text().split()]
+    except OSError:  # it is gone
+        return []

@@ -257,7 +257,16 @@ def test_a_worker_that_could_not_record_because_mongo_was_away_is_given_as_long(
     assert not repeated(Fault(plan.KILL_ROUTING, 4.5, 4.5, pids=(WORKER,)))
 
 
-def test_two_calls_for_one_event_at_once_are_a_repeat_although_neither_was_answered_before() -> None:
+@pytest.mark.parametrize(("until", "excused"), [(3.0, False), (4.5, True)])
+def test_a_machine_that_stood_still_for_as_long_as_leases_last_excuses_a_repeat(
+    until: float, excused: bool
+) -> None:
+    found = verdict(calls=[*GOOD.calls, AGAIN], routed={**GOOD.routed, A.key: 2},
+                    stalls=[Fault("stall", 0.0, 1.5), Fault("stall", 2.0, until)])
+    assert bool(found.repeats[0].excuse) is excused
+
+
+def test_two_calls_for_one_event_at_once_are_a_repeat_although_neither_was_answered_yet() -> None:
     first = Call(C.key, 3.0, 9.0, "abandoned", WORKER)
     found = verdict(calls=[GOOD.calls[0], first, *GOOD.calls[1:]])
     assert {(r.first, r.excuse) for r in found.repeats} == {(first, "")}
