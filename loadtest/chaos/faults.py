@@ -205,5 +205,5 @@ class Faults:
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not condition() and time.monotonic() < until:
-            time.sleep(0.02)
+        while not condition() and time.monotonic() < until and not self._over.is_set():
+            time.sleep(0.05)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 
 CHUNK = 65_536
+_AT_ONCE = struct.pack("ii", 1, 0)  # lingering for 0 s: closing sends RST, what waits is dropped
 
 
 class Proxy:
@@ -39,7 +42,7 @@ class Proxy:
         """End every connection, both ends of it, with a reset; how many ends there were."""
         ends = list(self._writers)
         for writer in ends:
-            writer.transport.abort()
+            _reset(writer)
         return len(ends)
 
     async def hole(self, seconds: float) -> None:
@@ -65,10 +68,10 @@ class Proxy:
                                          self._pump(up_reader, writer))
                 finally:
                     self._writers.discard(up_writer)
-                    up_writer.transport.abort()
+                    _reset(up_writer)
         finally:
             self._writers.discard(writer)
-            writer.transport.abort()
+            _reset(writer)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -78,3 +81,9 @@ class Proxy:
                 await sink.drain()
         await self._flows.wait()
         sink.close()  # what was written leaves first; the other direction ends by that
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    if not writer.transport.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    writer.transport.abort()
