@@ -17,7 +17,7 @@ from loadtest.chaos.accounts import Accounts, Answer, Document, Event
 from loadtest.chaos.repeats import Repeat, repeats
 
 # What a problem means for whoever sent the event.
-LOST, DOUBLED, WRONG = "lost", "doubled", "wrong"
+SEVERITIES = LOST, DOUBLED, WRONG = "lost", "doubled", "wrong"
 
 _RANKS = ("label_created", "picked_up", "in_transit", "out_for_delivery", "delivery_failed",
           "exception", "address_changed", "delayed")

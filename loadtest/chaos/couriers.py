@@ -33,7 +33,9 @@ PACE = (0.8, 2.4)  # seconds from an answer to the next event of a sender
 AGAIN = (0.2, 0.6)  # and from a failure to the same one again
 REPEAT_PACE = (0.1, 0.3)
 TWINS = 0.1
-SHIPMENTS = 100  # few, so that their events contend for them
+SHIPMENTS = 100
+HOT_SHIPMENTS = 4  # get a third of all events, so that these contend for them
+HOT = 0.33
 EARLY = 0.01  # share of the events whose shipment is not known yet
 STATES = ("ready", "locked lookup", "locked routing", "retry", "dead", "done")
 _SETS = {"locked lookup": "locks:lookup", "locked routing": "locks:routing", "retry": "retry",
@@ -86,7 +88,7 @@ class Couriers:
             name = f"SHP-early-{next(self._numbers)}"
             self.early[name] = time.time() + rng.uniform(1, 4)
             return name
-        return f"SHP-{rng.randrange(SHIPMENTS)}"
+        return f"SHP-{rng.randrange(HOT_SHIPMENTS if rng.random() < HOT else SHIPMENTS)}"
 
     async def _until_told(self, http: ClientSession, name: str, event: Event, rng: Random) -> None:
         told = await self._post(http, name, event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -59,7 +60,10 @@ class Clock:
         self._started = time.monotonic()
 
     def __call__(self, text: str) -> None:
-        print(f"[{time.monotonic() - self._started:5.1f} s] {text}", flush=True)
+        line = f"[{time.monotonic() - self._started:5.1f} s] {text}"
+        if sys.stdout.isatty():  # a line each, however narrow the window is
+            line = line[:shutil.get_terminal_size().columns]
+        print(line, flush=True)
 
 
 class Run:
@@ -145,12 +149,12 @@ class Run:
         self._next_line = time.monotonic() + LINE_SECONDS
         counts = self._told.counts
         try:
-            where = ", ".join(f"{name} {n}" for name, n in stores.waiting(self._redis).items())
+            where = ", ".join(f"{n:,} {name}" for name, n in stores.whereabouts(self._redis))
         except (RedisError, OSError):
             where = "Redis is away"
         self._say(f"{len(self._faults.log):>3} faults  202 {counts['202']:,}  "
-                  f"200 {counts['200']:,}  503 {counts['503']:,}  none {counts['unknown']:,}  | "
-                  f"{where or 'nothing waits'} | {self._faults.latest}")
+                  f"200 {counts['200']:,}  503 {counts['503']:,}  none {counts['unknown']:,} | "
+                  f"{where} | {self._faults.latest}")
 
     # ---- afterwards
 
@@ -198,7 +202,8 @@ class Run:
         print("\n".join(["", *report.table(accounts, before, after, silence), ""]))
         audit = self._gateway("audit", "--effects")
         print(f"the product's own audit: {(audit.stdout or audit.stderr).strip().splitlines()[-1]}")
-        problems = list(dict.fromkeys([*before.problems, *after.problems]))
+        problems = sorted(dict.fromkeys([*before.problems, *after.problems]),
+                          key=lambda problem: checker.SEVERITIES.index(problem.severity))
         for problem in problems:
             print(f"{problem.severity.upper()}: {problem.key or problem.shipment or 'the books'}: "
                   f"{problem.text}")

@@ -38,6 +38,13 @@ def waiting(client: Client) -> dict[str, int]:
     return {place: count for place, count in places.items() if count}
 
 
+def whereabouts(client: Client) -> list[tuple[str, int]]:
+    """The same in few words: what they do, and how many."""
+    places = waiting(client)
+    return [(verb, sum(count for place, count in places.items() if place.startswith(start)))
+            for verb, start in (("wait", "waiting"), ("in work", "in work"), ("retry", "retrying"))]
+
+
 def read_queue(client: Client) -> Queue:
     """All of it. To be read when nothing moves any more."""
     hashes, bodies = {}, {}

@@ -3,9 +3,11 @@ broke around it, what the logs say, and where it lies now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from loadtest.chaos.accounts import Accounts
 
@@ -25,13 +27,13 @@ def story(accounts: Accounts, key: str, logs: Path | None) -> list[str]:
         moments += list(_log_lines(key, logs))[:LOG_LINES]
     lines = [f"the story of {key}", *(f"  {_clock(at)}  {text}" for at, text in sorted(moments))]
     queue = accounts.queue
-    lines += [f"  redis     {dict(queue.hashes.get(key, {})) or 'does not know it'}",
+    lines += [f"  redis     {_shown(queue.hashes.get(key)) or 'does not know it'}",
               f"  place     {', '.join(queue.places.get(key, ())) or 'none'}; body "
               + (f"of {len(queue.bodies[key])} bytes" if key in queue.bodies else "none"),
-              f"  ledger    {accounts.ledger.get(key) or 'nothing'}"]
+              f"  ledger    {_shown(accounts.ledger.get(key)) or 'nothing'}"]
     event = accounts.events.get(key)
     if event is not None:
-        lines += [f"  shipment  {accounts.shipments.get(event.shipment) or 'none'}",
+        lines += [f"  shipment  {_shown(accounts.shipments.get(event.shipment)) or 'none'}",
                   f"  sent      {event.body.decode(errors='replace')}"]
     return lines
 
@@ -70,6 +72,10 @@ def _names(line: str, key: str) -> bool:
     """The id itself, not one that goes on after it (bench:1-2-3 in bench:1-2-33)."""
     at = line.find(key)
     return at >= 0 and not line[at + len(key):at + len(key) + 1].isalnum()
+
+
+def _shown(document: Mapping[str, Any] | None) -> str:
+    return json.dumps(document, default=str) if document else ""
 
 
 def _clock(at: float) -> str:

@@ -288,8 +288,8 @@ def test_the_story_tells_everything_about_one_event_in_the_order_of_time(tmp_pat
     wanted = ["bench-0 hears 503: unavailable", "bench-0 hears nothing: TimeoutError",
               "process 71 calls the Routing Service", "that call of process 71 ends: failed",
               "FAULT    kill routing worker: worker-routing_00", "the lock is another's now",
-              "process 72 ends: routed", "'state': 'done'", "place     done", "'outcome': 'routed'",
-              "'events_applied': 1", C.body.decode()]
+              "process 72 ends: routed", '"state": "done"', "place     done", '"outcome": "routed"',
+              '"events_applied": 1', C.body.decode()]
     assert [part for part in wanted if part not in text] == []
     places = [text.index(part) for part in wanted]
     assert places == sorted(places)
