@@ -7,6 +7,9 @@ import random
 import signal
 import sys
 
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
 from conf.preflight import PreflightError
 from conf.servers import Unusable
 from conf.settings import ROOT, SettingsError
@@ -30,8 +33,9 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(Options(given.duration, seed, EVIDENCE, given.keep))
-    except (PreflightError, SettingsError, StackError, Unusable) as problem:
-        print(problem, file=sys.stderr)
+    except (PreflightError, SettingsError, StackError, Unusable, PyMongoError,
+            RedisError) as problem:
+        print(f"the run itself failed: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; everything that was started is gone", file=sys.stderr)

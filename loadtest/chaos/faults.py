@@ -199,7 +199,7 @@ class Faults:
 
     def _mongo_answers(self) -> bool:
         with contextlib.suppress(PyMongoError), \
-                contextlib.closing(stores.mongo(self._wires.mongo_port)) as client:
+                contextlib.closing(stores.mongo(self._wires.mongo_port, 1)) as client:
             return bool(client.admin.command("ping"))
         return False
 

@@ -22,7 +22,7 @@ from loadtest.chaos.accounts import Accounts
 from loadtest.chaos.checker import Verdict
 from loadtest.chaos.couriers import Couriers
 from loadtest.chaos.faults import Faults
-from loadtest.chaos.scene import LEASE_SECONDS, Scene, scene
+from loadtest.chaos.scene import LEASE_SECONDS, Scene, make_known, scene
 from loadtest.chaos.story import story
 from loadtest.chaos.told import Told
 
@@ -117,7 +117,6 @@ class Run:
         planned = plan.faults(self._options.seed, self._options.duration)
         self._faults.run(planned, between)
         self._stage.loop.call(self._couriers.stop.set)
-        self._introduce(float("inf"))
         self._stage.loop.run(self._stage.service.behave(self._weather[-1][1] if self._weather
                                                         else {"latency_ms": 100}))
         self._say(f"{len(self._faults.log)} faults were inflicted; the load stops, what is not "
@@ -126,6 +125,7 @@ class Run:
             load.result(PATIENCE_SECONDS)
         if not load.done():
             raise Stuck(f"no 2xx for {len(self._told.owed)} events, such as {self._told.owed[:3]}")
+        self._until(self._all_introduced, lambda: f"shipments not made: {self._couriers.early}")
         self._until(self._all_run, lambda: "processes that do not run: " + ", ".join(
             f"{p.name} {p.state}" for p in self._stage.stack.supervisor.processes()
             if p.state != "RUNNING"))
@@ -136,8 +136,12 @@ class Run:
         for shipment, at in list(early.items()):
             if at <= now:
                 with contextlib.suppress(PyMongoError):  # away: at the next look
-                    self._stage.make_known(shipment)
+                    make_known(self._stage.quick, shipment)
                     del early[shipment]
+
+    def _all_introduced(self) -> bool:
+        self._introduce(float("inf"))
+        return not self._couriers.early
 
     def _all_run(self) -> bool:
         processes = self._stage.stack.supervisor.processes()

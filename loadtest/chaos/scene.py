@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from pymongo import MongoClient
 
@@ -23,6 +22,7 @@ from loadtest.chaos.routing import RoutingService
 from loadtest.chaos.wires import Wires
 
 LEASE_SECONDS = 5.0
+PATIENT_SECONDS, QUICK_SECONDS = 60.0, 0.2  # for MongoDB to answer
 # Quick where the product is patient, so that everything can come to its end. No guarantee is
 # touched: redis.conf, write concerns, attempts and crashes are those that ship.
 SETTINGS = {
@@ -38,28 +38,30 @@ SETTINGS = {
 
 @dataclass
 class Scene:
-    """mongo: a client of the server itself. keeper: the thread that starts the stack anew."""
+    """mongo, quick: clients of the server itself, a patient one and one that is not. keeper: the
+    thread that starts the stack anew."""
 
     stack: Stack
     wires: Wires
     service: RoutingService
     loop: Background
     mongo: MongoClient[Document]
+    quick: MongoClient[Document]
     pulse: Pulse
     keeper: Executor
 
-    def make_known(self, shipment: str) -> None:
-        """A shipment with an open order, as an import of orders would write it."""
-        database = self.mongo[stores.DATABASE]
-        number = shipment.rpartition("SHP-")[2]
-        database["orders"].replace_one(
-            {"_id": f"ORD-{number}"}, {"merchant_id": "MER-1", "status": "open"}, upsert=True)
-        document: dict[str, Any] = {
-            "order_id": f"ORD-{number}", "merchant_id": "MER-1", "courier": "bench",
-            "status": "label_created", "active": True, "last_event_at": None,
-            "events_applied": 0, "recent_events": [], "route": None}
-        database["shipments"].update_one(
-            {"_id": shipment}, {"$setOnInsert": document}, upsert=True)
+
+def make_known(client: MongoClient[Document], shipment: str) -> None:
+    """A shipment with an open order, as an import of orders would write it."""
+    database = client[stores.DATABASE]
+    number = shipment.rpartition("SHP-")[2]
+    database["orders"].replace_one(
+        {"_id": f"ORD-{number}"}, {"merchant_id": "MER-1", "status": "open"}, upsert=True)
+    document: Document = {
+        "order_id": f"ORD-{number}", "merchant_id": "MER-1", "courier": "bench",
+        "status": "label_created", "active": True, "last_event_at": None,
+        "events_applied": 0, "recent_events": [], "route": None}
+    database["shipments"].update_one({"_id": shipment}, {"$setOnInsert": document}, upsert=True)
 
 
 @contextlib.contextmanager
@@ -81,12 +83,12 @@ def scene() -> Iterator[Scene]:
                    "REDIS_URL": f"redis://127.0.0.1:{wires.port('Redis')}/0",
                    "MONGO_URL": f"mongodb://127.0.0.1:{wires.port('Mongo')}/{stores.DATABASE}"}
             with Stack.temporary(env, own=("redis", "mongod")) as stack, \
-                    stores.mongo(mongo_port) as mongo:
+                    stores.mongo(mongo_port, PATIENT_SECONDS) as mongo, \
+                    stores.mongo(mongo_port, QUICK_SECONDS) as quick:
                 homes.append(stack)
-                made = Scene(stack, wires, service, loop, mongo, pulse, keeper)
                 for number in range(SHIPMENTS):
-                    made.make_known(f"SHP-{number}")
-                yield made
+                    make_known(mongo, f"SHP-{number}")
+                yield Scene(stack, wires, service, loop, mongo, quick, pulse, keeper)
         finally:
             loop.run(service.stop())
             wires.stop()

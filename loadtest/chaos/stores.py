@@ -22,10 +22,10 @@ def redis(port: int) -> Client:
                  socket_connect_timeout=2)
 
 
-def mongo(port: int) -> MongoClient[Document]:
-    """The same for MongoDB."""
-    return MongoClient(f"mongodb://127.0.0.1:{port}/{DATABASE}", serverSelectionTimeoutMS=2_000,
-                       socketTimeoutMS=10_000, tz_aware=True)
+def mongo(port: int, seconds: float) -> MongoClient[Document]:
+    """The same for MongoDB. seconds: how long to wait for a server that does not answer."""
+    return MongoClient(f"mongodb://127.0.0.1:{port}/{DATABASE}", socketTimeoutMS=10_000,
+                       serverSelectionTimeoutMS=round(seconds * 1000), tz_aware=True)
 
 
 def waiting(client: Client) -> dict[str, int]:
