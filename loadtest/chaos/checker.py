@@ -24,6 +24,9 @@ _RANKS = ("label_created", "picked_up", "in_transit", "out_for_delivery", "deliv
 _ROUTED = ("routed", "route_superseded")
 _OPEN = ("ready", "locked", "retry")
 _REFUSALS = (503, 429)  # the only answers but 2xx that a valid event may get
+# Share of the calls whose caller was gone before anybody saw who it was. Each of them is excused by
+# whatever kill was near, so with many of them no repeat could ever be held against the product.
+UNSEEN_MAX = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def check(accounts: Accounts, *, replayed: bool = True) -> Verdict:
     problems = [
         *_answers(accounts), *_kept(accounts), *_places(accounts), *_books(accounts),
         *_ledger(accounts, replayed), *_shipments(accounts), *_calls(accounts, repeated),
+        *_callers(accounts),
     ]
     dead: dict[str, list[str]] = defaultdict(list)
     for id, fields in accounts.queue.hashes.items():
@@ -217,6 +221,13 @@ def _route(shipment: Document, events: Iterable[Event],
                       max(routed, key=at.__getitem__), shipment["_id"])
     if key is not None and (route.get("answer") or {}).get("idempotency_key") != key:
         yield Problem(WRONG, f"{shipment['_id']} has another event's answer", key, shipment["_id"])
+
+
+def _callers(accounts: Accounts) -> Iterator[Problem]:
+    unseen = sum(call.pid == 0 for call in accounts.calls)
+    if unseen > UNSEEN_MAX * len(accounts.calls):
+        yield Problem(WRONG, f"nobody saw who made {unseen} of {len(accounts.calls)} calls: "
+                      "repeats cannot be judged")
 
 
 def _calls(accounts: Accounts, repeated: Iterable[Repeat]) -> Iterator[Problem]:

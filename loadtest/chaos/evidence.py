@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -16,7 +17,9 @@ from loadtest.chaos.checker import Problem
 def keep(folder: Path, seed: int, accounts: Accounts, problems: Iterable[Problem],
          logs: Path) -> Path:
     """Where they are."""
-    place = folder / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-seed-{seed}"
+    name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-seed-{seed}"
+    # Another run may end in the same second. The pid tells them apart.
+    place = folder / f"{name}-{os.getpid()}"
     place.mkdir(parents=True)
     document = {**asdict(accounts), "problems": [asdict(problem) for problem in problems]}
     with (place / "accounts.json").open("w") as file:

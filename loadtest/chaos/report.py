@@ -73,6 +73,7 @@ def _effects(accounts: Accounts, verdict: Verdict) -> Rows:
     applied = sum(int(s.get("events_applied") or 0) for s in accounts.shipments.values())
     return [
         ("routing calls", f"{calls.total():,}{_list(calls)}"),
+        ("  by a process that nobody saw", f"{sum(call.pid == 0 for call in accounts.calls):,}"),
         ("  for an answered event, excused", f"{excuses.total():,}"),
         *(("", f"  {count} × {excuse}") for excuse, count in excuses.most_common()),
         ("  and with no excuse", f"{len(verdict.repeats) - excuses.total():,}"),

@@ -14,6 +14,7 @@ import pytest
 from loadtest.chaos import plan
 from loadtest.chaos.accounts import Accounts, Answer, Call, Event, Fault, Queue
 from loadtest.chaos.checker import DOUBLED, LOST, WRONG, Verdict, check
+from loadtest.chaos.report import table
 from loadtest.chaos.story import story
 from tests.servers import ROOT
 
@@ -204,6 +205,9 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
     "calls that the Routing Service counts otherwise": (
         lambda: {"routed": {**GOOD.routed, A.key: 2}},
         WRONG, "the Routing Service counts 2", A.key),
+    "calls of which nobody saw who made them": (
+        lambda: {"calls": [replace(call, pid=0) for call in GOOD.calls]},
+        WRONG, "nobody saw who made 3 of 3 calls", ""),
     "a call that was repeated with no fault to excuse it": (
         lambda: {"calls": [*GOOD.calls, Call(A.key, 8.0, 8.2, "routed", TWIN)],
                  "routed": {**GOOD.routed, A.key: 2}},
@@ -275,6 +279,17 @@ def test_two_calls_for_one_event_at_once_are_a_repeat_although_neither_was_answe
 def test_a_dead_letter_that_was_not_replayed_yet_is_kept_and_no_loss() -> None:
     sound = replace(GOOD, events={**GOOD.events, D.key: replace(D, readable=True)})
     assert check(sound, replayed=False).problems == []
+
+
+def test_events_that_died_of_kills_are_kept_and_named_in_the_table() -> None:
+    poisoned = replace(GOOD, events={**GOOD.events, D.key: replace(D, readable=True)}, queue=queue(
+        hashes=changed(GOOD.queue.hashes, D.key, reason="poison")))
+    before = check(poisoned, replayed=False)
+    assert before.problems == []
+    lines = table(poisoned, before, before, 0.0)
+    assert [line.split() for line in lines if "poison" in line] == [
+        ["dead", "letters", "before", "their", "replay", "1", "(poison", "1)"],
+        ["and", "after", "it", "1", "(poison", "1)"], ["poison", D.key]]
 
 
 def test_the_story_tells_everything_about_one_event_in_the_order_of_time(tmp_path: Path) -> None:
