@@ -1,8 +1,8 @@
 """Does what the plan says to a running stack, and writes down what was hit and when it was over.
 
-Faults overlap: each has a thread of its own, and one of the same lasting kind waits for the one
-before it. A fault whose victim is not running waits for it; one that never gets it is missed, and
-not counted.
+Faults overlap: each has a thread of its own, and one of a kind that lasts waits for the one of its
+kind before it. A fault whose victim is not running waits for it; one that never gets it is missed,
+and not counted.
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ VICTIM_SECONDS = 20.0  # for a victim to run: after SIGKILL of supervisord it ta
 STORE_SECONDS = 30.0  # for a store that was killed to answer again
 STARTS = 3  # a `make up` amid kills may fail; its user would type it again
 AT_ONCE = 32
+# Between two signals. After an outage many faults have waited for their victims: all of them at
+# once would be one big fault, and nothing would have run between them.
+APART_SECONDS = plan.GAP[0]
+# A store is killed again only when it answers: one that is hit while it recovers never does.
+ONE_AT_A_TIME = (*plan.LASTS, plan.KILL_SUPERVISORD, plan.KILL_REDIS, plan.KILL_MONGOD)
 
 PROGRAMS = {plan.KILL_EDGE_MASTER: "gateway", plan.KILL_LOOKUP: "worker-lookup",
             plan.KILL_ROUTING: "worker-routing", plan.KILL_SCHEDULER: "scheduler",
@@ -49,7 +54,9 @@ class Faults:
         self._stack, self._victims, self._wires = stack, Victims(stack), wires
         self._lease, self._keeper = lease, keeper
         self._over = threading.Event()
-        self._one = {kind: threading.Lock() for kind in (*plan.LASTS, plan.KILL_SUPERVISORD)}
+        self._turn = threading.Lock()
+        self._next_signal = 0.0
+        self._one = {kind: threading.Lock() for kind in ONE_AT_A_TIME}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fault")
 
     @property
@@ -146,12 +153,14 @@ class Faults:
         """Send one of those found the signal: when, which, its name. None: there never was one."""
         until = time.monotonic() + VICTIM_SECONDS
         while time.monotonic() < until and not self._over.is_set():
-            found = find()
-            if found:
-                pid = list(found)[int(pick * len(found))]
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
-                    return time.time(), pid, found[pid]
+            with self._turn:
+                found = find() if time.monotonic() >= self._next_signal else {}
+                if found:
+                    pid = list(found)[int(pick * len(found))]
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                        self._next_signal = time.monotonic() + APART_SECONDS
+                        return time.time(), pid, found[pid]
             time.sleep(0.2)
         return None
 

@@ -11,6 +11,9 @@ from gateway.local.stack import Stack
 from gateway.local.supervisor import Process
 
 FRESH_SECONDS = 0.1  # many faults may wait for their victims at once: they look together
+# A process that never came to work is nothing to kill: on a busy machine all would be hit again and
+# again while they start, and nothing that could be lost would be in anybody's hands.
+SETTLED_SECONDS = 3
 _PROC = Path("/proc")
 
 
@@ -24,10 +27,11 @@ class Victims:
         self._seen_at = 0.0
 
     def of(self, program: str) -> dict[int, str]:
-        """pid -> name of the running processes whose name starts so."""
+        """pid -> name of the processes whose name starts so and that have run for a while."""
         return self._marked({
             process.pid: process.name for process in self._processes()
-            if process.name.startswith(program) and process.state == "RUNNING"})
+            if process.name.startswith(program) and process.state == "RUNNING"
+            and process.since >= SETTLED_SECONDS})
 
     def edge_workers(self) -> dict[int, str]:
         """The children of gunicorn's master."""
