@@ -11,6 +11,7 @@ import ctypes
 import logging
 import math
 import os
+import resource
 import signal
 import socket
 import sys
@@ -23,8 +24,13 @@ sys.path.insert(0, str(ROOT))  # the gunicorn command does not look where it was
 from conf import in_force  # noqa: E402
 
 PR_SET_PDEATHSIG = 1
-MEINHELD = "gateway.meinheld_worker.MeinheldWorker"
 STOP_SECONDS = 4  # beyond the drain: seeing that it is time to stop, and ending
+# Each open connection is an open file. More survives more idle ones; each costs a process 40 bytes.
+OPEN_FILES = 16_384
+# A body up to so much over the limit is told in a problem's words. Beyond, meinheld refuses it by
+# its length alone, before it keeps a byte of it.
+READ_BEYOND_BYTES = 65_536
+MEINHELD = "gateway.meinheld_worker.MeinheldWorker"
 THREADS = 32  # gthread only: waiting for Redis costs a thread little; more only queue for the GIL
 
 
@@ -41,12 +47,27 @@ def _worker_class() -> str:
     """meinheld answers twice as many requests; where it was not built, threads serve instead."""
     log = logging.getLogger("gateway")
     try:
-        import meinheld.server  # noqa: F401
+        import meinheld.server
     except Exception as error:  # no module, or one that this Python cannot load
         log.warning("serving with gthread, %d threads a process (no meinheld: %s)", THREADS, error)
         return "gateway.thread_worker.PatientThreadWorker"
     log.info("serving with meinheld")
+    largest = _settings.max_body_bytes + READ_BEYOND_BYTES
+    meinheld.server.set_max_content_length(largest)
+    meinheld.server.set_client_body_buffer_size(largest)  # never into a file
     return MEINHELD
+
+
+def _open_files() -> int:
+    """Allow so many open files, and no more: meinheld takes connections beyond the number that it
+    was told of, and never answers them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):  # macOS refuses more than its kernel's own limit
+        wanted = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return wanted
 
 
 def _follow_parent(number: signal.Signals) -> None:
@@ -72,7 +93,7 @@ preload_app = False
 
 # Bursts wait here while all processes are busy; the kernel caps it at net.core.somaxconn.
 backlog = 4096
-worker_connections = 2048
+worker_connections = _open_files()
 # Couriers that post in a row save the handshake. Longer keeps idle connections in memory; shorter
 # meets more requests that were sent in the very moment an idle connection is closed.
 keepalive = 75

@@ -7,6 +7,8 @@ for couriers that send none, the SHA-256 of what identifies the scan, or of the 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from typing import Any
 
 import orjson
@@ -15,6 +17,13 @@ from conf.json_pointer import MISSING
 from conf.source import Source
 
 MAX_CHARACTERS = 200
+SAFE_DIGITS = 18  # fit into 64 bits
+
+# Characters that Python calls printable and a terminal shows as nothing: joiners, fillers, blanks
+# and variation selectors. Two ids must not look the same because one of them hides something.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U0001d159\U000e0100-\U000e01ef]")
 
 
 class NoEventId(Exception):
@@ -40,8 +49,29 @@ def event_id(source: Source, header: str | None, document: Any, body: bytes) -> 
         # The hash of nothing would make all such events one.
         fields = ", ".join(field.text for field in source.dedup_fields)
         raise NoEventId(f"none of the fields that identify the event is there: {fields}")
+    if any(isinstance(value, float | list | dict) for value in values):
+        values = _exactly(source, body)
     known = [None if value is MISSING else value for value in values]
-    return hashlib.sha256(orjson.dumps(known, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    try:
+        content = orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise NoEventId(f"the fields that identify the event cannot be compared: {error}") from None
+    return hashlib.sha256(content).hexdigest()
+
+
+def _exactly(source: Source, body: bytes) -> list[Any]:
+    """The fields that identify the scan, with every number as the courier wrote it: those beyond
+    64 bits, which orjson rounds, would make one event of two."""
+    try:
+        document = json.loads(body, parse_int=_number, parse_float=_number)
+    except RecursionError:
+        raise NoEventId("the body is nested too deeply for its events to be told apart") from None
+    return [field.resolve(document) for field in source.dedup_fields]
+
+
+def _number(text: str) -> int | dict[str, str]:
+    """A number as it was written, unlike every string."""
+    return int(text) if len(text) <= SAFE_DIGITS and text.isdigit() else {"number": text}
 
 
 def _usable(value: Any, what: str) -> str:
@@ -55,6 +85,6 @@ def _usable(value: Any, what: str) -> str:
         raise NoEventId(f"{what} is empty")
     if len(value) > MAX_CHARACTERS:
         raise NoEventId(f"{what} has more than {MAX_CHARACTERS} characters")
-    if not value.isprintable():
+    if not value.isprintable() or (not value.isascii() and _INVISIBLE.search(value)):
         raise NoEventId(f"{what} has characters that cannot be printed")
     return value

@@ -18,6 +18,7 @@ from conf.source import Source
 from gateway import problems, request_body
 from gateway.admission import Admission
 from gateway.event_id import NoEventId, event_id
+from gateway.meinheld_client import close_after, remote
 from gateway.problems import Problem
 from gateway.refusals import Refusals
 from gateway.signatures import Scheme
@@ -66,7 +67,7 @@ class EventResource:
             return self._refuse(problems.BAD_LENGTH, source, environ, resp)
         verdict = entrance.scheme.verify(environ.get, body, self._now())
         if verdict.reason is not None:
-            self._refusals.note(source, verdict.reason, _remote(environ))
+            self._refusals.note(source, verdict.reason, remote(environ))
             return problems.UNAUTHENTICATED.send(resp)
         try:
             document = orjson.loads(body)
@@ -99,23 +100,21 @@ class EventResource:
             resp.data = b'{"status":"accepted","id":%b}' % orjson.dumps(id)
         elif code == "duplicate" or code == "conflicting":
             if code == "conflicting":
-                self._refusals.conflict(source.name, id, _remote(environ))
+                self._refusals.conflict(source.name, id, remote(environ))
             resp.data = b'{"status":"duplicate","id":%b}' % orjson.dumps(id)
         elif code == "full":
-            self._refusals.note(source.name, "backlog_full", _remote(environ))
+            self._refusals.note(source.name, "backlog_full", remote(environ))
             wait = min(acceptance.retry_after or FORECAST_SECONDS_MAX, FORECAST_SECONDS_MAX)
             problems.BACKLOG_FULL.send(resp, retry_after=wait)
         elif code == "limited":
-            self._refusals.note(source.name, "over_quota", _remote(environ))
+            self._refusals.note(source.name, "over_quota", remote(environ))
             problems.OVER_QUOTA.send(resp, retry_after=acceptance.retry_after)
         else:
             assert_never(code)  # Falcon's own answer would be a 200
 
     def _refuse(self, problem: Problem, source: str, environ: dict[str, Any],
                 resp: falcon.Response, detail: str | None = None) -> None:
-        self._refusals.note(source, problem.code, _remote(environ))
+        self._refusals.note(source, problem.code, remote(environ))
         problem.send(resp, detail=detail)
-
-
-def _remote(environ: dict[str, Any]) -> str:
-    return str(environ.get("REMOTE_ADDR", ""))
+        if problem.closes:
+            close_after(environ, resp)

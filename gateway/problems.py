@@ -19,12 +19,14 @@ RETRY_SECONDS_MAX = 3600  # a sender told to wait longer than this may as well g
 
 @dataclass(frozen=True)
 class Problem:
-    """A kind of refusal. code: the last part of its ``type``, which senders may rely on."""
+    """A kind of refusal. code: the last part of its ``type``, which senders may rely on. closes:
+    where the request ended is not certain, so it was the last one on its connection."""
 
     status: HTTPStatus
     code: str
     title: str
     body: bytes
+    closes: bool = False
 
     def send(self, resp: falcon.Response, *, retry_after: float | None = None,
              detail: str | None = None) -> None:
@@ -51,12 +53,14 @@ def _body(status: HTTPStatus, code: str, title: str, detail: str | None) -> byte
     return orjson.dumps(members)
 
 
-def _problem(status: int, code: str, title: str, detail: str | None = None) -> Problem:
+def _problem(status: int, code: str, title: str, detail: str | None = None, *,
+             closes: bool = False) -> Problem:
     known = HTTPStatus(status)
-    return Problem(known, code, title, _body(known, code, title, detail))
+    return Problem(known, code, title, _body(known, code, title, detail), closes)
 
 
-BAD_LENGTH = _problem(400, "bad-length", "The Content-Length is no length, or the body is shorter")
+BAD_LENGTH = _problem(400, "bad-length", "The Content-Length is no length, or the body is shorter",
+                      closes=True)
 NOT_JSON = _problem(400, "not-json", "The body is not JSON")
 NOT_AN_OBJECT = _problem(400, "not-an-object", "The body is not a JSON object")
 NO_EVENT_ID = _problem(400, "no-event-id", "The event has no usable id")
@@ -68,7 +72,8 @@ UNKNOWN_SOURCE = _problem(404, "unknown-source", "No such source of events")
 METHOD_NOT_ALLOWED = _problem(405, "method-not-allowed", "Not with this method",
                               "See the Allow header.")
 LENGTH_REQUIRED = _problem(411, "length-required", "A Content-Length is required",
-                           "Send the body with a Content-Length and no Transfer-Encoding.")
+                           "Send the body with a Content-Length and no Transfer-Encoding.",
+                           closes=True)
 TOO_LARGE = _problem(413, "too-large", "The body is too large")
 NOT_JSON_CONTENT = _problem(415, "unsupported-media-type", "The content type is not JSON",
                             "Send application/json or application/*+json, in UTF-8.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import falcon
-
 from conf import in_force
 from gateway.app import Deps, create_app
+from gateway.strict_http import Application, strict
 from scheduler.intake import Intake
 from scheduler.queue import Caps
 
 
-def application() -> falcon.App[falcon.Request, falcon.Response]:
+def application() -> Application:
     """Settings, sources and a connection of its own, put together."""
     settings, sources = in_force.now().settings, in_force.now().sources
     caps = Caps(settings.backlog_max_events, settings.backlog_max_bytes, settings.dead_max_events)
@@ -18,4 +17,4 @@ def application() -> falcon.App[falcon.Request, falcon.Response]:
     def connect() -> Intake:
         return Intake(settings.redis_url, settings.redis_timeout_seconds, caps)
 
-    return create_app(Deps(sources, connect, settings.max_body_bytes))
+    return strict(create_app(Deps(sources, connect, settings.max_body_bytes)))

@@ -48,13 +48,15 @@ def canonical(id: str, source: Source, body: bytes, received_at: datetime) -> Ca
         raise Malformed(f"body is not JSON: {error}") from None
     _unless_ignored(document, source)
     shipment_id = _value(document, source.pointers.shipment_id, "shipment id")
-    if not isinstance(shipment_id, str) or not 0 < len(shipment_id) <= SHIPMENT_ID_CHARACTERS:
+    # Printable, for it stands in errors that operators read in a terminal.
+    if not (isinstance(shipment_id, str) and 0 < len(shipment_id) <= SHIPMENT_ID_CHARACTERS
+            and shipment_id.isprintable()):
         raise Malformed(f"shipment id at {_text(source.pointers.shipment_id)} is not a string of "
-                        f"1 to {SHIPMENT_ID_CHARACTERS} characters")
+                        f"1 to {SHIPMENT_ID_CHARACTERS} printable characters")
     word = _value(document, source.pointers.status, "status")
     status = source.status(word)
     if status is None:
-        raise Malformed(f"status {str(word)[:40]!r} at {_text(source.pointers.status)} is not in "
+        raise Malformed(f"status {_shown(word)} at {_text(source.pointers.status)} is not in "
                         f"the status map of source {source.name}")
     received_at = _whole_ms(received_at)
     occurred_at = _occurred_at(document, source.pointers.occurred_at) or received_at
@@ -87,6 +89,12 @@ def _text(pointer: Pointer | None) -> str:
     return "(no pointer configured)" if pointer is None else pointer.text
 
 
+def _shown(value: Any) -> str:
+    """The beginning of a value, for a message; no more than its kind for what may be nested too
+    deeply to be written out."""
+    return f"<{type(value).__name__}>" if isinstance(value, dict | list) else repr(str(value)[:40])
+
+
 def _occurred_at(document: Any, pointer: Pointer | None) -> datetime | None:
     value = MISSING if pointer is None else pointer.resolve(document)
     if value is MISSING or value is None:
@@ -98,7 +106,7 @@ def _occurred_at(document: Any, pointer: Pointer | None) -> datetime | None:
         # A time without an offset is taken for UTC: a guess, and the same one for every event.
         return _whole_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
-        raise Malformed(f"time {str(value)[:40]!r} at {_text(pointer)} is not ISO 8601") from None
+        raise Malformed(f"time {_shown(value)} at {_text(pointer)} is not ISO 8601") from None
 
 
 def _whole_ms(moment: datetime) -> datetime:
