@@ -3,8 +3,8 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status ctl redis-cli demo test test-docker bench bench-recovery soak chaos \
-	load lock reload
+.PHONY: help venv up down reload status ctl redis-cli demo test fuzz test-docker chaos load bench \
+	bench-recovery soak lock
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -44,6 +44,9 @@ test-docker: venv ## the image and the Compose files, on a Docker engine (COMPOS
 
 chaos: venv ## kill everything under load, then prove that nothing is lost (DURATION=180 SEED=)
 	@$(RUN) -m loadtest.chaos $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
+
+fuzz: venv ## odd requests to a real edge: make fuzz REQUESTS=200000 SEED=1 KIND=gthread
+	@$(RUN) -m tests.fuzz
 
 load: venv ## the proof of load: locust, 100 users; its evidence goes to loadtest/evidence
 	@$(RUN) -m loadtest.run

@@ -30,6 +30,7 @@ OPEN_FILES = 16_384
 # A body up to so much over the limit is told in a problem's words. Beyond, meinheld refuses it by
 # its length alone, before it keeps a byte of it.
 READ_BEYOND_BYTES = 65_536
+THREADED = "gateway.thread_worker.PatientThreadWorker"
 MEINHELD = "gateway.meinheld_worker.MeinheldWorker"
 THREADS = 32  # gthread only: waiting for Redis costs a thread little; more only queue for the GIL
 
@@ -46,11 +47,14 @@ def _listens(fd: int) -> bool:
 def _worker_class() -> str:
     """meinheld answers twice as many requests; where it was not built, threads serve instead."""
     log = logging.getLogger("gateway")
+    if _settings.gateway_server == "gthread":
+        log.info("serving with gthread, %d threads a process, as GATEWAY_SERVER says", THREADS)
+        return THREADED
     try:
         import meinheld.server
     except Exception as error:  # no module, or one that this Python cannot load
         log.warning("serving with gthread, %d threads a process (no meinheld: %s)", THREADS, error)
-        return "gateway.thread_worker.PatientThreadWorker"
+        return THREADED
     log.info("serving with meinheld")
     largest = _settings.max_body_bytes + READ_BEYOND_BYTES
     meinheld.server.set_max_content_length(largest)

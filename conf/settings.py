@@ -137,6 +137,10 @@ class Settings:
     web_concurrency: int = _count(
         4, 1, 64, "Processes of the edge. Each waits for one Redis round trip at a time, so more "
         "of them share one fsync; beyond the cores they cost memory (about 40 MB each).")
+    gateway_server: str = _setting(
+        "meinheld", "name", "What serves the edge. meinheld answers twice as many requests, where "
+        "it can be built; gthread is strict to the letter of HTTP (gateway/README.md).",
+        _choice("meinheld", "gthread"))
     lookup_processes: int = _count(
         1, 1, 64, "Processes of the lookup lane. More use more cores for Mongo lookups.")
     lookup_threads: int = _count(

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.gateway.edge import Edge
+from tests.gateway.edge import Edge, kinds
 from tests.servers import RedisServer, redis_binaries
 
 StartEdge = Callable[..., Edge]
 
 
-def _kinds() -> list[str]:
-    try:
-        importlib.import_module("meinheld.gmeinheld")
-    except Exception:  # as conf/gunicorn.py: no module, or one that this Python cannot load
-        return ["gthread"]
-    return ["meinheld", "gthread"]
-
-
-@pytest.fixture(scope="session", params=_kinds())
+@pytest.fixture(scope="session", params=kinds())
 def kind(request: pytest.FixtureRequest) -> str:
     """The kind of worker."""
     return str(request.param)
@@ -32,6 +23,26 @@ def edge(kind: str, redis_server: RedisServer, tmp_path_factory: pytest.TempPath
          ) -> Iterator[Edge]:
     """One edge a session, kind and Redis; take ``store`` beside it for an empty Redis."""
     edge = Edge(tmp_path_factory.mktemp("edge"), redis_server.url, kind)
+    try:
+        yield edge.start()
+    finally:
+        edge.stop()
+
+
+@pytest.fixture(scope="session")
+def http_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """For tests of what lies before Redis, so that its version does not matter."""
+    server = RedisServer(redis_binaries()[-1], tmp_path_factory.mktemp("redis"),
+                         "--appendfsync", "no").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def lone_edge(kind: str, http_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+              ) -> Iterator[Edge]:
+    """One worker, so that every request meets what the one before it left behind."""
+    edge = Edge(tmp_path_factory.mktemp("edge"), http_redis.url, kind, REDIS_TIMEOUT_SECONDS="10")
     try:
         yield edge.start()
     finally:

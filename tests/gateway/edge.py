@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import http.client
+import importlib
 import json
 import os
 import socket
@@ -89,6 +90,15 @@ def standard_headers(body: bytes, id: str, at: float | None = None) -> dict[str,
 def event(id: str, **more: Any) -> bytes:
     """The body of an event."""
     return json.dumps({"id": id, "shipment_id": "SHP-1", "status": "in_transit"} | more).encode()
+
+
+def kinds() -> list[str]:
+    """The kinds of worker that this Python can run, the product's choice first."""
+    try:
+        importlib.import_module("meinheld.gmeinheld")
+    except Exception:  # as conf/gunicorn.py: no module, or one that this Python cannot load
+        return ["gthread"]
+    return ["meinheld", "gthread"]
 
 
 class Edge:

@@ -1,0 +1,115 @@
+"""What may be answered, decided from the bytes that were sent without any parsing of HTTP.
+
+A 2xx is right if the bytes hold, after some blank line and for some announced length, a body that
+a header line among them signs; the same bytes must then lie in Redis, under the id that they give.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+from dataclasses import dataclass
+
+import orjson
+
+from tests.fuzz.cases import Case
+from tests.gateway.edge import BENCH_SECRET, STANDARD_SECRET
+from tests.gateway.raw import Answer, Talk
+
+_BLANK = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_LENGTH = re.compile(rb"(?i)content[-_]length[ \t]*:[ \t]*([0-9][0-9 ]{0,9})")
+_BENCH = re.compile(rb"(?i)[\r\n]x[-_]signature[ \t]*:[ \t]*sha256=([0-9a-f]{64})")
+_ID = re.compile(rb"(?i)[\r\n]webhook[-_]id[ \t]*:[ \t]*([^\r\n\0]+)")
+_AT = re.compile(rb"(?i)[\r\n]webhook[-_]timestamp[ \t]*:[ \t]*([0-9]+)")
+_V1 = re.compile(rb"v1,([A-Za-z0-9+/]+=*)")
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A body that the bytes sign. ids: those that it may be stored under."""
+
+    body: bytes
+    ids: frozenset[str]
+
+
+def signed(sent: bytes) -> list[Signed]:
+    """Everything in the bytes that carries a right signature."""
+    heads = (sent, _FOLD.sub(b"", sent))
+    macs = {mac.lower() for head in heads for mac in _BENCH.findall(head)}
+    hooks = {(id, at, mac) for head in heads for id in _ID.findall(head)
+             for at in _AT.findall(head) for mac in _V1.findall(head)}
+    found = []
+    for body in _bodies(sent):
+        ids: set[str] = set()
+        if hmac.digest(BENCH_SECRET, body, hashlib.sha256).hex().encode() in macs:
+            ids |= {f"nameless:{hashlib.sha256(body).hexdigest()}", *_bench_ids(body)}
+        for id, at, mac in hooks:
+            content = id + b"." + at + b"." + body
+            if _is(mac, hmac.digest(STANDARD_SECRET, content, hashlib.sha256)):
+                ids.add("standard:" + id.decode("utf-8", "replace"))
+        if ids:
+            found.append(Signed(body, frozenset(ids)))
+    return found
+
+
+def _bodies(sent: bytes) -> set[bytes]:
+    sizes = {int(text.replace(b" ", b"")) for text in _LENGTH.findall(sent)}
+    return {sent[gap.end():gap.end() + size] for gap in _BLANK.finditer(sent) for size in sizes}
+
+
+def _bench_ids(body: bytes) -> set[str]:
+    """By another parser than the edge's, unless that one gives up."""
+    try:
+        try:
+            value = json.loads(body)["id"]
+        except RecursionError:
+            value = orjson.loads(body)["id"]
+    except (ValueError, LookupError, TypeError):
+        return set()
+    right = isinstance(value, str) or type(value) is int
+    return {f"bench:{value}"} if right else set()
+
+
+def _is(text: bytes, mac: bytes) -> bool:
+    try:
+        return base64.b64decode(text) == mac
+    except binascii.Error:
+        return False
+
+
+def fault(case: Case, heard: Talk) -> str:
+    """What is wrong with the answers by themselves; empty for nothing."""
+    if not heard.ended:
+        return f"the connection hung for {heard.seconds:.1f} s"
+    if case.right and heard.statuses not in ([202], [200]):
+        return f"a right event was answered {heard.statuses}"
+    for answer in heard.answers:
+        if 200 <= answer.status < 300 and _is_event(answer):
+            name = json.loads(answer.content)["id"]
+            if not any(name in one.ids for one in signed(case.sent)):
+                return f"{answer.status} for {name!r}, which nothing in the bytes signs"
+        elif answer.status >= 500 and not _may_be_5xx(case, answer):
+            return f"{answer.status}: {answer.content[:200]!r}"
+    return ""
+
+
+def _is_event(answer: Answer) -> bool:
+    return answer.content.startswith((b'{"status":"accepted"', b'{"status":"duplicate"'))
+
+
+def _may_be_5xx(case: Case, answer: Answer) -> bool:
+    if answer.status == 501:  # gunicorn's word for a coding that it does not have
+        return b"transfer-encoding" in case.sent.lower()
+    # meinheld says 503 to a client that ends its side in the middle of a request.
+    return answer.status == 503 and not case.right and "retry-after" not in answer.headers
+
+
+def accepted(heard: Talk) -> list[str]:
+    """The ids that were answered as stored."""
+    return [json.loads(a.content)["id"] for a in heard.answers
+            if a.status in (200, 202) and _is_event(a)]
