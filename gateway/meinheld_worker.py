@@ -22,6 +22,8 @@ from types import TracebackType
 from gunicorn.workers.base import Worker
 from meinheld import server
 
+from gateway.strict_http import take_stale_error
+
 # Longer: a courier that posts rarely on a connection of its own is more likely to get its last
 # answer instead of a closed connection. Shorter: `supervisorctl restart gateway`, during which new
 # connections wait in the kernel, is over sooner. meinheld's timers add up to a second.
@@ -58,6 +60,7 @@ class MeinheldWorker(Worker):  # type: ignore[misc]
 
     def _tick(self) -> None:
         """meinheld calls it once a second, never while a request is served."""
+        take_stale_error()
         self.notify()
         if not self.alive:
             return

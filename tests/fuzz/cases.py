@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from tests.fuzz.dictionary import BODIES, ID_VALUES, LINES, REQUEST_LINES, TOKENS
 from tests.gateway.edge import bench_headers, event, standard_headers
 
-WHOLE_BYTES = 8_192
 SOURCES = ("bench", "standard", "nameless")
 
 
@@ -42,9 +41,7 @@ def make(seed: int, number: int) -> Case:
 
 
 def _pieces(rng: random.Random, sent: bytes) -> tuple[bytes, ...]:
-    """A header line of more than 8 KB in two parts crashes meinheld (gateway/README.md), which is
-    known: what may hold one is sent at once."""
-    if rng.random() < 0.85 or len(sent) > WHOLE_BYTES:
+    if rng.random() < 0.85:
         return (sent,)
     cuts = sorted(rng.randrange(len(sent) + 1) for _ in range(rng.randrange(1, 4)))
     return tuple(sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True))

@@ -22,6 +22,7 @@ from tests.gateway.raw import Answer, Talk
 
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
+_NO_COLON = re.compile(rb"(\n[^:\r\n]+)\r?\n")  # meinheld joins such a line to the next one
 _LENGTH = re.compile(rb"(?i)content[-_]length[ \t]*:[ \t]*([0-9][0-9 ]{0,9})")
 _BENCH = re.compile(rb"(?i)[\r\n]x[-_]signature[ \t]*:[ \t]*sha256=([0-9a-f]{64})")
 _ID = re.compile(rb"(?i)[\r\n]webhook[-_]id[ \t]*:[ \t]*([^\r\n\0]+)")
@@ -39,21 +40,22 @@ class Signed:
 
 def signed(sent: bytes) -> list[Signed]:
     """Everything in the bytes that carries a right signature."""
-    heads = (sent, _FOLD.sub(b"", sent))
+    heads = (sent, _FOLD.sub(b"", sent), _NO_COLON.sub(rb"\1", sent))
     macs = {mac.lower() for head in heads for mac in _BENCH.findall(head)}
-    hooks = {(id, at, mac) for head in heads for id in _ID.findall(head)
+    ids = {id for head in heads for raw in _ID.findall(head) for id in (raw, raw.strip(b" \t"))}
+    hooks = {(id, at, mac) for head in heads for id in ids
              for at in _AT.findall(head) for mac in _V1.findall(head)}
     found = []
     for body in _bodies(sent):
-        ids: set[str] = set()
+        names: set[str] = set()
         if hmac.digest(BENCH_SECRET, body, hashlib.sha256).hex().encode() in macs:
-            ids |= {f"nameless:{hashlib.sha256(body).hexdigest()}", *_bench_ids(body)}
+            names |= {f"nameless:{hashlib.sha256(body).hexdigest()}", *_bench_ids(body)}
         for id, at, mac in hooks:
             content = id + b"." + at + b"." + body
             if _is(mac, hmac.digest(STANDARD_SECRET, content, hashlib.sha256)):
-                ids.add("standard:" + id.decode("utf-8", "replace"))
-        if ids:
-            found.append(Signed(body, frozenset(ids)))
+                names.add("standard:" + id.decode("utf-8", "replace"))
+        if names:
+            found.append(Signed(body, frozenset(names)))
     return found
 
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import sys
+import unicodedata
+from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conf.json_pointer import Pointer
 from conf.source import Pointers, Signature, Source
@@ -79,7 +86,7 @@ def test_the_fields_of_a_scan_identify_it_whatever_else_the_body_says() -> None:
 ])
 def test_another_scan_is_another_event(other: dict[str, Any]) -> None:
     this = event_id(BY_SCAN, None, {"number": "N1", "scan": {"id": "s1"}}, b"")
-    assert event_id(BY_SCAN, None, other, b"") != this
+    assert event_id(BY_SCAN, None, other, orjson.dumps(other)) != this
 
 
 def test_a_field_that_is_missing_is_the_same_as_one_that_is_null() -> None:
@@ -88,10 +95,60 @@ def test_a_field_that_is_missing_is_the_same_as_one_that_is_null() -> None:
 
 
 def test_objects_among_the_fields_count_by_content_and_not_by_order() -> None:
-    one = event_id(BY_SCAN, None, {"number": {"a": 1, "b": 2}}, b"")
-    assert event_id(BY_SCAN, None, {"number": {"b": 2, "a": 1}}, b"") == one
+    one = b'{"number":{"a":1,"b":2}}'
+    two = b'{"number":{"b":2,"a":1}}'
+    assert len({event_id(BY_SCAN, None, orjson.loads(body), body) for body in (one, two)}) == 1
 
 
 def test_an_event_with_none_of_its_fields_is_refused() -> None:
     with pytest.raises(NoEventId, match="/number, /scan/id, /scan/at"):
         event_id(BY_SCAN, None, {"number": None, "scan": 1}, b"")
+
+
+def by_scan(number: str) -> str:
+    body = b'{"number":%b}' % number.encode()
+    return event_id(BY_SCAN, None, orjson.loads(body), body)
+
+
+@pytest.mark.parametrize(("one", "two"), [
+    ("18446744073709551616", "18446744073709551617"), ("0.1", "0.10000000000000000001"),
+    ("-9223372036854775809", "-9223372036854775810"), ("1.5", '"1.5"'), ("[1e300]", "[1e-300]"),
+    ("9400111899223817512345", "9400111899223817512346"),
+    ('{"a":18446744073709551616}', '{"a":18446744073709551617}'),
+])
+def test_numbers_that_a_parser_rounds_still_tell_scans_apart(one: str, two: str) -> None:
+    assert by_scan(one) != by_scan(two)
+    assert by_scan(one) == by_scan(f" {one} ")
+
+
+@pytest.mark.parametrize("levels", [300, 1000])
+def test_a_field_that_is_nested_too_deeply_to_compare_is_refused(levels: int) -> None:
+    with pytest.raises(NoEventId):
+        by_scan("[" * levels + "]" * levels)
+
+
+# By Unicode's own tables: what has no shape, and letters and marks named as having none.
+SHAPELESS = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+NAMED = re.compile("(HANGUL|KHITAN).*FILLER|VARIATION SELECTOR|BRAILLE PATTERN BLANK|"
+                   "VOWEL INHERENT|GRAPHEME JOINER|NULL NOTEHEAD|NO-BREAK SPACE")
+HIDDEN = [character for character in map(chr, range(sys.maxunicode + 1))
+          if unicodedata.category(character) in SHAPELESS
+          or NAMED.search(unicodedata.name(character, ""))]
+
+
+def test_no_id_hides_a_character() -> None:
+    assert len(HIDDEN) > 900_000
+    let_pass = []
+    for character in HIDDEN:
+        with suppress(NoEventId):
+            let_pass.append(event_id(WITH_ID, None, {"e": {"id": f"evt{character}"}}, b""))
+    assert [ascii(id) for id in let_pass] == []
+
+
+@given(st.text(max_size=250))
+def test_an_id_that_is_taken_is_taken_as_it_is_and_fits_on_a_line(value: str) -> None:
+    with suppress(NoEventId):
+        taken = event_id(WITH_ID, None, {"e": {"id": value}}, b"")
+        assert taken == value
+        assert 0 < len(taken) <= 200
+        assert taken.isprintable()

@@ -98,6 +98,8 @@ def test_a_status_that_is_not_in_the_map_is_malformed(word: object) -> None:
     ({"status": "delayed", "shipment_id": ""}, "not a string of 1 to 200"),
     ({"status": "delayed", "shipment_id": "x" * 201}, "not a string of 1 to 200"),
     ({"status": "delayed", "shipment_id": {"$gt": ""}}, "not a string of 1 to 200"),
+    ({"status": "delayed", "shipment_id": "\x1b[2J"}, "of 1 to 200 printable characters"),
+    ({"status": "delayed", "shipment_id": "SHP\n1"}, "printable"),
     ({"shipment_id": "SHP-1"}, "no status at /status"),
     ([], "no shipment id"),
     ("text", "no shipment id"),
@@ -105,6 +107,16 @@ def test_a_status_that_is_not_in_the_map_is_malformed(word: object) -> None:
 def test_a_body_that_lacks_a_field_is_malformed(document: object, message: str) -> None:
     with pytest.raises(Malformed, match=message):
         read(orjson.dumps(document))
+
+
+@pytest.mark.parametrize("field", ["shipment_id", "status", "occurred_at"])
+def test_a_value_too_deep_to_be_written_out_is_malformed_and_no_fault_of_ours(field: str) -> None:
+    deep = b'{"x":' * 500 + b"[" * 500 + b"]" * 500 + b"}" * 500
+    fields = {"shipment_id": b'"SHP-1"', "status": b'"delayed"', field: deep}
+    raw = b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), value)
+                              for name, value in fields.items())
+    with pytest.raises(Malformed, match=f"at /{field}"):
+        read(raw)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"shipment_id": "\\ud800"}'])
