@@ -22,7 +22,8 @@ from tests.gateway.raw import Answer, Talk
 
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-_NO_COLON = re.compile(rb"(\n[^:\r\n]+)\r?\n")  # meinheld joins such a line to the next one
+_NO_COLON = re.compile(rb"(\n[^:\r\n]+(?:\r?\n[^:\r\n]+)*)\r?\n")  # meinheld joins them to the next
+_CODING = re.compile(rb"(?i)\r\ntransfer-encoding[ \t]*:")
 _LENGTH = re.compile(rb"(?i)content[-_]length[ \t]*:[ \t]*([0-9][0-9 ]{0,9})")
 _BENCH = re.compile(rb"(?i)[\r\n]x[-_]signature[ \t]*:[ \t]*sha256=([0-9a-f]{64})")
 _ID = re.compile(rb"(?i)[\r\n]webhook[-_]id[ \t]*:[ \t]*([^\r\n\0]+)")
@@ -40,7 +41,7 @@ class Signed:
 
 def signed(sent: bytes) -> list[Signed]:
     """Everything in the bytes that carries a right signature."""
-    heads = (sent, _FOLD.sub(b"", sent), _NO_COLON.sub(rb"\1", sent))
+    heads = (sent, _FOLD.sub(b"", sent), _joined(sent))
     macs = {mac.lower() for head in heads for mac in _BENCH.findall(head)}
     ids = {id for head in heads for raw in _ID.findall(head) for id in (raw, raw.strip(b" \t"))}
     hooks = {(id, at, mac) for head in heads for id in ids
@@ -57,6 +58,15 @@ def signed(sent: bytes) -> list[Signed]:
         if names:
             found.append(Signed(body, frozenset(names)))
     return found
+
+
+def _joined(sent: bytes) -> bytes:
+    return _NO_COLON.sub(lambda lines: re.sub(rb"(?<!^)\r?\n", b"", lines[0]), sent)
+
+
+def _is_coded(sent: bytes) -> bool:
+    """Whether the first head has a Transfer-Encoding, which no server may accept."""
+    return _CODING.search(_joined(_BLANK.split(sent, 1)[0] + b"\r\n")) is not None
 
 
 def _bodies(sent: bytes) -> set[bytes]:
@@ -90,6 +100,9 @@ def fault(case: Case, heard: Talk) -> str:
         return f"the connection hung for {heard.seconds:.1f} s"
     if case.right and heard.statuses not in ([202], [200]):
         return f"a right event was answered {heard.statuses}"
+    final = next((answer for answer in heard.answers if answer.status != 100), None)
+    if final is not None and _is_event(final) and _is_coded(case.sent):
+        return f"{final.status} despite a Transfer-Encoding"
     for answer in heard.answers:
         if 200 <= answer.status < 300 and _is_event(answer):
             name = json.loads(answer.content)["id"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -330,6 +331,15 @@ def test_a_body_far_over_the_limit_is_refused_before_it_has_come(edge: Edge) -> 
     assert heard.seconds < 5
 
 
+def test_gthread_serves_where_it_is_chosen(tmp_path: Path, http_redis: RedisServer) -> None:
+    edge = Edge(tmp_path, http_redis.url, "meinheld", GATEWAY_SERVER="gthread")
+    try:
+        assert talk(edge.start(), request(CLOSE)).answers[0].headers["server"] == "gunicorn"
+        assert "serving with gthread, 32 threads a process, as GATEWAY_SERVER says" in edge.log
+    finally:
+        edge.stop()
+
+
 def test_the_log_names_the_address_of_the_client_that_was_refused(edge: Edge) -> None:
     look = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     body = event("evt_other")
@@ -356,11 +366,13 @@ def test_3000_half_open_connections_do_not_keep_good_clients_waiting(
     try:
         for n, connection in enumerate(idle):
             connection.sendall(beginnings[n % 3])
+        files = Path(f"/proc/{before[0]}/fd")
+        await_true(lambda: len(list(files.iterdir())) > len(idle), 30, "all to be accepted")
         for _ in range(20):
             heard = talk(edge, request(CLOSE), patience=15)
             assert heard.statuses == [202]
         # And those that were only slow are served after all.
-        for connection in idle[0:2997:300]:
+        for connection in idle[::300] + idle[-3::-3][:3]:
             connection.sendall(request(CLOSE))
             assert connection.recv(12) == b"HTTP/1.1 202"
     finally:
