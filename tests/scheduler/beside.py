@@ -277,16 +277,18 @@ class Beside(RuleBasedStateMachine):
 
     # ---- scheduler and operators
 
-    @rule(batch=batches, spare=st.integers(-1, 1))
-    def promote_with_many_tombstones(self, batch: int, spare: int) -> None:
+    @rule(batch=batches, spare=st.integers(-1, 1), guard=st.sampled_from([0, 5, 2 * WINDOW]))
+    def promote_with_many_tombstones(self, batch: int, spare: int, guard: int) -> None:
         """One too many, exactly as many as may be, or room for one more."""
         self.done(0, False, "recorded")
-        self.promote(batch, max(0, len(self.model.finished) + spare))
+        self.promote(batch, max(0, len(self.model.finished) + spare), guard)
 
-    def promote(self, batch: int, most: int) -> None:
+    def promote(self, batch: int, most: int, guard: int = 0) -> None:
         self.both(lambda: self.queue.promote(lease=LEASE, max_crashes=MAX_CRASHES,
-                                             dedup_window=WINDOW, tombstones_max=most, batch=batch),
-                  lambda model, now: model.promote(now, LEASE * 1000, WINDOW * 1000, most, batch))
+                                             dedup_window=WINDOW, tombstones_max=most,
+                                             replay_window=guard, batch=batch),
+                  lambda model, now: model.promote(now, LEASE * 1000, WINDOW * 1000, most,
+                                                  guard * 1000, batch))
 
     @rule(seconds=st.sampled_from([0.001, 1, 6, 11, 40, 110]))
     def nothing_happens_for(self, seconds: float) -> None:

@@ -125,22 +125,26 @@ class Model:
         event = self.events.get(id)
         if event is not None:
             code: AcceptCode = "duplicate" if event.digest == digest else "conflicting"
-            self.stats.update({"duplicates": 1, f"secret:{source}:0": 1})
+            self._sign(now, source)
+            self.stats["duplicates"] += 1
             if code == "conflicting":
                 self.stats["conflicting"] += 1
             return Acceptance(code, 0, 0)
-        backlog = self.stats["backlog"]
-        if (backlog >= caps.events or self.stats["backlog_bytes"] + len(body) > caps.bytes
-                or len(self.dead) >= caps.dead):
+        backlog, dead_full = self.stats["backlog"], len(self.dead) >= caps.dead
+        if (dead_full or backlog >= caps.events
+                or self.stats["backlog_bytes"] + len(body) > caps.bytes):
+            self._sign(now, source)
             self.stats["refused_full"] += 1
             drain = float(self.marks.get("drain_per_second", 0))
-            return Acceptance("full", backlog, math.ceil(backlog * 50 / drain) / 1000
-                              if drain else 0)
+            drains = drain > 0 and not dead_full
+            wait = math.ceil(backlog * 50 / drain) / 1000 if drains else 0
+            return Acceptance("full", backlog, wait)
         tokens = 0.0
         if rate:
             had, at = self.quota.get(source, (burst, now))
             tokens = min(burst, had + max(0, now - at) * rate / 1000)
             if tokens < 1:
+                self._sign(now, source)
                 self.stats.update({"limited": 1, f"limited:{source}": 1})
                 return Acceptance("limited", backlog, math.ceil((1 - tokens) * 1000 / rate) / 1000)
         if self.full:
@@ -148,10 +152,14 @@ class Model:
         if rate:
             self.quota[source] = (float(f"{tokens - 1:.3f}"), now)
         self.events[id] = Event("ready", "lookup", source, now, now, digest, body)
-        self.stats.update({"accepted": 1, "backlog": 1, "backlog_bytes": len(body),
-                           f"secret:{source}:0": 1})
+        self._sign(now, source)
+        self.stats.update({"accepted": 1, "backlog": 1, "backlog_bytes": len(body)})
         self.push(id)
         return Acceptance("accepted", backlog + 1, 0)
+
+    def _sign(self, now: int, source: str) -> None:
+        self.stats[f"secret:{source}:0"] += 1
+        self.marks[f"seen:{source}:0"] = now
 
     # ---- holders
 
@@ -323,7 +331,8 @@ class Model:
 
     # ---- scheduler and operators
 
-    def promote(self, now: int, lease: int, window: int, most: int, batch: int) -> Promotion:
+    def promote(self, now: int, lease: int, window: int, most: int, guard: int,
+                batch: int) -> Promotion:
         marks = self.marks
         if now - marks.get("promoted_at", now) > lease / 2:
             marks["spare_until"] = now + lease
@@ -349,8 +358,9 @@ class Model:
                         self.crashed(now, id)
                     else:
                         self.stats["skipped"] += 1
-        old = in_order(self.finished, until=now - window)[:batch]
-        old = old or in_order(self.finished)[:min(batch, max(0, len(self.finished) - most))]
+        old = in_order(self.finished, until=now - max(window, guard))[:batch]
+        beyond = max(0, len(self.finished) - most)
+        old = old or in_order(self.finished, until=now - guard)[:min(batch, beyond)]
         for id in old:
             del self.finished[id], self.events[id]
         if old:
@@ -365,8 +375,9 @@ class Model:
         since, done = now - self.marks.get("drain_at", 0), self.stats["done"]
         if since >= 1000:
             rate = max(0, done - self.marks.get("drain_done", done)) * 1000 / since
-            weight = min(1, since / 5000)
-            rate = rate * weight + float(self.marks.get("drain_per_second", 0)) * (1 - weight)
+            before = float(self.marks.get("drain_per_second", 0))
+            weight = min(1, since / 5000) if before else 1
+            rate = rate * weight + before * (1 - weight)
             self.marks |= {"drain_at": now, "drain_done": done, "drain_per_second": f"{rate:.2f}"}
 
     def replay(self, now: int, id: str) -> str:
@@ -402,8 +413,9 @@ class Model:
             for name in ("received_at", "live_since", "next_at"):
                 if getattr(event, name) is not None:
                     setattr(event, name, getattr(event, name) - ms)
-        for mark in {"promoted_at", "spare_until", "drain_at"} & self.marks.keys():
-            self.marks[mark] -= ms
+        for mark in self.marks:
+            if mark in ("promoted_at", "spare_until", "drain_at") or mark.startswith("seen:"):
+                self.marks[mark] -= ms
         self.quota = {source: (tokens, at - ms) for source, (tokens, at) in self.quota.items()}
         self.alone = {lane: (who, until - ms) for lane, (who, until) in self.alone.items()}
 

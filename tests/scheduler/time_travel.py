@@ -26,6 +26,11 @@ local function earlier(key, names)
   end
 end
 earlier(p .. 'stats', { 'promoted_at', 'spare_until', 'drain_at' })
+for _, name in ipairs(redis.call('HKEYS', p .. 'stats')) do
+  if name:find('seen:', 1, true) == 1 then
+    earlier(p .. 'stats', { name })
+  end
+end
 for _, key in ipairs(redis.call('KEYS', p .. '*')) do
   if key:find(p .. 'event:', 1, true) == 1 then
     earlier(key, { 'received_at', 'live_since', 'next_at' })
