@@ -61,13 +61,18 @@ def _processes(stack: Stack) -> Iterator[tuple[str, Path]]:
     return ((kind, folder) for kind, folder in _every(stack) if kind in KINDS)
 
 
-def _every(stack: Stack) -> Iterator[tuple[str, Path]]:
-    """Children have the name of the program that started them: gunicorn's are all the gateway."""
+def _every(stack: Stack) -> list[tuple[str, Path]]:
+    """Children have the name of the program that started them: gunicorn's are all the gateway.
+    Those that Redis forks while it rewrites its file are left out."""
+    found = []
     for pid in orphans.find(stack.home):
         folder = Path("/proc") / str(pid)
         try:
             name = _NAME.search(b"\0" + (folder / "environ").read_bytes())
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:  # it has ended
             continue
         if name:
-            yield name[1].decode(), folder
+            found.append((name[1].decode(), folder, parent))
+    redis = {int(folder.name) for kind, folder, _ in found if kind == "redis"}
+    return [(kind, folder) for kind, folder, parent in found if parent not in redis]
