@@ -13,9 +13,9 @@ from conf.settings import ROOT
 from gateway.local import instance, orphans
 from tests.servers import await_true
 
-DEATHS = 4
-# supervisord's own pace: a look a second. A start right after the death takes 20 ms or so.
-ONE_LOOK = 1.0
+# Each of the two ways in which a death is noticed would do for half of them by luck.
+DEATHS = 12
+ONE_LOOK = 1.0  # seconds, supervisord's own pace; a start right after the death takes some 0.03
 
 SLEEPER = """
 [program:sleeper]
@@ -37,17 +37,23 @@ def test_what_died_is_started_anew_before_supervisord_would_look_again() -> None
             cwd=home, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL)
         try:
             # Nobody asks it anything meanwhile: a question would wake it, too.
-            took = [_restart(home / "pids", number) for number in range(1, DEATHS + 1)]
+            took = [_restart(home / "pids") for _ in range(DEATHS)]
+            before = len(_started(home / "pids"))
+            supervisord.send_signal(signal.SIGHUP)  # it reads its configuration anew
+            await_true(lambda: len(_started(home / "pids")) > before, 20, "the reload")
+            took_then = [_restart(home / "pids") for _ in range(DEATHS)]
         finally:
             supervisord.terminate()
             assert supervisord.wait(20) == 0
-    assert min(took) < ONE_LOOK / 2, took
+    # Not the slowest: on a busy machine one may be late for reasons of its own.
+    assert sorted(took)[-2] < 0.75 * ONE_LOOK, took
+    assert sorted(took_then)[-2] < 0.75 * ONE_LOOK, took_then
 
 
-def _restart(pids: Path, number: int) -> float:
-    """Kill what was started as the number-th, and wait for the next one; how long that took."""
-    await_true(lambda: len(_started(pids)) == number, 20, "a start")
-    victim = _started(pids)[-1]
+def _restart(pids: Path) -> float:
+    """Kill what was started last, and wait for the next one; how long that took."""
+    await_true(lambda: bool(_started(pids)), 20, "a start")
+    number, victim = len(_started(pids)), _started(pids)[-1]
     await_true(lambda: (Path("/proc") / str(victim) / "comm").read_text() == "sleep\n", 20)
     began = time.monotonic()
     os.kill(victim, signal.SIGKILL)
