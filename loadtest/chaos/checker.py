@@ -187,12 +187,14 @@ def _shipments(accounts: Accounts) -> Iterator[Problem]:
         for key in {key for key in recent if recent.count(key) > 1}:
             yield Problem(DOUBLED, f"applied to {id} twice", key, id)
         # Between the effect and the note in the ledger an event is known by recent_events alone.
-        keys = applied.pop(id, set()) | set(recent)
+        noted = applied.pop(id, set())
+        keys = noted | set(recent)
         counted = shipment.get("events_applied") or 0
         if counted != len(keys):
+            # Whose story? If one was overwritten, that of one which is noted and not to be seen.
             yield Problem(DOUBLED if counted > len(keys) else LOST,
                           f"{id} counts {counted} events: {len(keys)} were applied",
-                          max(keys, default=""), id)
+                          max(noted - set(recent), default=max(keys, default="")), id)
         events = [accounts.events[key] for key in keys if key in accounts.events]
         yield from _status(shipment, events)
         yield from _route(shipment, events, accounts.ledger)

@@ -175,6 +175,10 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
     "a shipment that forgot an event": (
         lambda: {"shipments": changed(GOOD.shipments, "SHP-1", events_applied=1)},
         LOST, "SHP-1 counts 1 events: 2 were applied", B.key),
+    "a shipment whose event was overwritten by another": (
+        lambda: {"shipments": changed(GOOD.shipments, "SHP-1", events_applied=1,
+                                      recent_events=[B.key])},
+        LOST, "SHP-1 counts 1 events: 2 were applied", A.key),
     "a shipment that lists an event twice": (
         lambda: {"shipments": changed(GOOD.shipments, "SHP-1",
                                       recent_events=[A.key, A.key, B.key])},
