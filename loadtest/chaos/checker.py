@@ -251,6 +251,7 @@ def _calls(accounts: Accounts, repeated: Iterable[Repeat]) -> Iterator[Problem]:
         yield Problem(WRONG, "routed, and not in the ledger", key)
     for repeat in repeated:
         if not repeat.excuse:
-            yield Problem(DOUBLED, f"asked the Routing Service again "
-                          f"{repeat.again.arrived - repeat.first.ended:.2f} s after its answer, "
-                          "and no fault excuses it", repeat.key)
+            later = repeat.again.arrived - repeat.first.ended
+            when = f"{later:.2f} s after its answer" if later >= 0 else "during another such call"
+            yield Problem(DOUBLED, f"asked the Routing Service again {when}, and no fault excuses "
+                          "it", repeat.key)

@@ -278,6 +278,7 @@ def test_two_calls_for_one_event_at_once_are_a_repeat_although_neither_was_answe
     first = Call(C.key, 3.0, 9.0, "abandoned", WORKER)
     found = verdict(calls=[GOOD.calls[0], first, *GOOD.calls[1:]])
     assert {(r.first, r.excuse) for r in found.repeats} == {(first, "")}
+    assert "again during another such call" in found.of(DOUBLED)[0].text
 
 
 def test_a_dead_letter_that_was_not_replayed_yet_is_kept_and_no_loss() -> None:
