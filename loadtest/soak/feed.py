@@ -1,5 +1,8 @@
 """Posts events as fast as the workers finish them, over a few connections, and notes each answer.
 
+What is answered 503 is posted again, as a courier does. It may have been stored all the same, and
+then the next answer calls it a duplicate: that is when its courier is first told that it is safe.
+
 A round is a request on every connection and then an answer from each: no threads, so that the
 feeder takes little of the cores that the workers need.
 """
@@ -15,7 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from conf.statuses import Status
-from loadtest.answers import Answer
+from loadtest.answers import ACCEPTED, DUPLICATE, Answer
 from loadtest.bench import signed
 from loadtest.bench.errors import BenchError
 from loadtest.bench.rig import Rig
@@ -26,17 +29,21 @@ UNSIGNED = 50  # every so manieth round ends with one whose signature is wrong
 OPEN_MOST = 2_000  # events under way: enough for the workers never to wait
 LOOK_SECONDS = 0.25
 TIMEOUT_SECONDS = 10
+UNAVAILABLE = 503
 
 
 class Feed:
-    """answers: of all that were signed. refused: how many of those that were not got their 401."""
+    """answers: of all that were signed and taken. refused: how many of those that were not signed
+    got their 401. unavailable: answers of 503, each posted again."""
 
     def __init__(self, rig: Rig, limit: float) -> None:
         self.answers: list[Answer] = []
-        self.refused = 0
+        self.refused = self.unavailable = 0
         self._rig, self._limit = rig, limit
         self._url = urlsplit(rig.url)
         self._connections = [self._open() for _ in range(CONNECTIONS)]
+        self._again: list[tuple[str, bytes]] = []
+        self._untold: set[str] = set()  # ids that were answered 503 only, so far
 
     def close(self) -> None:
         for connection in self._connections:
@@ -48,7 +55,7 @@ class Feed:
         when the limit (monotonic) is passed."""
         events = self._repeated(prefix, count, statuses)
         next_look, rounds = 0.0, 0
-        while batch := list(islice(events, CONNECTIONS)):
+        while batch := self._batch(events):
             self._round(batch)
             rounds += 1
             if rounds % UNSIGNED == 0:
@@ -56,6 +63,10 @@ class Feed:
             if time.monotonic() >= next_look:
                 self._wait_for_room(look)
                 next_look = time.monotonic() + LOOK_SECONDS
+
+    def _batch(self, events: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        again, self._again = self._again, []
+        return again + list(islice(events, CONNECTIONS - len(again)))
 
     def _wait_for_room(self, look: Callable[[], None]) -> None:
         while True:
@@ -80,6 +91,14 @@ class Feed:
             connection.sendall(self._wire(signed.headers(id, body), body))
         for connection, (id, body) in zip(self._connections, batch, strict=False):
             status = _status(connection)
+            if status == UNAVAILABLE:
+                self.unavailable += 1
+                self._untold.add(id)
+                self._again.append((id, body))
+                continue
+            if id in self._untold and status == DUPLICATE:
+                status = ACCEPTED
+            self._untold.discard(id)
             self.answers.append(Answer(
                 f"{signed.SOURCE}:{id}", orjson.loads(body)["shipment_id"], status, sent,
                 (time.time() - sent) * 1000))

@@ -73,8 +73,9 @@ class Soak:
             f"resident memory of every process every {SAMPLE_SECONDS:g} s; the slope of a line by "
             f"least squares over the events done, after the first {WARM_UP:.0%}; of several "
             "processes of a kind the steepest; one event in twenty posted twice, "
-            f"{self.feed.refused} requests with a wrong signature; DEDUP_WINDOW_SECONDS = "
-            f"{DEDUP_SECONDS}; Redis is looked at when all tombstones have expired",
+            f"{self.feed.refused} requests with a wrong signature; {self.feed.unavailable} answers "
+            f"of 503, each posted again; DEDUP_WINDOW_SECONDS = {DEDUP_SECONDS}; Redis is looked "
+            "at when all tombstones have expired",
             figures, self._notes(left, tombstones))
 
     def _notes(self, left: dict[str, int], tombstones: int) -> tuple[str, ...]:
