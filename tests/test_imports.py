@@ -25,11 +25,11 @@ OUTSIDE = {"loadtest", "tests"}
 # no setting of ours:
 READERS = {
     "conf/settings.py": "the settings",
-    "conf/gunicorn.py": "secrets, whose names are in sources.toml; supervisord's own mark",
+    "conf/gunicorn.py": "supervisord's own mark",
+    "conf/in_force.py": "secrets, whose names are in sources.toml",
     "conf/install.py": "compiler and PATH, before anything of ours is installed",
     "conf/lifecycle.py": "what supervisord tells its programs",
     "conf/environment.py": "the environment that a stack hands on to its processes",
-    "gateway/wsgi.py": "secrets, whose names are in sources.toml",
     "routingsim/__main__.py": "imports nothing of ours, and so has settings of its own",
 }
 
