@@ -23,8 +23,12 @@ def redis(port: int) -> Client:
 
 
 def mongo(port: int, seconds: float) -> MongoClient[Document]:
-    """The same for MongoDB. seconds: how long to wait for a server that does not answer."""
-    return MongoClient(f"mongodb://127.0.0.1:{port}/{DATABASE}", socketTimeoutMS=10_000,
+    """The same for MongoDB. seconds: how long to wait for a server that does not answer.
+
+    Journaled, or a shipment made just before mongod is killed would not be there afterwards.
+    """
+    return MongoClient(f"mongodb://127.0.0.1:{port}/{DATABASE}", journal=True,
+                       socketTimeoutMS=10_000,
                        serverSelectionTimeoutMS=round(seconds * 1000), tz_aware=True)
 
 
