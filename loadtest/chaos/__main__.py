@@ -29,6 +29,8 @@ def main(arguments: list[str]) -> int:
                         help="keep the accounts and logs of a good run, too")
     given = parser.parse_args(arguments)
     seed = random.randrange(1_000_000) if given.seed is None else given.seed
+    # Also where whoever started it ignores the signal, as a shell does for what it runs behind.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # A stop from outside, too, ends what was started, in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
