@@ -38,6 +38,10 @@ def connect(url: str, threads: int) -> Database[dict[str, Any]]:
         url, serverSelectionTimeoutMS=SELECTION_MS, socketTimeoutMS=SOCKET_MS,
         connectTimeoutMS=SELECTION_MS, maxPoolSize=threads + 4, appname="fincart-gateway",
         tz_aware=True,
+        # The queue repeats what may not have been written, and every write stands a repeat. The
+        # driver's own second try only works on replica sets, and pymongo 4.20 makes it on a single
+        # server too when a connection breaks in its handshake: an error that looks like our fault.
+        retryWrites=False,
     )
     return client.get_default_database("fincart").with_options(
         write_concern=WriteConcern(w="majority", j=True, wtimeout=SOCKET_MS)
