@@ -76,6 +76,15 @@ class Fault:
     pids: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A traceback in a log of the product's. entry: the line above it. error: its last line."""
+
+    log: str
+    entry: str
+    error: str
+
+
 @dataclass(frozen=True)
 class Queue:
     """Redis. hashes: id -> fields. places: id -> the lists and sets that hold it. bodies: id ->
@@ -91,7 +100,7 @@ class Queue:
 class Accounts:
     """events: all that were ever sent. ledger, shipments: Mongo's documents by _id. calls: in any
     order. routed: key -> successful calls, by the Routing Service's own books. stalls: when the
-    machine itself did not run what was due."""
+    machine itself did not run what was due. traces: what no part of the product had foreseen."""
 
     events: Mapping[str, Event]
     answers: Sequence[Answer]
@@ -102,3 +111,4 @@ class Accounts:
     routed: Mapping[str, int]
     faults: Sequence[Fault]
     stalls: Sequence[Fault] = ()
+    traces: Sequence[Trace] = ()

@@ -8,6 +8,7 @@ it expects is spelled out here a second time.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ _RANKS = ("label_created", "picked_up", "in_transit", "out_for_delivery", "deliv
           "exception", "address_changed", "delayed")
 _ROUTED = ("routed", "route_superseded")
 _OPEN = ("ready", "locked", "retry")
+_EVENT = re.compile(r"\bevent (\S+): ")  # as the product's logs name one
 _REFUSALS = (503, 429)  # the only answers but 2xx that a valid event may get
 # Share of the calls whose caller was gone before anybody saw who it was. Each of them is excused by
 # whatever kill was near, so with many of them no repeat could ever be held against the product.
@@ -57,7 +59,7 @@ def check(accounts: Accounts, *, replayed: bool = True) -> Verdict:
     problems = [
         *_answers(accounts), *_kept(accounts), *_places(accounts), *_books(accounts),
         *_ledger(accounts, replayed), *_shipments(accounts), *_calls(accounts, repeated),
-        *_callers(accounts),
+        *_callers(accounts), *_traces(accounts),
     ]
     dead: dict[str, list[str]] = defaultdict(list)
     for id, fields in accounts.queue.hashes.items():
@@ -230,6 +232,13 @@ def _callers(accounts: Accounts) -> Iterator[Problem]:
     if unseen > UNSEEN_MAX * len(accounts.calls):
         yield Problem(WRONG, f"nobody saw who made {unseen} of {len(accounts.calls)} calls: "
                       "repeats cannot be judged")
+
+
+def _traces(accounts: Accounts) -> Iterator[Problem]:
+    for trace in accounts.traces:
+        named = _EVENT.search(trace.entry)
+        yield Problem(WRONG, f"a traceback in {trace.log}: {trace.error}, beneath: {trace.entry}",
+                      named[1] if named else "")
 
 
 def _calls(accounts: Accounts, repeated: Iterable[Repeat]) -> Iterator[Problem]:

@@ -27,7 +27,8 @@ def _faults(accounts: Accounts) -> Rows:
     stood = sum(stall.until - stall.at for stall in accounts.stalls)
     return [("faults", f"{counts.total():,}"),
             *((f"  {kind}", f"{counts[kind]:,}") for kind in DECK),
-            ("the machine itself stood still for", f"{stood:.1f} s in all")]
+            ("the machine itself stood still for", f"{stood:.1f} s in all"),
+            ("tracebacks in the product's logs", f"{len(accounts.traces):,}")]
 
 
 def _answers(answers: Sequence[Answer], silence: float) -> Rows:

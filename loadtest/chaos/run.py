@@ -25,6 +25,7 @@ from loadtest.chaos.faults import Faults
 from loadtest.chaos.scene import LEASE_SECONDS, Scene, make_known, scene
 from loadtest.chaos.story import story
 from loadtest.chaos.told import Told
+from loadtest.chaos.traces import traces
 
 LINE_SECONDS = 3.0
 PATIENCE_SECONDS = 120.0  # for all that waits to come to its end, once nothing is broken any more
@@ -98,6 +99,10 @@ class Run:
             return 1
         finally:
             self._faults.end()
+
+    @property
+    def _logs(self) -> Path:
+        return self._stage.stack.run_dir / "log"
 
     # ---- the storm
 
@@ -199,6 +204,7 @@ class Run:
             routed=self._stage.loop.run(self._stage.service.routed()),
             faults=sorted(self._faults.log, key=lambda fault: fault.at),
             stalls=self._stage.pulse.stalls,
+            traces=traces(self._logs),
         )
 
     def _judge(self, accounts: Accounts, before: Verdict, after: Verdict) -> int:
@@ -211,13 +217,12 @@ class Run:
         for problem in problems:
             print(f"{problem.severity.upper()}: {problem.key or problem.shipment or 'the books'}: "
                   f"{problem.text}")
-        logs = self._stage.stack.run_dir / "log"
         stories = list(dict.fromkeys(problem.key for problem in problems if problem.key))
         for key in stories[:STORIES]:
-            print("\n".join(["", *story(accounts, key, logs)]))
+            print("\n".join(["", *story(accounts, key, self._logs)]))
         if problems or audit.returncode or self._options.keep:
             kept = evidence.keep(self._options.evidence, self._options.seed, accounts, problems,
-                                 logs)
+                                 self._logs)
             print(f"\nevery account and log of this run is kept in {kept}")
         summary = report.summary(accounts, before, after, silence)
         print(json.dumps({"seed": self._options.seed, **summary,

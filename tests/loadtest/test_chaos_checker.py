@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from loadtest.chaos import plan
-from loadtest.chaos.accounts import Accounts, Answer, Call, Event, Fault, Queue
+from loadtest.chaos.accounts import Accounts, Answer, Call, Event, Fault, Queue, Trace
 from loadtest.chaos.checker import DOUBLED, LOST, WRONG, Verdict, check
 from loadtest.chaos.report import table
 from loadtest.chaos.story import story
+from loadtest.chaos.traces import traces
 from tests.servers import ROOT
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -212,6 +213,10 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
     "calls of which nobody saw who made them": (
         lambda: {"calls": [replace(call, pid=0) for call in GOOD.calls]},
         WRONG, "nobody saw who made 3 of 3 calls", ""),
+    "a fault that the product did not foresee": (
+        lambda: {"traces": [Trace("worker-routing_00.log", f"ERROR event {A.key}: the steps failed",
+                                  "OperationFailure: no")]},
+        WRONG, "a traceback in worker-routing_00.log: OperationFailure: no", A.key),
     "a call that was repeated with no fault to excuse it": (
         lambda: {"calls": [*GOOD.calls, Call(A.key, 8.0, 8.2, "routed", TWIN)],
                  "routed": {**GOOD.routed, A.key: 2}},
@@ -317,8 +322,29 @@ def test_the_story_tells_everything_about_one_event_in_the_order_of_time(tmp_pat
     assert "kill redis-server" not in text
 
 
+def test_tracebacks_are_found_in_the_logs_of_our_programs_whoever_wrote_them(
+    tmp_path: Path
+) -> None:
+    entry = "2026-11-25T04:25:03.288Z ERROR worker-routing_01 workers.attempt: event a: it failed"
+    (tmp_path / "worker-routing_01.log.1").write_text(
+        f"2026-11-25T04:25:03.100Z INFO worker: no trace\n{entry}\n"
+        "    | Traceback (most recent call last):\n    |   File x, line 1\n    | KeyError: 1\n"
+        "    | \n    | During handling of the above exception, another exception occurred:\n"
+        "    | \n    | Traceback (most recent call last):\n    |   File y, line 2\n"
+        "    | ValueError: 2\n2026-11-25T04:25:04.000Z INFO worker: no trace\n")
+    (tmp_path / "gateway.log").write_text(
+        "2026-11-25T04:25:05.000Z DEBUG gateway: signal\nTraceback (most recent call last):\n"
+        "  File z, line 3\nTypeError: 3\n")
+    (tmp_path / "mongod.log").write_text("Traceback (most recent call last):\nTypeError: 4\n")
+    assert traces(tmp_path) == [
+        Trace("gateway.log", "2026-11-25T04:25:05.000Z DEBUG gateway: signal", "TypeError: 3"),
+        Trace("worker-routing_01.log.1", entry, "ValueError: 2"),
+    ]
+
+
 def test_whoever_judges_shares_no_code_with_the_product() -> None:
-    judges = ("accounts", "checker", "repeats", "story", "stores", "told", "letters", "report")
+    judges = ("accounts", "checker", "repeats", "story", "stores", "told", "traces", "letters",
+              "report")
     ours = {"conf", "scheduler", "workers", "gateway"}
     for name in judges:
         tree = ast.parse((ROOT / "loadtest" / "chaos" / f"{name}.py").read_text())
