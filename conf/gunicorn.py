@@ -92,7 +92,8 @@ bind = ["fd://0" if _listens(0) else _settings.gateway_bind]
 workers = _settings.web_concurrency
 worker_class = _worker_class()
 threads = 1 if worker_class == MEINHELD else THREADS
-# Each worker opens its own connection to Redis, so nothing is loaded before the fork.
+# Each worker makes its application, and opens its own connection to Redis, after the fork. What it
+# serves by (conf/in_force.py) it inherits.
 preload_app = False
 
 # Bursts wait here while all processes are busy; the kernel caps it at net.core.somaxconn.

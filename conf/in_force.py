@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from dataclasses import dataclass
 
-from conf.lifecycle import begin, process_name
+from conf.lifecycle import begin, process_name, refuse
 from conf.settings import Settings, SettingsError
 from conf.source import Sources
 from conf.sources import load_sources
@@ -41,9 +40,7 @@ def load() -> InForce:
         sources = load_sources(settings.sources_file, os.environ, settings.profile)
     except SettingsError as error:
         if _now is None:
-            for problem in error.problems:
-                print(f"gateway: {problem}", file=sys.stderr)
-            raise SystemExit(78) from None  # EX_CONFIG
+            refuse("gateway", error)
         for problem in error.problems:
             log.error("%s", problem)
         log.error("the sources were not changed: those from before go on being served")

@@ -71,7 +71,7 @@ def begin(name: str) -> Settings:
     try:
         settings = load()
     except SettingsError as error:
-        _refuse(name, error)
+        refuse(name, error)
     log.start(settings, name)
     return settings
 
@@ -81,10 +81,11 @@ def sources_without_secrets(name: str, settings: Settings) -> Sources:
     try:
         return load_sources(settings.sources_file, None, settings.profile)
     except SettingsError as error:
-        _refuse(name, error)
+        refuse(name, error)
 
 
-def _refuse(name: str, error: SettingsError) -> NoReturn:
+def refuse(name: str, error: SettingsError) -> NoReturn:
+    """End this process with a line for each problem."""
     for problem in error.problems:
         print(f"{name}: {problem}", file=sys.stderr)
     raise SystemExit(78) from None  # EX_CONFIG

@@ -1,8 +1,8 @@
 """One open connection to Redis, spoken over its socket.
 
 redis-py opens it, for it knows every form of URL, TLS, passwords and databases. From then on the
-commands go through hiredis and the socket alone: what a client library does around them costs more
-than half of a round trip's CPU in this process.
+commands go through hiredis and the socket alone: what the client library does around them cost a
+fifth of the CPU that an edge process spends on an accepted event.
 """
 
 from __future__ import annotations

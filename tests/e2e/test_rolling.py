@@ -19,19 +19,11 @@ from gateway.local.stack import Stack
 from tests.e2e.conftest import SETTINGS
 from tests.e2e.running_gateway import PATIENCE, RunningGateway
 from tests.e2e.steady_couriers import SteadyCouriers
+from tests.gateway.edge import ACME
 from tests.servers import await_true
 
 ROLL_SECONDS = float(os.environ.get("ROLL_SECONDS", "0"))  # 0: everything once
 ENOUGH = 300  # requests of each kind in one round; about a thousand when nothing else runs
-ACME = """
-[acme]
-preset = "github"
-secrets_env = ["BENCH_SECRET"]
-demo_secret = "bench-secret"
-signature_header = "X-Signature"
-pointers = { event_id = "/id", shipment_id = "/shipment_id", status = "/status" }
-statuses = "canonical"
-"""
 WORKERS = ("worker-lookup:worker-lookup_00", "worker-routing:worker-routing_00",
            "worker-routing:worker-routing_01")
 

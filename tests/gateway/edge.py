@@ -23,6 +23,17 @@ from tests.servers import ROOT, await_true
 BENCH_SECRET = b"bench-secret"
 STANDARD_SECRET = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
+# A courier that is added while the edge runs.
+ACME = """
+[acme]
+preset = "github"
+secrets_env = ["BENCH_SECRET"]
+demo_secret = "bench-secret"
+signature_header = "X-Signature"
+pointers = { event_id = "/id", shipment_id = "/shipment_id", status = "/status" }
+statuses = "canonical"
+"""
+
 # Beside the shipped sources: one with a quota, one that sends no event id, and one that is off.
 SOURCES = (ROOT / "conf" / "sources.toml").read_text() + """
 [narrow]

@@ -8,19 +8,9 @@ import signal
 import pytest
 
 from tests.gateway.conftest import StartEdge
-from tests.gateway.edge import SOURCES, Edge, event
+from tests.gateway.edge import ACME, SOURCES, Edge, event
 from tests.gateway.test_edge_stops import stop, workers
 from tests.servers import RedisServer, await_true
-
-ACME = """
-[acme]
-preset = "github"
-secrets_env = ["BENCH_SECRET"]
-demo_secret = "bench-secret"
-signature_header = "X-Signature"
-pointers = { event_id = "/id", shipment_id = "/shipment_id", status = "/status" }
-statuses = "canonical"
-"""
 
 
 @pytest.fixture

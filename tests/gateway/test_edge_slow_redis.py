@@ -157,11 +157,14 @@ def test_redis_is_not_asked_anything_for_requests_that_nobody_signed(
     forged: dict[str, str | None] = {"X_Signature": "sha256=" + "0" * 64}
     flood: list[dict[str, str | None]] = [
         {"X_Signature": None}, {"X_Signature": "sha256=zz"}, forged,
-        {"Content_Type": "text/plain"}, forged | {"Content_Length": "9" * 9},
+        {"Content_Type": "text/plain"},
     ]
     statuses = [edge.post(event("evt_new"), "bench", **headers).status
                 for headers in flood for _ in range(60)]
-    assert set(statuses) == {401, 413, 415}
+    assert set(statuses) == {401, 415}
+    # Announced only: the edge closes without having read it, and what still comes would be reset.
+    huge = forged | {"Content_Length": "9" * 9}
+    assert {edge.post(b"", "bench", **huge).status for _ in range(60)} == {413}
     assert {edge.post(event("evt_new"), "nobody").status for _ in range(60)} == {404}
     assert {edge.get(path).status for path in ("/openapi.json", "/healthz", "/nothing")} \
         == {200, 404}

@@ -24,7 +24,7 @@ from tests.scheduler.steps import (
 def _ago(store: Redis, mark: str, seconds: float) -> None:
     """Let a mark of promote lie so far in the past."""
     now_s, micros = store.time()
-    store.hset(KEYS.stats, mark, round((now_s + micros / 1e6 - seconds) * 1000))
+    store.hset(KEYS.stats, mark, now_s * 1000 + micros // 1000 - round(seconds * 1000))
 
 
 def test_a_due_retry_becomes_ready_as_the_last_of_its_source(queue: Queue, store: Redis) -> None:

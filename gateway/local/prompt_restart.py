@@ -1,4 +1,4 @@
-"""A part of supervisord: what died is started anew at once, not at the look after the next.
+"""A plugin of supervisord: what died is started anew at once, not at the look after the next.
 
 supervisord looks after its processes once a second, or when one of the files that it watches has
 something to read. A death is first noticed at one look, and the new start is made at a later one:
