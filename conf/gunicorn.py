@@ -8,6 +8,8 @@ worker; wrong sources on SIGHUP change nothing.
 from __future__ import annotations
 
 import ctypes
+import gc
+import importlib
 import logging
 import math
 import os
@@ -93,7 +95,7 @@ workers = _settings.web_concurrency
 worker_class = _worker_class()
 threads = 1 if worker_class == MEINHELD else THREADS
 # Each worker makes its application, and opens its own connection to Redis, after the fork. What it
-# serves by (conf/in_force.py) it inherits.
+# serves by (conf/in_force.py) and the code (on_starting) it inherits.
 preload_app = False
 
 # Bursts wait here while all processes are busy; the kernel caps it at net.core.somaxconn.
@@ -129,6 +131,10 @@ def on_starting(server: Any) -> None:
     lines.propagate = True
     # What a stalled client raises (gateway/thread_worker.py) would fill the log with traces.
     lines.addFilter(lambda line: not (line.exc_info and line.exc_info[0] is BlockingIOError))
+    # A worker that need not read the code is there 0.3 s sooner, and shares its memory.
+    importlib.import_module(wsgi_app.partition(":")[0])
+    gc.collect()
+    gc.freeze()  # or each worker's first collection would copy all of it
 
 
 on_reload = on_starting  # which has set up its log anew
