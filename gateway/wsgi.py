@@ -5,8 +5,8 @@ from __future__ import annotations
 from conf import in_force
 from gateway.app import Deps, create_app
 from gateway.strict_http import Application, strict
+from scheduler.accept_command import Caps
 from scheduler.intake import Intake
-from scheduler.queue import Caps
 
 
 def application() -> Application:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.accept_command import Caps
 from scheduler.errors import RedisUnavailable
 from scheduler.events import Acceptance
 from scheduler.keys import Keys
 from scheduler.link import Link
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 
 
 @dataclass(frozen=True, slots=True)

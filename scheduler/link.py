@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 from scheduler.errors import RedisUnavailable, ServerError
 from scheduler.scripts import Script
-from scheduler.wire import Arg, Wire
+from scheduler.wire import Arg, Wire, pack
 
 IDLE_SECONDS = 0.1  # below it a connection is taken to be alive: looking costs a system call
 
@@ -72,7 +72,7 @@ class Link:
 
         Raises ``RedisUnavailable`` on every fault and every error that Redis answers.
         """
-        reply = self._exchange(args, self._timeout if timeout is None else timeout)
+        reply = self._exchange(pack(args), self._timeout if timeout is None else timeout)
         if isinstance(reply, ServerError):
             self._fail(reply)
         return reply
@@ -80,7 +80,7 @@ class Link:
     def send(self, *args: Arg) -> None:
         """Send a command whose reply ``receive`` returns."""
         try:
-            self._open().send(args)
+            self._open().send(pack(args))
         except BaseException as error:
             self._fail(error)
 
@@ -105,20 +105,25 @@ class Link:
 
     def run(self, script: Script, keys: list[str], args: list[Arg]) -> Any:
         """Run a script; one that Redis does not know yet (it restarted) is loaded and run again."""
-        command = ("EVALSHA", script.sha, len(keys), *keys, *args)
-        reply = self._exchange(command, self._timeout)
+        return self.run_packed(script, pack(("EVALSHA", script.sha, len(keys), *keys, *args)))
+
+    def run_packed(self, script: Script, packed: bytes) -> Any:
+        """The same, with the whole command ready to be sent."""
+        reply = self._exchange(packed, self._timeout)
         if isinstance(reply, ServerError):
             if short_reason(reply) != "NOSCRIPT":
                 self._fail(reply)
             self.command("SCRIPT", "LOAD", script.text)
-            reply = self.command(*command)  # raises if it was flushed between the two
+            reply = self._exchange(packed, self._timeout)
+            if isinstance(reply, ServerError):  # it was flushed between the two
+                self._fail(reply)
         return reply
 
-    def _exchange(self, args: tuple[Arg, ...], timeout: float) -> Any:
+    def _exchange(self, packed: bytes, timeout: float) -> Any:
         """The reply, which may be an error of the server's."""
         try:
             wire = self._open()
-            wire.send(args)
+            wire.send(packed)
             return wire.receive(timeout)
         except BaseException as error:
             self._fail(error)

@@ -8,9 +8,9 @@ A ``Queue`` belongs to one thread, as its ``Link`` does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from scheduler.accept_command import AcceptCommand, Caps
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
 from scheduler.keys import Keys, Lane
@@ -23,21 +23,13 @@ _CODES: dict[bytes, AcceptCode] = {code.encode(): code for code in get_args(Acce
 ERROR_CHARACTERS = 160  # of last_error: enough to explain, short enough to read in redis-cli
 
 
-@dataclass(frozen=True)
-class Caps:
-    """The admission caps: events and body bytes in the backlog, events among the dead letters."""
-
-    events: int
-    bytes: int
-    dead: int
-
-
 class Queue:
     """The verbs, over one connection."""
 
     def __init__(self, link: Link, keys: Keys | None = None) -> None:
         self.link = link
         self.keys = keys or Keys()
+        self._accepts: dict[tuple[str, Caps, float, float], AcceptCommand] = {}
 
     def _run(self, verb: str, keys: list[str], *args: Arg) -> Any:
         return self.link.run(load(verb), keys, list(args))
@@ -53,14 +45,11 @@ class Queue:
     def accept(self, id: str, source: str, body: bytes, digest: str, *, secret: str = "0",
                caps: Caps, quota_per_second: float = 0, quota_burst: float = 0) -> Acceptance:
         """Make an event durable, once. ``secret`` labels the key that signed it (counted)."""
-        k = self.keys
-        reply = self._run(
-            "accept",
-            [k.event(id), k.body(id), k.ready("lookup", source), k.turn("lookup"),
-             k.wake("lookup"), k.stats, k.dead, k.quota(source)],
-            id, source, body, digest, secret, caps.events, caps.bytes, caps.dead,
-            quota_per_second, quota_burst,
-        )
+        kind = (source, caps, quota_per_second, quota_burst)
+        command = self._accepts.get(kind)
+        if command is None:
+            command = self._accepts[kind] = AcceptCommand(self.keys, *kind)
+        reply = self.link.run_packed(command.script, command.packed(id, body, digest, secret))
         try:
             code, backlog, wait = reply
             return Acceptance(_CODES[code], backlog, wait / 1000)

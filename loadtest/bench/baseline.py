@@ -1,4 +1,8 @@
-"""The pinned baseline of ``ingest``: what the same server process answers when nothing is done."""
+"""The baselines of ``ingest``: what bare server processes answer when nothing is done.
+
+The pinned one is meinheld as it is published, with greenlets: what a team gets that installs it. It
+stays what it is when the edge's own build of meinheld becomes faster, as by leaving greenlets out.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+from conf import install
 from conf.settings import ROOT
 from gateway.local.instance import free_ports
 from loadtest.bench.errors import BenchError, Missing, wait_until
 from loadtest.bench.machine import has_meinheld
+from loadtest.bench.progress import say
 
 PROCESSES = 2
 STOP_SECONDS = 20
@@ -25,10 +32,11 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
+def serving(*, published: bool = False) -> Iterator[str]:
     """gunicorn with the application above; yields its URL, and it is gone afterwards.
 
-    Raises ``Missing`` where meinheld is: another server would be another baseline.
+    published: with meinheld as its authors build it. Raises ``Missing`` where there is no meinheld:
+    another server would be another baseline.
     """
     if not has_meinheld():
         raise Missing("no baseline without meinheld: Python 3.11 or 3.12 and a C compiler, then "
@@ -39,7 +47,8 @@ def serving() -> Iterator[str]:
                 "-w", str(PROCESSES), "-b", f"127.0.0.1:{port}", "--log-level", "error",
                 "--graceful-timeout", "1", "--no-control-socket",
                 "loadtest.bench.baseline:application"]
-    server = subprocess.Popen([*tether, *gunicorn], cwd=ROOT, stdin=subprocess.DEVNULL)
+    environ = {**os.environ, "PYTHONPATH": str(_as_published())} if published else None
+    server = subprocess.Popen([*tether, *gunicorn], cwd=ROOT, stdin=subprocess.DEVNULL, env=environ)
     try:
         wait_until(lambda: server.poll() is not None or _serves(port), 15, "the baseline to serve")
         if server.poll() is not None:
@@ -52,6 +61,22 @@ def serving() -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def _as_published() -> Path:
+    """The folder with that build, made when it is first asked for. Raises ``BenchError``."""
+    folder = Path(sys.prefix) / "meinheld-as-published"
+    if not (folder / "meinheld").is_dir():
+        say("building meinheld as it is published")
+        (step,) = (step for step in install.OPTIONAL if step.name == "meinheld")
+        lines = install.parse((ROOT / install.LOCKS[0]).read_text())["meinheld"]
+        environ = {name: value for name, value in step.build.items() if name == "CFLAGS"}
+        output = install.Installer(Path(sys.prefix), install.this_machine()).pip(
+            folder.name, {step.name: lines}, environ,
+            [*install.LOCKED_BUILD, "--no-cache-dir", "--target", str(folder)])
+        if output is not None:
+            raise BenchError(f"the baseline was not built: {install.why_not(output)}")
+    return folder
 
 
 def _serves(port: int) -> bool:

@@ -13,7 +13,8 @@ from loadtest.bench.rig import Options, Rig, started
 from loadtest.bench.signed import Requests
 from loadtest.bench.wrk import Run
 
-# Policy -> the least share of the baseline. `always` waits for the disk before it answers.
+BASELINES = {"as published": True, "as built here": False}
+# Policy -> the least share of the first. `always` waits for the disk before it answers.
 TARGETS = {"always": at_least(0.18), "everysec": at_least(0.20)}
 CALIBRATION_SECONDS = 1.5
 CALIBRATION_COUNT = 40_000
@@ -27,22 +28,21 @@ def measure(options: Options) -> Section:
     wrk.find()
     seconds = options.pick(4, 2) - wrk.SETTLE_SECONDS
     rounds = options.pick(3, 3)
-    with started(options) as rig, _baseline() as idle_url:
+    with started(options) as rig, _baselines() as idle_urls:
         rig.stop_workers()
         requests = _calibrated(rig, seconds)
-        bare: list[float] = []
+        bare: dict[str, list[float]] = {name: [] for name in idle_urls}
         runs: dict[str, list[Run]] = {policy: [] for policy in TARGETS}
         for number in range(1, rounds + 1):
-            if idle_url:
-                bare.append(wrk.run(idle_url, requests, seconds, cycle=True).rate)
+            for name, idle_url in idle_urls.items():
+                bare[name].append(wrk.run(idle_url, requests, seconds, cycle=True).rate)
             for policy, found in runs.items():
                 found.append(_run(rig, requests, seconds, policy))
             rates = ", ".join(f"{policy} {found[-1].rate:,.0f}" for policy, found in runs.items())
-            idle = f"{bare[-1]:,.0f}" if bare else "none"
-            say(f"round {number} of {rounds}: baseline {idle}, {rates} requests/s")
-    figures = []
-    if bare:
-        figures.append(Figure("baseline: bare WSGI", median(bare), "req/s", None, tuple(bare)))
+            idle = ", ".join(f"{name} {idle[-1]:,.0f}" for name, idle in bare.items()) or "none"
+            say(f"round {number} of {rounds}: baseline {idle}; {rates} requests/s")
+    figures = [Figure(f"baseline: meinheld {name}", median(idle), "req/s", None, tuple(idle))
+               for name, idle in bare.items()]
     for policy, target in TARGETS.items():
         figures += _figures(policy, target, runs[policy], bare)
     answers = sum(run.answers for found in runs.values() for run in found)
@@ -54,15 +54,15 @@ def measure(options: Options) -> Section:
 
 
 @contextlib.contextmanager
-def _baseline() -> Iterator[str]:
-    """The URL of the baseline, or nothing where it cannot be had."""
+def _baselines() -> Iterator[dict[str, str]]:
+    """The URLs of the baselines, or nothing where they cannot be had."""
     with contextlib.ExitStack() as stack:
         try:
-            url = stack.enter_context(baseline.serving())
+            yield {name: stack.enter_context(baseline.serving(published=published))
+                   for name, published in BASELINES.items()}
         except Missing as lack:
             say(str(lack))
-            url = ""
-        yield url
+            yield {}
 
 
 def _calibrated(rig: Rig, seconds: float) -> Requests:
@@ -87,14 +87,15 @@ def _run(rig: Rig, requests: Requests, seconds: float, policy: str) -> Run:
     return run
 
 
-def _figures(policy: str, target: Target, runs: list[Run], bare: list[float]) -> list[Figure]:
+def _figures(policy: str, target: Target, runs: list[Run],
+             bare: dict[str, list[float]]) -> list[Figure]:
     rates = tuple(run.rate for run in runs)
     figures = [Figure(f"{policy}: events", median(rates), "req/s", None, rates)]
-    if bare:
+    for name, idle_rates in bare.items():
         # Each run is compared with the baseline run beside it: a machine's pace drifts.
-        ratios = tuple(rate / idle for rate, idle in zip(rates, bare, strict=True))
-        figures.append(Figure(f"{policy}: share of the baseline", median(ratios), "ratio", target,
-                              ratios))
+        ratios = tuple(rate / idle for rate, idle in zip(rates, idle_rates, strict=True))
+        figures.append(Figure(f"{policy}: share of the baseline {name}", median(ratios), "ratio",
+                              target if BASELINES[name] else None, ratios))
     return [*figures,
             Figure(f"{policy}: p50 at full load", median([run.p50_ms for run in runs]), "ms"),
             Figure(f"{policy}: p99 at full load", median([run.p99_ms for run in runs]), "ms")]
@@ -102,6 +103,6 @@ def _figures(policy: str, target: Target, runs: list[Run], bare: list[float]) ->
 
 def _how(seconds: float, rounds: int) -> str:
     return (f"wrk, {wrk.THREADS} threads, closed loop, {seconds:g} s a run, median of {rounds} "
-            "rounds that each run the baseline and both fsync policies; workers stopped, queue "
+            "rounds that each run the baselines and both fsync policies; workers stopped, queue "
             f"emptied; baseline: gunicorn, meinheld x {baseline.PROCESSES}, answers `ok` to the "
-            "same requests")
+            "same requests; as published: with greenlets; as built here: without, like the edge")

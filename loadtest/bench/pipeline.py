@@ -11,7 +11,7 @@ from scheduler.errors import ServerError
 from scheduler.link import Link
 from scheduler.queue import Queue
 from scheduler.scripts import Script, load
-from scheduler.wire import Arg, Wire
+from scheduler.wire import Wire
 
 VERBS = ("accept", "reserve", "done", "retry", "promote")
 REFUSALS = (b"not_holder", b"duplicate", b"conflicting", b"full")
@@ -37,8 +37,8 @@ class Pipeline(Link):
         super().close()
         self._pipe.close()
 
-    def run(self, script: Script, keys: list[str], args: list[Arg]) -> Any:
-        self._pipe.send(("EVALSHA", script.sha, len(keys), *keys, *args))
+    def run_packed(self, script: Script, packed: bytes) -> Any:
+        self._pipe.send(packed)
         self._sent += 1
         return [b"accepted", 0, 0]
 

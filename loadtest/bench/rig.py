@@ -17,9 +17,10 @@ from gateway.local.stack import Stack
 from loadtest.bench import signed
 from loadtest.bench.errors import BenchError, wait_until
 from loadtest.bench.pipeline import pipelined
+from scheduler.accept_command import Caps
 from scheduler.keys import Keys
 from scheduler.link import Link
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from workers import mongo
 
 WORKERS = ("worker-lookup:*", "worker-routing:*")

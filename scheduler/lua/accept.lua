@@ -11,6 +11,11 @@
 --   | full (the backlog or the dead letters are at their cap)
 local WAKE_MAX = 8
 -- include: clock
+-- Redis would print a number as a float, in a microsecond each.
+local function whole(number)
+  return string.format('%d', number)
+end
+local stamp = whole(now)
 local secret = ARGV[2] .. ':' .. ARGV[5]
 local stats = redis.call('HMGET', KEYS[6], 'backlog', 'backlog_bytes', 'drain_per_second',
   'accepted', 'duplicates', 'secret:' .. secret)
@@ -21,14 +26,14 @@ local bytes = tonumber(stats[2]) or 0
 -- that were just read are written in one command: a HINCRBY each would cost more than the hash of
 -- the event.
 local function count(...)
-  redis.call('HSET', KEYS[6], 'secret:' .. secret, (tonumber(stats[6]) or 0) + 1,
-    'seen:' .. secret, now, ...)
+  redis.call('HSET', KEYS[6], 'secret:' .. secret, whole((tonumber(stats[6]) or 0) + 1),
+    'seen:' .. secret, stamp, ...)
 end
 
 local known = redis.call('HGET', KEYS[1], 'digest')
 if known then
   redis.call('PERSIST', KEYS[6]) -- never refused, so duplicates are answered at maxmemory too
-  count('duplicates', (tonumber(stats[5]) or 0) + 1)
+  count('duplicates', whole((tonumber(stats[5]) or 0) + 1))
   if known ~= ARGV[4] then
     redis.call('HINCRBY', KEYS[6], 'conflicting', 1)
     return { 'conflicting', 0, 0 }
@@ -66,13 +71,13 @@ end
 
 redis.call('SET', KEYS[2], ARGV[3])
 redis.call('HSET', KEYS[1], 'state', 'ready', 'lane', 'lookup', 'source', ARGV[2],
-  'received_at', now, 'live_since', now, 'attempts', 0, 'crashes', 0, 'digest', ARGV[4])
+  'received_at', stamp, 'live_since', stamp, 'attempts', '0', 'crashes', '0', 'digest', ARGV[4])
 redis.call('LPUSH', KEYS[3], ARGV[1])
 if not redis.call('LPOS', KEYS[4], ARGV[2]) then
   redis.call('RPUSH', KEYS[4], ARGV[2])
 end
-count('accepted', (tonumber(stats[4]) or 0) + 1, 'backlog', backlog + 1,
-  'backlog_bytes', bytes + #ARGV[3])
+count('accepted', whole((tonumber(stats[4]) or 0) + 1), 'backlog', whole(backlog + 1),
+  'backlog_bytes', whole(bytes + #ARGV[3]))
 if tokens then
   redis.call('HSET', KEYS[8], 'tokens', string.format('%.3f', tokens - 1), 'at', now)
 end

@@ -8,10 +8,10 @@ import threading
 import pytest
 
 from gateway.admission import PATIENCE, PAUSE_SECONDS, PROBE_SECONDS, Admission
+from scheduler.accept_command import Caps
 from scheduler.errors import RedisUnavailable
 from scheduler.events import Acceptance
 from scheduler.intake import Readiness
-from scheduler.queue import Caps
 
 
 class Script:

@@ -16,8 +16,8 @@ from conf.settings import ROOT
 from conf.sources import load_sources
 from gateway.admission import PROBE_SECONDS
 from gateway.app import Deps, create_app
+from scheduler.accept_command import Caps
 from scheduler.intake import Intake
-from scheduler.queue import Caps
 from tests.gateway.conftest import StartEdge
 from tests.gateway.edge import Edge, Reply, bench_headers, event
 from tests.scheduler.proxy import Proxy

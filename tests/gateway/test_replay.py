@@ -17,10 +17,11 @@ from conf.source import CLOCKS_APART_SECONDS, Sources
 from conf.sources import load_sources
 from gateway.app import Deps, create_app
 from gateway.signatures.signing import sign
+from scheduler.accept_command import Caps
 from scheduler.intake import Intake
 from scheduler.link import Link
 from scheduler.promoter import Promoter
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from tests.gateway.edge import event
 from tests.servers import RedisServer
 

@@ -14,10 +14,11 @@ from conf.settings import ROOT, Settings
 from conf.sources import load_sources
 from gateway.app import Deps, create_app
 from gateway.event_resource import FORECAST_SECONDS_MAX
+from scheduler.accept_command import Caps
 from scheduler.intake import Intake
 from scheduler.link import Link
 from scheduler.promoter import Promoter
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from tests.gateway.edge import bench_headers, event
 from tests.servers import RedisServer, await_true
 

@@ -15,10 +15,10 @@ from conf.sources import load_sources
 from gateway.app import Deps, create_app
 from gateway.cli.status import lines
 from gateway.ops.app import create_app as create_ops_app
+from scheduler.accept_command import Caps
 from scheduler.inspection import Inspector
 from scheduler.intake import Intake
 from scheduler.link import Link
-from scheduler.queue import Caps
 from tests.gateway.edge import event
 from tests.servers import RedisServer
 

@@ -11,9 +11,10 @@ from loadtest.bench.errors import BenchError
 from loadtest.soak.leftovers import FOR_EVER, remaining, unknown
 from loadtest.soak.measure import FLAT
 from loadtest.soak.slope import Growth, slope
+from scheduler.accept_command import Caps
 from scheduler.keys import Keys
 from scheduler.link import Link
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from tests.servers import RedisServer, redis_binaries
 
 CAPS = Caps(1000, 10**6, 1000)

@@ -44,16 +44,17 @@ def test_of_a_package_with_a_version_for_each_python_all_are_kept_for_pip_to_cho
     assert parse(f"{old}    # via svix\n{new}    # via svix\n") == {"deprecated": old + new}
 
 
-def test_an_optional_package_takes_what_only_it_needs_out_of_the_mandatory_ones() -> None:
+def test_an_optional_package_is_not_among_the_mandatory_ones() -> None:
     mandatory, steps = split(parse(LOCK))
-    assert list(mandatory) == ["falcon"]
-    assert [(step.name, list(packages)) for step, packages in steps] == [
-        ("meinheld", ["greenlet", "meinheld"])]
-
-
-def test_what_a_mandatory_package_needs_as_well_stays_mandatory() -> None:
-    mandatory, _ = split(parse(LOCK), keep={"greenlet"})
     assert list(mandatory) == ["falcon", "greenlet"]
+    assert [(step.name, lines) for step, lines in steps] == [
+        ("meinheld", parse(LOCK)["meinheld"])]
+
+
+def test_meinheld_is_built_without_greenlets_which_nothing_that_runs_needs() -> None:
+    (step,) = (step for step in install.OPTIONAL if step.name == "meinheld")
+    assert step.build["MEINHELD_NOGREEN"] == "1"
+    assert "greenlet" not in parse((install.ROOT / install.LOCKS[0]).read_text())
 
 
 @pytest.mark.parametrize("name", install.LOCKS)

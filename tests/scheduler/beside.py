@@ -19,11 +19,12 @@ from hypothesis.stateful import (
     rule,
 )
 
+from scheduler.accept_command import Caps
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.events import Reserved
 from scheduler.inspection import Books, Inspector
 from scheduler.keys import LANES, Lane
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from scheduler.scripts import FOLDER, load
 from tests.scheduler.audit import audit
 from tests.scheduler.model import MAX_CRASHES, Model, OutOfMemory

@@ -11,9 +11,9 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from scheduler.accept_command import Caps
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
 from scheduler.keys import FIELDS, LANES, SUSPECTS, Lane
-from scheduler.queue import Caps
 from tests.scheduler.snapshot import Snapshot
 
 MAX_CRASHES = 4  # so that an event is a suspect twice: once beside others, once alone

@@ -6,9 +6,10 @@ from typing import Any
 
 from redis import Redis
 
+from scheduler.accept_command import Caps
 from scheduler.events import Acceptance, Promotion, Reserved
 from scheduler.keys import Keys, Lane
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 
 CAPS = Caps(events=1000, bytes=1_000_000, dead=100)
 ID = "bench:1"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from scheduler.accept_command import Caps
 from scheduler.events import Acceptance
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from tests.scheduler.snapshot import changes, dump, now
 from tests.scheduler.steps import CAPS, ID, KEYS, accept, buried, held, take
 
@@ -136,7 +136,7 @@ def test_how_long_a_full_queue_stays_full_is_unknown_when_draining_does_not_help
     if drain is not None:
         store.hset(KEYS.stats, "drain_per_second", drain)
     caps = CAPS if dead else Caps(1, 10**6, 100)
-    assert accept(queue, "bench:x", caps=replace(caps, dead=1)) == Acceptance("full", 1, 0)
+    assert accept(queue, "bench:x", caps=caps._replace(dead=1)) == Acceptance("full", 1, 0)
 
 
 def test_a_source_over_its_quota_is_limited_and_told_when_to_return(

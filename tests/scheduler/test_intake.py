@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from scheduler.accept_command import Caps
 from scheduler.errors import RedisUnavailable
 from scheduler.events import Acceptance
 from scheduler.intake import Intake, Readiness
 from scheduler.link import Link
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from tests.scheduler.proxy import Proxy
 from tests.scheduler.steps import CAPS, ID, accept, buried
 from tests.servers import RedisServer, await_true
@@ -43,7 +44,7 @@ def test_a_reply_that_is_none_to_accept_confirms_nothing_and_ends_the_connection
     accept(queue)
     own = store.client_list()
     with monkeypatch.context() as patch:
-        patch.setattr(Link, "run", lambda *_: reply)
+        patch.setattr(Link, "run_packed", lambda *_: reply)
         with pytest.raises(RedisUnavailable, match="unknown reply"):
             accept(queue)
     await_true(lambda: len(store.client_list()) == len(own) - 1, what="the connection to be closed")

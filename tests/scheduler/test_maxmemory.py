@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from scheduler.accept_command import Caps
 from scheduler.breaker import Breaker, BreakerPolicy
 from scheduler.errors import NotHolder, RedisUnavailable
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from scheduler.scripts import FOLDER
 from tests.scheduler.snapshot import changes, dump
 from tests.scheduler.steps import (

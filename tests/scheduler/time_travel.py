@@ -8,7 +8,6 @@ from redis import Redis
 
 from scheduler.link import Link
 from scheduler.scripts import Script
-from scheduler.wire import Arg
 
 # Every time in the store, so much earlier: for all that reads it, that much time has passed.
 _SET_BACK = """
@@ -55,10 +54,10 @@ class ClockedLink(Link):
         super().__init__(url, timeout=30)  # a slow machine is no finding
         self.span = (0, 0)
 
-    def run(self, script: Script, keys: list[str], args: list[Arg]) -> Any:
+    def run_packed(self, script: Script, packed: bytes) -> Any:
         before = self._clock()
         try:
-            return super().run(script, keys, args)
+            return super().run_packed(script, packed)
         finally:
             self.span = (before, self._clock())
 

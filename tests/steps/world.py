@@ -17,9 +17,10 @@ from pymongo.database import Database
 from redis import Redis
 
 from scheduler import scripts
+from scheduler.accept_command import Caps
 from scheduler.keys import LANES
 from scheduler.link import Link
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from tests.servers import RedisServer
 from tests.steps.lives import Life, live
 from tests.steps.mortal import Death

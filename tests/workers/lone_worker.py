@@ -11,10 +11,11 @@ from redis import Redis
 
 from conf.lifecycle import Stop
 from conf.settings import load
+from scheduler.accept_command import Caps
 from scheduler.inspection import Inspector
 from scheduler.keys import Lane
 from scheduler.link import Link
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
 from tests.workers.samples import body
 from workers.attempt import Attempts

@@ -10,8 +10,9 @@ from typing import Any
 from pymongo.database import Database
 from redis import Redis
 
+from scheduler.accept_command import Caps
 from scheduler.keys import Keys, Lane
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from tests.scheduler.steps import expire, promote
 from tests.servers import await_true
 from tests.workers.real_worker import RealWorker, Spoil

@@ -10,9 +10,10 @@ import pytest
 from pymongo.database import Database
 from redis import Redis
 
+from scheduler.accept_command import Caps
 from scheduler.events import Reserved
 from scheduler.keys import Lane
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
 from tests.workers.samples import body, reserved
 from workers.attempt import Attempts

@@ -11,9 +11,10 @@ import pytest
 from redis import Redis
 
 from conf.lifecycle import Stop
+from scheduler.accept_command import Caps
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.link import Link
-from scheduler.queue import Caps, Queue
+from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
 from tests.workers.samples import body
 from workers.attempt import Attempts
