@@ -6,6 +6,10 @@ method of gunicorn's log in the master, which dies of that when it reports a kil
 Invariant: a worker that was told to stop accepts nothing more, answers whatever arrives on the
 connections it has and says that each answer is the last one, and ends when no connection is left,
 or after ``LINGER_SECONDS``. All of it happens in meinheld's loop, between two requests.
+
+And it shares: the kernel wakes for a new connection the first idle process of a fixed order, so
+that on a quiet day one process would get them all, and serve them one after another while the rest
+sleep. Whoever has got one goes to the end of the queue.
 """
 
 from __future__ import annotations
@@ -16,13 +20,15 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from gunicorn.workers.base import Worker
 from meinheld import server
 
-from gateway.strict_http import take_stale_error
+from gateway.strict_http import Application, take_stale_error
 
 # Longer: a courier that posts rarely on a connection of its own is more likely to get its last
 # answer instead of a closed connection. Shorter: `supervisorctl restart gateway`, during which new
@@ -50,7 +56,9 @@ class MeinheldWorker(Worker):  # type: ignore[misc]
         server.set_picoev_max_fd(self.cfg.worker_connections)
         server.set_listen_socket([listener.fileno() for listener in self.sockets])
         server.set_watchdog(self._tick)
-        server.run(self.wsgi)
+        self._known: set[str] = set()  # ports of clients, of this second
+        self._polls: list[select.epoll] | None = None
+        server.run(self._sharing(self.wsgi))
 
     def handle_exit(self, sig: int, frame: object) -> None:
         """A signal before the loop has started: there is nothing to drain yet."""
@@ -61,6 +69,7 @@ class MeinheldWorker(Worker):  # type: ignore[misc]
     def _tick(self) -> None:
         """meinheld calls it once a second, never while a request is served."""
         take_stale_error()
+        self._known.clear()
         self.notify()
         if not self.alive:
             return
@@ -70,10 +79,42 @@ class MeinheldWorker(Worker):  # type: ignore[misc]
         elif pending & GRACEFUL:
             self._drain(LINGER_SECONDS)
 
+    def _sharing(self, app: Application) -> Application:
+        known = self._known
+
+        def served(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            port = environ["REMOTE_PORT"]
+            if port not in known:
+                known.add(port)
+                self._queue_again()
+            return app(environ, start_response)
+
+        return served
+
+    def _queue_again(self) -> None:
+        """Go to the end of the queue for new connections. Nothing is missed: a socket on which one
+        waits already is reported at once to whoever registers."""
+        if self.alive:
+            for listener, poll in self._listening():
+                with contextlib.suppress(OSError):
+                    poll.unregister(listener)
+                    poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+
+    def _listening(self) -> Iterator[tuple[int, select.epoll]]:
+        """Each listening socket with meinheld's epoll, which it keeps to itself.
+
+        When meinheld stops, it leaves the sockets in until they next become readable: then the
+        kernel may wake this process for a connection that nobody takes.
+        """
+        if self._polls is None:
+            self._polls = list(_epolls())
+        return ((listener.fileno(), poll) for listener in self.sockets for poll in self._polls)
+
     def _drain(self, seconds: int) -> None:
         self.alive = False
-        for listener in self.sockets:
-            _forget(listener.fileno())
+        for listener, poll in self._listening():
+            with contextlib.suppress(OSError):
+                poll.unregister(listener)
         server.set_keepalive(0)  # from here on every answer says Connection: close
         server.stop(seconds)  # once only: a second call would miscount what is open
 
@@ -87,14 +128,9 @@ class _Errors:
         log.error("in meinheld", exc_info=(kind, error, trace))
 
 
-def _forget(listener: int) -> None:
-    """Take a listening socket out of meinheld's epoll.
-
-    meinheld's own stop leaves it in until it next becomes readable. The kernel wakes one process
-    for a new connection; if that were this one, nobody would take it.
-    """
+def _epolls() -> Iterator[select.epoll]:
+    """Those of this process; none where there is no such thing (macOS)."""
     for entry in _FDS.iterdir() if _FDS.is_dir() else ():
-        with contextlib.suppress(OSError):  # closed meanwhile, or an epoll without that socket
+        with contextlib.suppress(OSError):  # closed meanwhile
             if str(entry.readlink()) == "anon_inode:[eventpoll]":
-                with select.epoll.fromfd(os.dup(int(entry.name))) as poll:
-                    poll.unregister(listener)
+                yield select.epoll.fromfd(os.dup(int(entry.name)))

@@ -19,7 +19,7 @@ from array import array
 from collections import deque
 from pathlib import Path
 
-READY = 64  # connections opened beforehand; couriers keep theirs alive, too
+READY = 64  # connections, each opened for its first request and kept, as couriers do
 MOST = 512  # below what select() can watch
 LEAD_SECONDS = 0.2
 PATIENCE_SECONDS = 10.0  # for the last answers; what has not come by then is an error
@@ -39,9 +39,9 @@ class Pacer:
         self.latency = array("d", [FAILED]) * count
         self.lag = array("d", [0.0]) * count
         self.not_2xx = 0
-        self._idle = deque(self._open() for _ in range(READY))
+        self._idle: deque[socket.socket] = deque()
         self._busy: dict[socket.socket, int] = {}
-        self._open_count = READY
+        self._open_count = 0
         self._free_since = 0.0  # since when a connection may be had again
 
     def _open(self) -> socket.socket:
@@ -72,8 +72,8 @@ class Pacer:
         return bool(self._idle) or self._open_count < MOST
 
     def _send(self, number: int, due: float) -> None:
-        if not self._idle:
-            self._idle.append(self._open())
+        if self._open_count < READY or not self._idle:
+            self._idle.appendleft(self._open())
             self._open_count += 1
         connection = self._idle.popleft()  # the one that rested longest: all are used in turn
         at = number * self._size
