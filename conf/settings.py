@@ -135,8 +135,9 @@ class Settings:
     sources_file: Path = _setting(
         ROOT / "conf" / "sources.toml", "path", "The couriers: schemes, secrets, pointers.", _file)
     web_concurrency: int = _count(
-        4, 1, 64, "Processes of the edge. Each waits for one Redis round trip at a time, so more "
-        "of them share one fsync; beyond the cores they cost memory (about 40 MB each).")
+        16, 1, 64, "Processes of the edge. Each waits for one Redis round trip at a time, and all "
+        "that wait share one flush to disk; each has about 15 MB of its own (loadtest/bench says "
+        "what fewer and more do).")
     gateway_server: str = _setting(
         "meinheld", "name", "What serves the edge. meinheld answers twice as many requests, where "
         "it can be built; gthread is strict to the letter of HTTP (gateway/README.md).",
