@@ -146,7 +146,7 @@ def test_a_draining_worker_does_not_swallow_what_wakes_it_for_a_new_connection(
     couriers = [Kept(edge) for _ in range(10)]
     for n, courier in enumerate(couriers):
         assert courier.post(f"evt_{n}").status == 202
-    # While it has nothing else to do, the kernel wakes always the same one of them.
+    # Each of them is woken for every other new connection.
     other, woken = sorted(workers(edge), key=lambda pid: len(open_files(pid)))
     probes, _idle = couriers[:3], couriers[3:]  # the idle ones keep it there for its linger
 

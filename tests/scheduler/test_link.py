@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,20 @@ def test_a_timeout_of_one_command_is_not_kept_for_the_next(redis_server: RedisSe
     assert link.command("BLPOP", "nothing", "0.2", timeout=2) is None
     with pytest.raises(RedisUnavailable, match="TimeoutError"):
         link.command("BLPOP", "nothing", "0.2")
+
+
+def test_a_server_that_takes_nothing_is_not_waited_for_longer_than_the_timeout(
+    folder: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "deaf.sock"))
+        listener.listen()
+        link = Link(f"unix://{folder}/deaf.sock", timeout=0.2)
+        began = time.monotonic()
+        with pytest.raises(RedisUnavailable, match="TimeoutError"):
+            link.command("ECHO", b"x" * 10_000_000)
+        assert time.monotonic() - began < 5
+        link.close()
 
 
 def test_a_reply_that_was_read_in_part_ends_its_connection(
