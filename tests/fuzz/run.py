@@ -14,7 +14,7 @@ from redis import Redis
 from tests.fuzz.cases import Case, make
 from tests.fuzz.oracle import accepted, fault, signed
 from tests.gateway.edge import Edge
-from tests.gateway.raw import Talk, talk, worker_pids
+from tests.gateway.raw import Talk, talk
 
 ROUND = 2_000  # cases between two looks at Redis and at the workers
 CONNECTIONS = 12  # at once
@@ -47,7 +47,7 @@ def fuzz(edge: Edge, store: Redis, seed: int, numbers: range,
 
     said: told after each round how many are done, in how many seconds.
     """
-    tally, begin, before = Tally(), time.monotonic(), worker_pids(edge)
+    tally, begin, before = Tally(), time.monotonic(), edge.workers()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for start in range(numbers.start, numbers.stop, ROUND):
             store.flushall()
@@ -73,14 +73,14 @@ def send(edge: Edge, case: Case) -> Talk:
 
 
 def _check_workers(edge: Edge, before: list[int], pairs: Iterable[tuple[Case, Talk]]) -> None:
-    if worker_pids(edge) == before:
+    if edge.workers() == before:
         return
     for case, heard in pairs:  # which one was it? One that was not answered, surely
         if not heard.answers:
-            before = worker_pids(edge)
+            before = edge.workers()
             send(edge, case)
             time.sleep(0.5)
-            if worker_pids(edge) != before:
+            if edge.workers() != before:
                 raise Bad(case, "a worker was restarted")
     first, *_, last = (case for case, _ in pairs)
     raise Bad(first, "a worker was restarted by what this and the cases after it left behind; "

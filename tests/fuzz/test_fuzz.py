@@ -17,7 +17,7 @@ from tests.fuzz.__main__ import tell
 from tests.fuzz.cases import KINDS, Case, make
 from tests.fuzz.run import Bad, fuzz
 from tests.gateway.edge import Edge, bench_headers, event, kinds
-from tests.gateway.raw import Answer, Talk, talk, worker_pids
+from tests.gateway.raw import Answer, Talk, talk
 from tests.servers import RedisServer, redis_binaries
 
 REQUESTS = 2_000
@@ -82,12 +82,12 @@ def test_whatever_stands_in_a_head_nothing_unsigned_is_stored(
     usual = [*bench_headers(body).items(), ("Content-Length", str(len(body))), ("Host", "x.y")]
     head = "".join(f"{name}: {text}\r\n" for name, text in [*lines, *usual])
     sent = f"POST /v1/events/bench HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
-    before = worker_pids(edge)
+    before = edge.workers()
     case = Case(0, "hypothesis", (sent,))
     heard = talk(edge, sent, half_close=True)
     assert oracle.fault(case, heard) == ""
     assert client.exists("{gw:0}:body:bench:evt_1") == (202 in heard.statuses)
-    assert worker_pids(edge) == before
+    assert edge.workers() == before
 
 
 @settings(max_examples=100, deadline=None, derandomize=True,

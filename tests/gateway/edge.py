@@ -151,6 +151,9 @@ class Edge:
                 return False
 
         await_true(up, 20, "the edge")
+        # gunicorn starts the others one after another, with pauses.
+        wanted = int(self.environ["WEB_CONCURRENCY"])
+        await_true(lambda: len(self.workers()) == wanted, 20, "all workers")
         self.contract = Contract(self.get("/openapi.json").json)
         return self
 
@@ -158,6 +161,14 @@ class Edge:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(20)
+
+    def workers(self) -> list[int]:
+        """The processes that gunicorn's master keeps."""
+        assert self.process is not None
+        pids: list[int] = []
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            pids += map(int, (task / "children").read_text().split())
+        return sorted(pids)
 
     @property
     def log(self) -> str:

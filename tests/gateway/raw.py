@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.gateway.edge import Edge, bench_headers, event
 
@@ -109,13 +108,6 @@ def parse(heard: bytes) -> list[Answer]:
     return answers
 
 
-def worker_pids(edge: Edge) -> list[int]:
-    """The processes that gunicorn's master keeps."""
-    assert edge.process is not None
-    pids: list[int] = []
-    for task in Path(f"/proc/{edge.process.pid}/task").iterdir():
-        pids += map(int, (task / "children").read_text().split())
-    return sorted(pids)
 
 
 def in_bytes(data: bytes) -> Iterable[bytes]:

@@ -8,7 +8,7 @@ import time
 
 from tests.gateway.conftest import StartEdge
 from tests.gateway.edge import Edge, event
-from tests.gateway.test_edge_stops import Kept, open_files, waits, workers
+from tests.gateway.test_edge_stops import Kept, open_files, waits
 from tests.servers import RedisServer, await_true
 
 PROCESSES = 4
@@ -18,20 +18,20 @@ EACH = 4
 def sockets(edge: Edge) -> dict[int, int]:
     """How many sockets each worker has."""
     return {pid: sum(name.startswith("socket:") for name in open_files(pid))
-            for pid in workers(edge)}
+            for pid in edge.workers()}
 
 
 def test_connections_that_are_kept_are_spread_over_the_processes(
     start_edge: StartEdge, http_redis: RedisServer, kind: str
 ) -> None:
     edge = start_edge(http_redis.url, WEB_CONCURRENCY=str(PROCESSES))
-    await_true(lambda: sum(map(waits, workers(edge))) == PROCESSES, 20, "all workers")
+    await_true(lambda: sum(map(waits, edge.workers())) == PROCESSES, 20, "all workers")
     before = sockets(edge)
     couriers = []
     for n in range(PROCESSES * EACH):
         couriers.append(Kept(edge))
         assert couriers[-1].post(f"evt_{n}").status in (200, 202)
-        await_true(lambda: all(map(waits, workers(edge))), 20, "a moment without any work")
+        await_true(lambda: all(map(waits, edge.workers())), 20, "a moment without any work")
     # Beside its connections each has at most the one to Redis.
     gained = [count - before[pid] for pid, count in sockets(edge).items()]
     assert sum(gained) >= PROCESSES * EACH
@@ -43,7 +43,7 @@ def test_a_client_that_does_not_read_its_answers_keeps_nobody_waiting(
     start_edge: StartEdge, http_redis: RedisServer
 ) -> None:
     edge = start_edge(http_redis.url)
-    before = workers(edge)
+    before = edge.workers()
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", edge.port))
@@ -55,4 +55,4 @@ def test_a_client_that_does_not_read_its_answers_keeps_nobody_waiting(
                 asked += deaf.send(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n") > 0
             assert edge.get("/healthz").seconds < 5
         assert edge.post(event("evt_1")).status in (200, 202)
-        assert workers(edge) == before
+        assert edge.workers() == before

@@ -9,7 +9,7 @@ import pytest
 
 from tests.gateway.conftest import StartEdge
 from tests.gateway.edge import ACME, SOURCES, Edge, event
-from tests.gateway.test_edge_stops import stop, workers
+from tests.gateway.test_edge_stops import stop
 from tests.servers import RedisServer, await_true
 
 
@@ -27,9 +27,9 @@ def write(edge: Edge, text: str) -> None:
 
 def hang_up(edge: Edge) -> None:
     """Returns when all workers are new ones, and serve."""
-    old = set(workers(edge))
+    old = set(edge.workers())
     stop(edge, signal.SIGHUP)
-    await_true(lambda: bool(now := set(workers(edge))) and not now & old, 20, "other workers")
+    await_true(lambda: bool(now := set(edge.workers())) and not now & old, 20, "other workers")
     assert edge.get("/healthz").status == 200
 
 
@@ -53,9 +53,9 @@ def test_what_is_wrong_is_logged_and_the_sources_from_before_go_on_being_served(
     assert '[acme] preset: "gitbub" is unknown' in edge.log
     assert "the sources were not changed" in edge.log
     assert edge.post(event("evt_1")).status == 202
-    (worker,) = workers(edge)
+    (worker,) = edge.workers()
     os.kill(worker, signal.SIGKILL)  # the one that takes its place does not read the file either
-    await_true(lambda: workers(edge) not in ([], [worker]), 20, "a new worker")
+    await_true(lambda: edge.workers() not in ([], [worker]), 20, "a new worker")
     assert edge.post(event("evt_2")).status == 202
     write(edge, SOURCES + ACME)
     hang_up(edge)

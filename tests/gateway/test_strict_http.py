@@ -17,7 +17,6 @@ from tests.gateway.raw import (
     in_bytes,
     request,
     talk,
-    worker_pids,
 )
 from tests.servers import RedisServer, await_true
 
@@ -25,10 +24,10 @@ from tests.servers import RedisServer, await_true
 @pytest.fixture
 def edge(lone_edge: Edge) -> Iterator[Edge]:
     """After each test the next good request is served, by the worker that was there before."""
-    before = worker_pids(lone_edge)
+    before = lone_edge.workers()
     yield lone_edge
     assert talk(lone_edge, request("Connection: close")).statuses == [202]
-    assert worker_pids(lone_edge) == before
+    assert lone_edge.workers() == before
     assert len(before) == 1
 
 
@@ -99,7 +98,7 @@ def test_what_crashes_meinheld_costs_one_worker_and_gthread_nothing(
 ) -> None:
     """Limits of meinheld, and the reason why gthread can be chosen."""
     edge = start_edge(http_redis.url, WEB_CONCURRENCY="2")
-    before = worker_pids(edge)
+    before = edge.workers()
     if attack == "trailers":
         head = request("Transfer-Encoding: chunked", body=b"", length=False)
         pieces = [head + b"0\r\nX-Trailer: x\r\n\r\n"]
@@ -111,9 +110,9 @@ def test_what_crashes_meinheld_costs_one_worker_and_gthread_nothing(
         assert heard.ended
         assert kind == "meinheld" or heard.statuses in ([411], [431])
     if kind == "gthread":
-        assert worker_pids(edge) == before
+        assert edge.workers() == before
     else:
-        await_true(lambda: len(worker_pids(edge)) == 2, 10, "a worker in its place")
+        await_true(lambda: len(edge.workers()) == 2, 10, "a worker in its place")
     await_true(lambda: talk(edge, request(CLOSE)).statuses == [202], 10, "a good event")
 
 
@@ -360,7 +359,7 @@ def test_3000_half_open_connections_do_not_keep_good_clients_waiting(
     start_edge: StartEdge, http_redis: RedisServer
 ) -> None:
     edge = start_edge(http_redis.url)
-    before = worker_pids(edge)
+    before = edge.workers()
     beginnings = [b"", b"P", b"POST /v1/events/bench HTTP/1.1\r\nHost: x\r\nX-A"]
     idle = [socket.create_connection(("127.0.0.1", edge.port), 5) for _ in range(3000)]
     try:
@@ -378,4 +377,4 @@ def test_3000_half_open_connections_do_not_keep_good_clients_waiting(
     finally:
         for connection in idle:
             connection.close()
-    assert worker_pids(edge) == before
+    assert edge.workers() == before
