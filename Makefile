@@ -37,7 +37,7 @@ demo: venv ## 100 concurrent events against a failing routing service, and a rep
 test: venv ## ruff, mypy and all tests
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-docker: venv ## the image and the Compose files, on a Docker engine (COMPOSE="docker-compose")
 	@$(RUN) -m pytest -o python_files='check_*.py' tests/docker -s $(ARGS)

@@ -8,7 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
+
+import pytest
 
 from gateway.local import orphans
 from loadtest.chaos.plan import DECK
@@ -32,15 +33,18 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_happens_twice() -> None:
     assert len(kinds) >= len(DECK) - 2, run.stdout  # a victim may not run in time on a busy machine
 
 
-def test_a_run_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_run_that_is_interrupted_leaves_nothing_behind(
+    tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("c")  # short enough for the sockets below it
     with subprocess.Popen([*CHAOS, "--duration", "60", "--seed", "1"], cwd=ROOT, text=True,
-                          env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE,
+                          env={**os.environ, "TMPDIR": str(folder)}, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as run:
         assert run.stdout is not None
         for line in run.stdout:
             if "  202 " in line and "0 faults" not in line:
                 break
-        (home,) = tmp_path.glob("gateway-*")
+        (home,) = folder.glob("gateway-*")
         assert orphans.find(home)
         run.send_signal(signal.SIGINT)
         said = run.communicate(timeout=LIMIT_SECONDS)[0]
