@@ -136,7 +136,7 @@ class Settings:
         ROOT / "conf" / "sources.toml", "path", "The couriers: schemes, secrets, pointers.", _file)
     web_concurrency: int = _count(
         16, 1, 64, "Processes of the edge. Each waits for one Redis round trip at a time, and all "
-        "that wait share one flush to disk; each has about 15 MB of its own (loadtest/bench says "
+        "that wait share one flush to disk; each has about 11 MB of its own (loadtest/bench says "
         "what fewer and more do).")
     gateway_server: str = _setting(
         "meinheld", "name", "What serves the edge. meinheld answers twice as many requests, where "
