@@ -131,7 +131,7 @@ def on_starting(server: Any) -> None:
     lines.propagate = True
     # What a stalled client raises (gateway/thread_worker.py) would fill the log with traces.
     lines.addFilter(lambda line: not (line.exc_info and line.exc_info[0] is BlockingIOError))
-    # A worker that need not read the code itself is there 0.1 s of CPU sooner, and shares its memory.
+    # A worker that need not read the code itself is there 0.1 s of CPU sooner, and shares it.
     importlib.import_module(wsgi_app.partition(":")[0])
     gc.collect()
     gc.freeze()  # or each worker's first collection would copy all of it
