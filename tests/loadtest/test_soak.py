@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from conf.sources import load_sources
 from loadtest.bench.errors import BenchError
 from loadtest.soak.leftovers import FOR_EVER, remaining, unknown
-from loadtest.soak.measure import FLAT
+from loadtest.soak.measure import FLAT, bench_alone
 from loadtest.soak.slope import Growth, slope
 from scheduler.accept_command import Caps
 from scheduler.keys import Keys
@@ -19,6 +20,12 @@ from tests.servers import RedisServer, redis_binaries
 
 CAPS = Caps(1000, 10**6, 1000)
 KEYS = Keys()
+
+
+def test_the_tombstones_of_a_soak_expire_when_it_says(tmp_path: Path) -> None:
+    sources = load_sources(bench_alone(tmp_path), {}, "local")
+    assert list(sources) == ["bench"]
+    assert sources.replay_seconds == 0
 
 
 def test_the_slope_is_that_of_the_line_with_the_least_squares() -> None:
