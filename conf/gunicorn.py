@@ -47,7 +47,7 @@ def _listens(fd: int) -> bool:
 
 
 def _worker_class() -> str:
-    """meinheld answers twice as many requests; where it was not built, threads serve instead."""
+    """meinheld takes three times the events; where it was not built, threads serve instead."""
     log = logging.getLogger("gateway")
     if _settings.gateway_server == "gthread":
         log.info("serving with gthread, %d threads a process, as GATEWAY_SERVER says", THREADS)

@@ -136,10 +136,10 @@ class Settings:
         ROOT / "conf" / "sources.toml", "path", "The couriers: schemes, secrets, pointers.", _file)
     web_concurrency: int = _count(
         16, 1, 64, "Processes of the edge. Each waits for one Redis round trip at a time, and all "
-        "that wait share one flush to disk; each has about 11 MB of its own (loadtest/bench says "
-        "what fewer and more do).")
+        "that wait share one flush to disk; each has about 11 MB of its own. With gthread, whose "
+        "threads wait, 4 take as much.")
     gateway_server: str = _setting(
-        "meinheld", "name", "What serves the edge. meinheld answers twice as many requests, where "
+        "meinheld", "name", "What serves the edge. meinheld takes three times the events, where "
         "it can be built; gthread is strict to the letter of HTTP (gateway/README.md).",
         _choice("meinheld", "gthread"))
     lookup_processes: int = _count(
