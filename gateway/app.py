@@ -58,7 +58,8 @@ def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
         entrances, admission, refusals, deps.max_body_bytes, deps.now))
     app.add_route(HEALTHZ, Healthz())
     app.add_route(READYZ, Readyz(admission))
-    app.add_route(OPENAPI, OpenApi(document(enabled, deps.max_body_bytes, ALLOW)))
+    # compile: now, and not at the first request.
+    app.add_route(OPENAPI, OpenApi(document(enabled, deps.max_body_bytes, ALLOW)), compile=True)
     app.add_error_handler(falcon.HTTPError, _refused_by_falcon)
     app.add_error_handler(Exception, unhandled)
     return app

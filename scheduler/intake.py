@@ -5,6 +5,7 @@ Safe for threads: each has its own connection, opened when it first needs it, so
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from scheduler.events import Acceptance
 from scheduler.keys import Keys
 from scheduler.link import Link
 from scheduler.queue import Queue
+from scheduler.scripts import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,12 @@ class Intake:
         if queue is None:
             queue = self._local.queue = Queue(Link(self._url, self.timeout), self._keys)
         return queue
+
+    def warm(self) -> None:
+        """Do what this thread's first event would have to wait for: connect, and have Redis know
+        the script. Nothing is said of a Redis that is away; the event will meet it."""
+        with contextlib.suppress(RedisUnavailable):
+            self._queue().link.command("SCRIPT", "LOAD", load("accept").text)
 
     def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
                quota_per_second: float, quota_burst: float) -> Acceptance:

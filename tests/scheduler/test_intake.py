@@ -52,6 +52,25 @@ def test_a_reply_that_is_none_to_accept_confirms_nothing_and_ends_the_connection
     queue.link.close()
 
 
+def test_a_warm_intake_has_only_the_event_left_to_send(
+    store: Redis, redis_server: RedisServer
+) -> None:
+    store.script_flush()
+    intake = Intake(redis_server.url, 2, CAPS)
+    intake.warm()
+    store.config_resetstat()
+    assert _post(intake, "bench:1").code == "accepted"
+    assert store.info("stats")["total_connections_received"] == 0
+    assert store.info("commandstats")["cmdstat_evalsha"]["failed_calls"] == 0
+
+
+def test_an_intake_that_finds_no_redis_to_warm_up_with_says_so_to_the_event(tmp_path: Path) -> None:
+    intake = Intake(f"unix://{tmp_path}/none.sock", 2, CAPS)
+    intake.warm()
+    with pytest.raises(RedisUnavailable):
+        _post(intake, "bench:1")
+
+
 def test_each_thread_has_a_connection_of_its_own(store: Redis, redis_server: RedisServer) -> None:
     intake = Intake(redis_server.url, 2, CAPS)
     codes: list[str] = []
