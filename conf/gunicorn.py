@@ -124,7 +124,7 @@ control_socket_disable = True  # supervisord controls it; a second way in is one
 
 
 def on_starting(server: Any) -> None:
-    """One format for all lines, gunicorn's own among them."""
+    """Before a fork: one format for all lines, gunicorn's own among them, and the code loaded."""
     lines = server.log.error_log
     lines.handlers.clear()
     lines.filters.clear()

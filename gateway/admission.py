@@ -40,6 +40,9 @@ class Intake(Protocol):
     def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
                quota_per_second: float, quota_burst: float) -> Acceptance: ...
 
+    def warm(self) -> None:
+        """Get ready for the first event. It raises nothing."""
+
     def probe(self, timeout: float) -> None: ...
 
     def ready(self) -> Readiness: ...
@@ -54,6 +57,9 @@ class Admission:
     def __init__(self, connect: Callable[[], Intake], clock: Callable[[], float]) -> None:
         self._connect, self._clock = connect, clock
         self._intake = connect()
+        # All processes are new when a burst meets them after a restart. Only here: after a fault
+        # somebody's request would wait for it.
+        self._intake.warm()
         self._lock = threading.Lock()
         self._open = False
         self._next_probe = self._next_patient = 0.0

@@ -15,8 +15,6 @@ def application() -> Application:
     caps = Caps(settings.backlog_max_events, settings.backlog_max_bytes, settings.dead_max_events)
 
     def connect() -> Intake:
-        intake = Intake(settings.redis_url, settings.redis_timeout_seconds, caps)
-        intake.warm()  # all processes are new when a burst meets them after a restart
-        return intake
+        return Intake(settings.redis_url, settings.redis_timeout_seconds, caps)
 
     return strict(create_app(Deps(sources, connect, settings.max_body_bytes)))

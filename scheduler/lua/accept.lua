@@ -11,7 +11,7 @@
 --   | full (the backlog or the dead letters are at their cap)
 local WAKE_MAX = 8
 -- include: clock
--- Redis would print a number as a float, in a microsecond each.
+-- Redis prints a number as a float, which takes longer than this.
 local function whole(number)
   return string.format('%d', number)
 end

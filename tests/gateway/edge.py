@@ -23,9 +23,7 @@ from tests.servers import ROOT, await_true
 BENCH_SECRET = b"bench-secret"
 STANDARD_SECRET = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
-# A courier that is added while the edge runs.
-ACME = """
-[acme]
+_LIKE_BENCH = """
 preset = "github"
 secrets_env = ["BENCH_SECRET"]
 demo_secret = "bench-secret"
@@ -34,15 +32,11 @@ pointers = { event_id = "/id", shipment_id = "/shipment_id", status = "/status" 
 statuses = "canonical"
 """
 
+# A courier that is added while the edge runs.
+ACME = f"\n[acme]{_LIKE_BENCH}"
+
 # Beside the shipped sources: one with a quota, one that sends no event id, and one that is off.
-SOURCES = (ROOT / "conf" / "sources.toml").read_text() + """
-[narrow]
-preset = "github"
-secrets_env = ["BENCH_SECRET"]
-demo_secret = "bench-secret"
-signature_header = "X-Signature"
-pointers = { event_id = "/id", shipment_id = "/shipment_id", status = "/status" }
-statuses = "canonical"
+SOURCES = (ROOT / "conf" / "sources.toml").read_text() + f"\n[narrow]{_LIKE_BENCH}" + """\
 quota_per_second = 0.5
 quota_burst = 2
 

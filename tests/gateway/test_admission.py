@@ -56,6 +56,9 @@ class Connected:
         self.redis.ask("accept", self.redis.reachable and self.redis.writable)
         return Acceptance("accepted", 1, 0)
 
+    def warm(self) -> None:
+        pass
+
     def probe(self, timeout: float) -> None:
         if self.redis.probing is not None:
             self.redis.probing.set()

@@ -29,6 +29,9 @@ class Broken:
                quota_per_second: float, quota_burst: float) -> Acceptance:
         raise KeyError("a name of ours")
 
+    def warm(self) -> None:
+        pass
+
     def probe(self, timeout: float) -> None:
         raise KeyError
 
