@@ -20,8 +20,13 @@ STOP_MARGIN_SECONDS = 10  # beyond the drain: handing back what was not finished
 HOME_VARIABLE = "STACK_HOME"  # marks the processes of one stack
 
 # What a stack without settings must not inherit, besides the settings themselves.
-_PLACES = ("LOCAL_REDIS_PORT", "LOCAL_MONGO_PORT", "ROUTINGSIM_BIND", "ROUTINGSIM_LATENCY_MS",
-           HOME_VARIABLE)
+_PLACES = (
+    "LOCAL_REDIS_PORT",
+    "LOCAL_MONGO_PORT",
+    "ROUTINGSIM_BIND",
+    "ROUTINGSIM_LATENCY_MS",
+    HOME_VARIABLE,
+)
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,19 @@ def plan(environ: Mapping[str, str], home: Path, own: Iterable[str] | None = Non
     mongo_port = _port(given, "LOCAL_MONGO_PORT", 27017)
     sim = given.get("ROUTINGSIM_BIND", "127.0.0.1:8090")
     run_dir = ROOT / given.get("RUN_DIR", home / ".run")
-    own = tuple(program for program, url in (
-        ("redis", "REDIS_URL"), ("mongod", "MONGO_URL"), ("routingsim", "ROUTING_URL"),
-    ) if url not in given) if own is None else tuple(own)
+    own = (
+        tuple(
+            program
+            for program, url in (
+                ("redis", "REDIS_URL"),
+                ("mongod", "MONGO_URL"),
+                ("routingsim", "ROUTING_URL"),
+            )
+            if url not in given
+        )
+        if own is None
+        else tuple(own)
+    )
     complete = {
         "PROFILE": "local",
         "REDIS_URL": f"unix://{run_dir}/redis.sock?db=0",
@@ -88,13 +103,23 @@ def plan(environ: Mapping[str, str], home: Path, own: Iterable[str] | None = Non
         # Room for the bodies, the hashes around them, dead letters and tombstones.
         "REDIS_MAXMEMORY": str(2 * settings.backlog_max_bytes + 1_000_000_000),
     }
-    listeners = [_listener("gateway", settings.gateway_bind, "GATEWAY_BIND"),
-                 _listener("ops", settings.ops_bind, "OPS_BIND")]
+    listeners = [
+        _listener("gateway", settings.gateway_bind, "GATEWAY_BIND"),
+        _listener("ops", settings.ops_bind, "OPS_BIND"),
+    ]
     local = {
-        "redis": Listener("redis", "127.0.0.1", redis_port,
-                          "LOCAL_REDIS_PORT to move ours, REDIS_URL to use that one"),
-        "mongod": Listener("mongod", "127.0.0.1", mongo_port,
-                           "LOCAL_MONGO_PORT to move ours, MONGO_URL to use that one"),
+        "redis": Listener(
+            "redis",
+            "127.0.0.1",
+            redis_port,
+            "LOCAL_REDIS_PORT to move ours, REDIS_URL to use that one",
+        ),
+        "mongod": Listener(
+            "mongod",
+            "127.0.0.1",
+            mongo_port,
+            "LOCAL_MONGO_PORT to move ours, MONGO_URL to use that one",
+        ),
         "routingsim": _listener("routingsim", sim, "ROUTINGSIM_BIND"),
     }
     return Plan(settings, complete, own, (*listeners, *(local[program] for program in own)))

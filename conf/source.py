@@ -82,7 +82,8 @@ class Source:
         """Whether an event with this word is to change nothing, on purpose."""
         text = _word(word)
         return text is not None and (
-            text in self.ignored or (OTHER in self.ignored and text not in self.statuses))
+            text in self.ignored or (OTHER in self.ignored and text not in self.statuses)
+        )
 
 
 def _word(value: Any) -> str | None:
@@ -98,8 +99,12 @@ class Sources(Mapping[str, Source]):
     warnings and notices are lines for the log of a starting process.
     """
 
-    def __init__(self, sources: Mapping[str, Source], warnings: tuple[str, ...] = (),
-                 notices: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        warnings: tuple[str, ...] = (),
+        notices: tuple[str, ...] = (),
+    ) -> None:
         self._sources = dict(sources)
         self.warnings = warnings
         self.notices = notices

@@ -33,8 +33,9 @@ class Table:
         for key in sorted(self.keys.keys() - set(allowed)):
             self.refuse(key, f"unknown key{why}; allowed: {', '.join(allowed)}")
 
-    def text(self, key: str, shape: re.Pattern[str], wanted: str, default: str | None = None
-             ) -> str:
+    def text(
+        self, key: str, shape: re.Pattern[str], wanted: str, default: str | None = None
+    ) -> str:
         """default None: the key must be there."""
         value = self.keys.get(key, default)
         if value is None:
@@ -53,8 +54,14 @@ class Table:
         shape = re.compile("|".join(map(re.escape, allowed)))
         return self.text(key, shape, "one of " + ", ".join(allowed), default)
 
-    def number(self, key: str, kind: type[int] | type[float], low: float, high: float,
-               default: float | None = None) -> float:
+    def number(
+        self,
+        key: str,
+        kind: type[int] | type[float],
+        low: float,
+        high: float,
+        default: float | None = None,
+    ) -> float:
         value: Any = self.keys.get(key, default)
         right = isinstance(value, (int, kind)) and not isinstance(value, bool)
         if right and low <= value <= high:  # a NaN fails this too
@@ -99,8 +106,10 @@ class Table:
             return ours, frozenset()
         if not isinstance(value, dict) or not value:
             wrong = "missing" if value is None else f"{_shown(value)} is not allowed"
-            self.refuse(key, f"{wrong}; it must be a table from their words to ours, or "
-                        'the word "canonical"')
+            self.refuse(
+                key,
+                f'{wrong}; it must be a table from their words to ours, or the word "canonical"',
+            )
             return {}, frozenset()
         found: dict[str, Status] = {}
         ignored: set[str] = set()
@@ -110,8 +119,11 @@ class Table:
             elif isinstance(status, str) and status in ours:
                 found[word] = ours[status]
             else:
-                self.refuse(f"{key}.{word}", f"{_shown(status)} is not allowed; it must be one of "
-                            + ", ".join([*ours, IGNORED]))
+                self.refuse(
+                    f"{key}.{word}",
+                    f"{_shown(status)} is not allowed; it must be one of "
+                    + ", ".join([*ours, IGNORED]),
+                )
         return found, frozenset(ignored)
 
 

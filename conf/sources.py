@@ -23,12 +23,22 @@ PREFIX = re.compile(r"[\x20-\x7e]*")
 
 # The keys of every table, and those that a scheme adds. All of a scheme's headers are required,
 # but for the id_header of body-hmac, which few couriers have.
-COMMON = {"preset", "scheme", "secrets_env", "demo_secret", "secret_format", "optional",
-          "pointers", "statuses", "dedup_fields", "quota_per_second", "quota_burst"}
+COMMON = {
+    "preset",
+    "scheme",
+    "secrets_env",
+    "demo_secret",
+    "secret_format",
+    "optional",
+    "pointers",
+    "statuses",
+    "dedup_fields",
+    "quota_per_second",
+    "quota_burst",
+}
 SCHEMES: dict[str, set[str]] = {
     "body-hmac": {"signature_header", "prefix", "encoding", "id_header"},
-    "standard-webhooks": {"signature_header", "id_header", "timestamp_header",
-                          "tolerance_seconds"},
+    "standard-webhooks": {"signature_header", "id_header", "timestamp_header", "tolerance_seconds"},
     "stripe": {"signature_header", "tolerance_seconds"},
     "token": {"signature_header", "prefix", "authenticity"},
 }
@@ -71,8 +81,10 @@ def _source(name: str, own: Mapping[str, Any], table: Table, vault: Vault) -> So
     if signature.scheme == "token":
         vault.warnings.append(f"{name}: token only: its events carry no signature")
     pointers = _pointers(table)
-    dedup = [table.pointer("dedup_fields", text) for text in
-             table.texts("dedup_fields", False, "a list of JSON Pointers")]
+    dedup = [
+        table.pointer("dedup_fields", text)
+        for text in table.texts("dedup_fields", False, "a list of JSON Pointers")
+    ]
     if pointers.event_id and signature.id_header:
         how = "" if signature.scheme == "body-hmac" else "signed "
         table.refuse("pointers.event_id", f"the {how}{signature.id_header} is the event id")
@@ -81,14 +93,23 @@ def _source(name: str, own: Mapping[str, Any], table: Table, vault: Vault) -> So
     per_second = table.number("quota_per_second", float, 0, 1e6, 0)
     burst = table.number("quota_burst", float, 0, 1e7, max(1.0, per_second) if per_second else 0)
     if bool(per_second) != bool(burst):
-        table.refuse("quota_burst", f"{burst:g} is not allowed with quota_per_second {per_second:g}"
-                     "; either both are above 0 or neither is")
+        table.refuse(
+            "quota_burst",
+            f"{burst:g} is not allowed with quota_per_second {per_second:g}"
+            "; either both are above 0 or neither is",
+        )
     secrets = vault.secrets(table, name, _variables(table))
     statuses, ignored = table.statuses("statuses")
     return Source(
-        name=name, signature=signature, secrets=secrets,
-        pointers=pointers, statuses=statuses, ignored=ignored,
-        dedup_fields=tuple(p for p in dedup if p), quota_per_second=per_second, quota_burst=burst,
+        name=name,
+        signature=signature,
+        secrets=secrets,
+        pointers=pointers,
+        statuses=statuses,
+        ignored=ignored,
+        dedup_fields=tuple(p for p in dedup if p),
+        quota_per_second=per_second,
+        quota_burst=burst,
     )
 
 
@@ -117,16 +138,24 @@ def _signature(own: Mapping[str, Any], table: Table) -> Signature:
 def _pointers(table: Table) -> Pointers:
     value = table.keys.get("pointers")
     if not isinstance(value, dict):
-        table.refuse("pointers", "must be a table with shipment_id, status, and where the courier "
-                     "sends them event_id and occurred_at")
+        table.refuse(
+            "pointers",
+            "must be a table with shipment_id, status, and where the courier "
+            "sends them event_id and occurred_at",
+        )
         return Pointers()
     inner = Table(f"{table.where} pointers:", value, table.problems)
     inner.only({"event_id", "shipment_id", "status", "occurred_at"})
     for key in ("shipment_id", "status"):
         if key not in value:
             inner.refuse(key, "missing; it must be a JSON Pointer such as /result/status")
-    return Pointers(**{key: inner.pointer(key, value[key]) for key in
-                       ("event_id", "shipment_id", "status", "occurred_at") if key in value})
+    return Pointers(
+        **{
+            key: inner.pointer(key, value[key])
+            for key in ("event_id", "shipment_id", "status", "occurred_at")
+            if key in value
+        }
+    )
 
 
 def _variables(table: Table) -> list[str]:

@@ -44,17 +44,24 @@ class Vault:
         found = {v: environ[v] for v in variables if environ.get(v, "").strip()}
         for variable, text in found.items():
             if text != text.strip():
-                self.warnings.append(f"{name}: {variable} begins or ends with white space, which "
-                                     "is taken as part of it")
+                self.warnings.append(
+                    f"{name}: {variable} begins or ends with white space, which "
+                    "is taken as part of it"
+                )
         if demo and (demo in found.values() or (not found and self.profile in DEMO_PROFILES)):
             found = found or {variables[0]: demo}
-            self.warnings.append(f"{name}: the published demo secret is live: anybody can sign "
-                                 f"events; set {variables[0]} to one of your own")
+            self.warnings.append(
+                f"{name}: the published demo secret is live: anybody can sign "
+                f"events; set {variables[0]} to one of your own"
+            )
         elif not found and optional:
             self.notices.append(f"{name}: off, for none of {', '.join(variables)} is set")
         elif not found:
-            table.refuse("secrets_env", f"none of {', '.join(variables)} is set in the "
-                         "environment; set one (or let optional = true switch the source off)")
+            table.refuse(
+                "secrets_env",
+                f"none of {', '.join(variables)} is set in the "
+                "environment; set one (or let optional = true switch the source off)",
+            )
         keys = {variable: key_of(text, form) for variable, text in found.items()}
         for variable in (v for v, key in keys.items() if key is None):
             table.refuse("secrets_env", f"{variable} must be whsec_ followed by base64")

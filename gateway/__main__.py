@@ -31,11 +31,16 @@ def main(arguments: list[str]) -> int:
         print("\n".join(error.problems), file=sys.stderr)
         return 78  # EX_CONFIG
     except RedisUnavailable as error:
-        print(f"redis does not answer ({error}): is the stack up? "
-              f"REDIS_URL={without_password(settings.redis_url)}", file=sys.stderr)
+        print(
+            f"redis does not answer ({error}): is the stack up? "
+            f"REDIS_URL={without_password(settings.redis_url)}",
+            file=sys.stderr,
+        )
     except PyMongoError as error:
-        print(f"mongodb does not answer ({type(error).__name__}): is the stack up? "
-              "(make status)", file=sys.stderr)
+        print(
+            f"mongodb does not answer ({type(error).__name__}): is the stack up? (make status)",
+            file=sys.stderr,
+        )
     except BrokenPipeError:  # | head
         return 0
     return 69  # EX_UNAVAILABLE
@@ -61,24 +66,43 @@ def parser() -> ArgumentParser:
     p = add(commands, "show", events.show, "all that is known of one event")
     p.add_argument("id", help="<source>:<event id>")
     p = add(commands, "audit", audit.audit, "check the books; exit 1 if they do not balance")
-    p.add_argument("--effects", action="store_true",
-                   help="also each shipment's counter against the ledger (reads all of both)")
+    p.add_argument(
+        "--effects",
+        action="store_true",
+        help="also each shipment's counter against the ledger (reads all of both)",
+    )
     _send(add(commands, "send", send.send, "sign an event as a courier does and post it"))
-    _check(add(commands.add_parser("sources", help="the couriers").add_subparsers(
-        required=True, metavar="check"), "check", sources.check,
-        "judge sources.toml, and explain a captured request; exit 1 if something is wrong"))
+    _check(
+        add(
+            commands.add_parser("sources", help="the couriers").add_subparsers(
+                required=True, metavar="check"
+            ),
+            "check",
+            sources.check,
+            "judge sources.toml, and explain a captured request; exit 1 if something is wrong",
+        )
+    )
     p = add(commands, "seed", seed.seed, "make SHP-1 … SHP-1000 with open orders")
     p.add_argument("--count", type=int, default=seed.SHIPMENTS)
     p.add_argument("--if-empty", action="store_true", help="do nothing if there are shipments")
     retry = commands.add_parser("retry", help="events that wait for their next attempt")
-    _list(add(retry.add_subparsers(required=True, metavar="list"), "list", events.retry_list,
-              "the earliest first"))
+    _list(
+        add(
+            retry.add_subparsers(required=True, metavar="list"),
+            "list",
+            events.retry_list,
+            "the earliest first",
+        )
+    )
     dead = commands.add_parser("dead", help="dead letters").add_subparsers(
-        required=True, metavar="list|replay|drop")
+        required=True, metavar="list|replay|drop"
+    )
     p = _list(add(dead, "list", events.dead_list, "the oldest first"))
     p.add_argument("--reason", help="only those that died of it")
-    for name, command, text in (("replay", events.dead_replay, "bring dead letters back"),
-                                ("drop", events.dead_drop, "give dead letters up")):
+    for name, command, text in (
+        ("replay", events.dead_replay, "bring dead letters back"),
+        ("drop", events.dead_drop, "give dead letters up"),
+    ):
         p = add(dead, name, command, text)
         p.add_argument("ids", nargs="*", metavar="id")
         p.add_argument("--all", action="store_true", help="all of them")
@@ -87,8 +111,7 @@ def parser() -> ArgumentParser:
     return top
 
 
-def add(commands: _SubParsersAction[Any], name: str, command: Command, text: str
-        ) -> ArgumentParser:
+def add(commands: _SubParsersAction[Any], name: str, command: Command, text: str) -> ArgumentParser:
     found: ArgumentParser = commands.add_parser(name, help=text, description=text)
     found.set_defaults(command=command)
     return found
@@ -104,22 +127,41 @@ def _send(p: ArgumentParser) -> None:
     p.add_argument("--id", help="event id; a new one if left out")
     p.add_argument("--shipment", default="SHP-1")
     p.add_argument("--status", default="delivery_failed", choices=[s.value for s in Status])
-    p.add_argument("--at", type=_moment, metavar="TIME", help="courier time, ISO 8601; now if left "
-                   "out")
+    p.add_argument(
+        "--at", type=_moment, metavar="TIME", help="courier time, ISO 8601; now if left out"
+    )
     p.add_argument("--url", help="base of the edge; by default GATEWAY_BIND on this host")
 
 
 def _check(p: ArgumentParser) -> None:
     p.add_argument("--source", help="only this one; needed with a request")
-    p.add_argument("--request", metavar="FILE", help="a captured request: request line, headers, a "
-                   "blank line, the body (- for standard input)")
-    p.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'",
-                   help="a header of the request, in place of --request or added to it")
+    p.add_argument(
+        "--request",
+        metavar="FILE",
+        help="a captured request: request line, headers, a "
+        "blank line, the body (- for standard input)",
+    )
+    p.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="a header of the request, in place of --request or added to it",
+    )
     p.add_argument("--body", metavar="FILE", help="the body's exact bytes")
-    p.add_argument("--now", metavar="TIME", help="judge as of this time (seconds since 1970, or "
-                   "ISO 8601); now if left out")
-    p.add_argument("--try", action="append", default=[], dest="tried", metavar="VARIABLE",
-                   help="an environment variable with another secret to try, an old one say")
+    p.add_argument(
+        "--now",
+        metavar="TIME",
+        help="judge as of this time (seconds since 1970, or ISO 8601); now if left out",
+    )
+    p.add_argument(
+        "--try",
+        action="append",
+        default=[],
+        dest="tried",
+        metavar="VARIABLE",
+        help="an environment variable with another secret to try, an old one say",
+    )
 
 
 def _moment(text: str) -> datetime:

@@ -37,8 +37,16 @@ class Intake(Protocol):
     def timeout(self) -> float:
         """Seconds it waits for Redis."""
 
-    def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
-               quota_per_second: float, quota_burst: float) -> Acceptance: ...
+    def accept(
+        self,
+        id: str,
+        source: str,
+        body: bytes,
+        digest: str,
+        secret: str,
+        quota_per_second: float,
+        quota_burst: float,
+    ) -> Acceptance: ...
 
     def warm(self) -> None:
         """Get ready for the first event. It raises nothing."""
@@ -67,8 +75,16 @@ class Admission:
         self._ready: tuple[Readiness, float] | None = None
         self._faulty_since: float | None = None  # said in the log, and not yet taken back
 
-    def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
-               quota_per_second: float, quota_burst: float) -> Acceptance:
+    def accept(
+        self,
+        id: str,
+        source: str,
+        body: bytes,
+        digest: str,
+        secret: str,
+        quota_per_second: float,
+        quota_burst: float,
+    ) -> Acceptance:
         """Make an event durable. Raises ``RedisUnavailable`` unless Redis confirmed it."""
         if self._open:
             self._probe()

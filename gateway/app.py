@@ -49,13 +49,15 @@ def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     refusals = Refusals(deps.clock)
 
-    def unhandled(req: falcon.Request, resp: falcon.Response, error: Exception,
-                  params: dict[str, Any]) -> None:
+    def unhandled(
+        req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
+    ) -> None:
         refusals.fault(req.method, req.uri_template or "", error)
         problems.INTERNAL_ERROR.send(resp)
 
-    app.add_route(EVENTS, EventResource(
-        entrances, admission, refusals, deps.max_body_bytes, deps.now))
+    app.add_route(
+        EVENTS, EventResource(entrances, admission, refusals, deps.max_body_bytes, deps.now)
+    )
     app.add_route(HEALTHZ, Healthz())
     app.add_route(READYZ, Readyz(admission))
     # compile: now, and not at the first request.
@@ -65,8 +67,9 @@ def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
     return app
 
 
-def _refused_by_falcon(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError,
-                       params: dict[str, Any]) -> None:
+def _refused_by_falcon(
+    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]
+) -> None:
     """What Falcon refuses before any of our code runs, in our words."""
     allow = ALLOW.get(req.uri_template or "")
     # A method that Falcon does not know at all is a bad request to it.

@@ -23,7 +23,8 @@ SAFE_DIGITS = 18  # fit into 64 bits
 # and variation selectors. Two ids must not look the same because one of them hides something.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
-    "\U00016fe4\U0001d159\U000e0100-\U000e01ef]")
+    "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
+)
 
 
 class NoEventId(Exception):

@@ -46,8 +46,14 @@ class Entrance:
 class EventResource:
     """Takes events in. limit: bytes of a body; now: seconds since 1970."""
 
-    def __init__(self, entrances: dict[str, Entrance], admission: Admission, refusals: Refusals,
-                 limit: int, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        entrances: dict[str, Entrance],
+        admission: Admission,
+        refusals: Refusals,
+        limit: int,
+        now: Callable[[], float],
+    ) -> None:
         self._entrances = entrances
         self._admission = admission
         self._refusals = refusals
@@ -84,8 +90,15 @@ class EventResource:
     def on_options(self, req: falcon.Request, resp: falcon.Response, source: str) -> None:
         raise falcon.HTTPMethodNotAllowed([])  # Falcon would answer it otherwise
 
-    def _admit(self, id: str, source: Source, body: bytes, secret: str, environ: dict[str, Any],
-               resp: falcon.Response) -> None:
+    def _admit(
+        self,
+        id: str,
+        source: Source,
+        body: bytes,
+        secret: str,
+        environ: dict[str, Any],
+        resp: falcon.Response,
+    ) -> None:
         digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
         try:
             acceptance = self._admission.accept(
@@ -112,8 +125,14 @@ class EventResource:
         else:
             assert_never(code)  # Falcon's own answer would be a 200
 
-    def _refuse(self, problem: Problem, source: str, environ: dict[str, Any],
-                resp: falcon.Response, detail: str | None = None) -> None:
+    def _refuse(
+        self,
+        problem: Problem,
+        source: str,
+        environ: dict[str, Any],
+        resp: falcon.Response,
+        detail: str | None = None,
+    ) -> None:
         self._refusals.note(source, problem.code, remote(environ))
         problem.send(resp, detail=detail)
         if problem.closes:

@@ -40,19 +40,23 @@ class Readyz(_GetOnly):
             )
         if ready.full:
             return problems.NOT_READY.send(
-                resp, retry_after=UNAVAILABLE_RETRY_SECONDS, detail="A cap is reached: "
-                f"{ready.backlog} events ({ready.backlog_bytes} bytes) wait, {ready.dead} are dead"
+                resp,
+                retry_after=UNAVAILABLE_RETRY_SECONDS,
+                detail="A cap is reached: "
+                f"{ready.backlog} events ({ready.backlog_bytes} bytes) wait, {ready.dead} are dead",
             )
-        resp.data = orjson.dumps({
-            "status": "ready",
-            "durability": ready.durability,
-            "backlog": ready.backlog,
-            "backlog_max": ready.caps.events,
-            "backlog_bytes": ready.backlog_bytes,
-            "backlog_bytes_max": ready.caps.bytes,
-            "dead": ready.dead,
-            "dead_max": ready.caps.dead,
-        })
+        resp.data = orjson.dumps(
+            {
+                "status": "ready",
+                "durability": ready.durability,
+                "backlog": ready.backlog,
+                "backlog_max": ready.caps.events,
+                "backlog_bytes": ready.backlog_bytes,
+                "backlog_bytes_max": ready.caps.bytes,
+                "dead": ready.dead,
+                "dead_max": ready.caps.dead,
+            }
+        )
         return None
 
     on_head = on_get

@@ -44,24 +44,45 @@ EVENTS, HEALTHZ, READYZ, OPENAPI = "/v1/events/{source}", "/healthz", "/readyz",
 
 OPERATIONS = {
     EVENTS: Operation(
-        "event", "Take an event of a courier: verify it, make it durable, acknowledge it",
-        {202: ("Stored durably, seen for the first time", "Accepted"),
-         200: ("Known already; nothing was stored again", "Duplicate")},
-        (problems.BAD_LENGTH, problems.NOT_JSON, problems.NOT_AN_OBJECT, problems.NO_EVENT_ID,
-         problems.UNAUTHENTICATED, problems.UNKNOWN_SOURCE, problems.LENGTH_REQUIRED,
-         problems.TOO_LARGE, problems.NOT_JSON_CONTENT, problems.OVER_QUOTA,
-         problems.INTERNAL_ERROR, problems.BACKLOG_FULL, problems.UNAVAILABLE)),
+        "event",
+        "Take an event of a courier: verify it, make it durable, acknowledge it",
+        {
+            202: ("Stored durably, seen for the first time", "Accepted"),
+            200: ("Known already; nothing was stored again", "Duplicate"),
+        },
+        (
+            problems.BAD_LENGTH,
+            problems.NOT_JSON,
+            problems.NOT_AN_OBJECT,
+            problems.NO_EVENT_ID,
+            problems.UNAUTHENTICATED,
+            problems.UNKNOWN_SOURCE,
+            problems.LENGTH_REQUIRED,
+            problems.TOO_LARGE,
+            problems.NOT_JSON_CONTENT,
+            problems.OVER_QUOTA,
+            problems.INTERNAL_ERROR,
+            problems.BACKLOG_FULL,
+            problems.UNAVAILABLE,
+        ),
+    ),
     HEALTHZ: Operation("health", "Whether this process is up", {200: ("It is", "Healthy")}),
     READYZ: Operation(
-        "readiness", "Whether an event would be taken now", {200: ("It would", "Ready")},
-        (problems.INTERNAL_ERROR, problems.NOT_READY)),
+        "readiness",
+        "Whether an event would be taken now",
+        {200: ("It would", "Ready")},
+        (problems.INTERNAL_ERROR, problems.NOT_READY),
+    ),
     OPENAPI: Operation("description", "This document", {200: ("An OpenAPI 3.1 document", "Any")}),
 }
 # What any path answers to another method, and any other path to every method.
 OTHER_METHODS, OTHER_PATHS = problems.METHOD_NOT_ALLOWED, problems.NOT_FOUND
 
-NAME = {"type": "string", "maxLength": 64 + 1 + MAX_CHARACTERS,
-        "description": "<source>:<event id>, the name of the event everywhere"}
+NAME = {
+    "type": "string",
+    "maxLength": 64 + 1 + MAX_CHARACTERS,
+    "description": "<source>:<event id>, the name of the event everywhere",
+}
 COUNT = {"type": "integer", "minimum": 0}
 
 
@@ -117,34 +138,56 @@ def _refusals(found: tuple[Problem, ...], allow: str = "") -> Json:
 
 def _refusal(status: int, group: list[Problem], allow: str) -> Json:
     known = [orjson.loads(problem.body) for problem in group]
-    of_these = {"properties": {"type": {"enum": [body["type"] for body in known]},
-                               "status": {"const": status}}}
+    of_these = {
+        "properties": {
+            "type": {"enum": [body["type"] for body in known]},
+            "status": {"const": status},
+        }
+    }
     content: Json = _content(problems.CONTENT_TYPE, "Problem")
     content[problems.CONTENT_TYPE] = {
         "schema": {"allOf": [content[problems.CONTENT_TYPE]["schema"], of_these]},
-        "examples": {problem.code: {"value": body}
-                     for problem, body in zip(group, known, strict=True)},
+        "examples": {
+            problem.code: {"value": body} for problem, body in zip(group, known, strict=True)
+        },
     }
     headers: Json = {}
     if status in (429, 503):
         seconds = {"type": "integer", "minimum": 1, "maximum": RETRY_SECONDS_MAX}
-        headers["Retry-After"] = {"description": "Seconds after which to send it again",
-                                  "required": True, "schema": seconds}
+        headers["Retry-After"] = {
+            "description": "Seconds after which to send it again",
+            "required": True,
+            "schema": seconds,
+        }
     if allow:
-        headers["Allow"] = {"description": "The methods of this path", "required": True,
-                            "schema": {"const": allow}}
-    answer: Json = {"description": "; ".join(problem.title for problem in group),
-                    "content": content}
+        headers["Allow"] = {
+            "description": "The methods of this path",
+            "required": True,
+            "schema": {"const": allow},
+        }
+    answer: Json = {
+        "description": "; ".join(problem.title for problem in group),
+        "content": content,
+    }
     return answer | ({"headers": headers} if headers else {})
 
 
 def _parameters(sources: Mapping[str, Source], max_body_bytes: int) -> list[Json]:
     return [
-        {"name": "source", "in": "path", "required": True, "description": "Whose event it is",
-         "schema": {"type": "string", "enum": sorted(sources)}},
-        {"name": "Content-Length", "in": "header", "required": True,
-         "description": "Bytes of the body. There must be no Transfer-Encoding.",
-         "schema": {"type": "integer", "minimum": 1, "maximum": max_body_bytes}},
+        {
+            "name": "source",
+            "in": "path",
+            "required": True,
+            "description": "Whose event it is",
+            "schema": {"type": "string", "enum": sorted(sources)},
+        },
+        {
+            "name": "Content-Length",
+            "in": "header",
+            "required": True,
+            "description": "Bytes of the body. There must be no Transfer-Encoding.",
+            "schema": {"type": "integer", "minimum": 1, "maximum": max_body_bytes},
+        },
     ]
 
 
@@ -155,8 +198,10 @@ def _body(sources: Mapping[str, Source], max_body_bytes: int) -> Json:
         "description": f"A JSON object in UTF-8 of at most {max_body_bytes} bytes, signed as its "
         "source signs. The event id in it, or in the signed header, has at most "
         f"{MAX_CHARACTERS} printable characters.",
-        "content": {"application/json": content,
-                    "application/*+json": {"schema": {"type": "object"}}},
+        "content": {
+            "application/json": content,
+            "application/*+json": {"schema": {"type": "object"}},
+        },
     }
 
 
@@ -165,28 +210,45 @@ def _schemas() -> Json:
         "Accepted": _object({"status": {"const": "accepted"}, "id": NAME}),
         "Duplicate": _object({"status": {"const": "duplicate"}, "id": NAME}),
         "Healthy": _object({"status": {"const": "ok"}}),
-        "Ready": _object({
-            "status": {"const": "ready"},
-            "durability": {"enum": ["always", "everysec", "none", "unknown"],
-                           "description": "How much Redis may lose if its host dies: nothing, two "
-                           "seconds, everything since its last snapshot, or it does not tell"},
-            **{f"{gauge}{cap}": COUNT for gauge in ("backlog", "backlog_bytes", "dead")
-               for cap in ("", "_max")},
-        }),
+        "Ready": _object(
+            {
+                "status": {"const": "ready"},
+                "durability": {
+                    "enum": ["always", "everysec", "none", "unknown"],
+                    "description": "How much Redis may lose if its host dies: nothing, two "
+                    "seconds, everything since its last snapshot, or it does not tell",
+                },
+                **{
+                    f"{gauge}{cap}": COUNT
+                    for gauge in ("backlog", "backlog_bytes", "dead")
+                    for cap in ("", "_max")
+                },
+            }
+        ),
         "Any": {"type": "object"},
-        "Problem": _object({
-            "type": {"type": "string", "pattern": "^urn:fincart:problem:[a-z0-9-]+$",
-                     "description": "What it is; stable"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string", "description": "What to do, or where it went wrong"},
-        }, "detail"),
+        "Problem": _object(
+            {
+                "type": {
+                    "type": "string",
+                    "pattern": "^urn:fincart:problem:[a-z0-9-]+$",
+                    "description": "What it is; stable",
+                },
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string", "description": "What to do, or where it went wrong"},
+            },
+            "detail",
+        ),
     }
 
 
 def _object(properties: Json, *optional: str) -> Json:
-    return {"type": "object", "properties": properties, "additionalProperties": False,
-            "required": [name for name in properties if name not in optional]}
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "required": [name for name in properties if name not in optional],
+    }
 
 
 class OpenApi:

@@ -22,16 +22,22 @@ MAC = "HMAC-SHA256"
 def security_schemes(sources: Mapping[str, Source]) -> dict[str, Any]:
     """A scheme for each header of each source: OpenAPI knows no signatures, but keys in headers."""
     return {
-        _name(source, header): {"type": "apiKey", "in": "header", "name": header,
-                                "description": text}
-        for source in _sorted(sources) for header, text in _headers(source)
+        _name(source, header): {
+            "type": "apiKey",
+            "in": "header",
+            "name": header,
+            "description": text,
+        }
+        for source in _sorted(sources)
+        for header, text in _headers(source)
     }
 
 
 def security(sources: Mapping[str, Source]) -> list[dict[str, list[str]]]:
     """Any one of them is enough; each is all headers of its source together."""
-    return [{_name(source, header): [] for header, _ in _headers(source)}
-            for source in _sorted(sources)]
+    return [
+        {_name(source, header): [] for header, _ in _headers(source)} for source in _sorted(sources)
+    ]
 
 
 def examples(sources: Mapping[str, Source]) -> dict[str, Any]:
@@ -60,11 +66,21 @@ def _headers(source: Source) -> Iterator[tuple[str, str]]:
         case "standard-webhooks":
             yield s.id_header, "The id of the event; signed"
             yield s.timestamp_header, f"Seconds since 1970, {window}; signed"
-            yield s.header, (f"v1,<base64 of {MAC} over {s.id_header}.{s.timestamp_header}.body>; "
-                             "several may stand side by side, with spaces between them")
+            yield (
+                s.header,
+                (
+                    f"v1,<base64 of {MAC} over {s.id_header}.{s.timestamp_header}.body>; "
+                    "several may stand side by side, with spaces between them"
+                ),
+            )
         case "stripe":
-            yield s.header, (f"t=<seconds since 1970>,v1=<hex of {MAC} over t.body>; several v1 "
-                             f"may stand side by side; t is {window}")
+            yield (
+                s.header,
+                (
+                    f"t=<seconds since 1970>,v1=<hex of {MAC} over t.body>; several v1 "
+                    f"may stand side by side; t is {window}"
+                ),
+            )
         case "token":
             yield s.header, f"{s.prefix}<the agreed token>"
         case _:

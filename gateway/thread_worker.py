@@ -56,9 +56,13 @@ def _head_is_there(conn: TConn) -> bool:
     waited_beyond = getattr(conn, "waited_beyond", None)
     try:
         head = conn.sock.recv(HEAD_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        there = (b"\r\n\r\n" in head or b"\n\n" in head or len(head) == HEAD_BYTES
-                 or not head[:1].isalpha()  # no method of HTTP
-                 or len(head) == waited_beyond)  # woken, and not by more of it: the end
+        there = (
+            b"\r\n\r\n" in head
+            or b"\n\n" in head
+            or len(head) == HEAD_BYTES
+            or not head[:1].isalpha()  # no method of HTTP
+            or len(head) == waited_beyond
+        )  # woken, and not by more of it: the end
     except BlockingIOError:
         head, there = b"", False
     except OSError:

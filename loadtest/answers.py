@@ -26,13 +26,16 @@ class Answer:
 def note(answer: Answer, file: IO[str]) -> None:
     """Append it to a file that is buffered by the line: a locust that dies loses none."""
     csv.writer(file, lineterminator="\n").writerow(
-        (answer.key, answer.shipment, answer.status, f"{answer.at:.4f}", f"{answer.ms:.3f}"))
+        (answer.key, answer.shipment, answer.status, f"{answer.at:.4f}", f"{answer.ms:.3f}")
+    )
 
 
 def read(path: Path) -> list[Answer]:
     with path.open(newline="") as file:
-        return [Answer(key, shipment, int(status), float(at), float(ms))
-                for key, shipment, status, at, ms in csv.reader(file)]
+        return [
+            Answer(key, shipment, int(status), float(at), float(ms))
+            for key, shipment, status, at, ms in csv.reader(file)
+        ]
 
 
 def write(path: Path, answers: Iterable[Answer]) -> None:

@@ -24,9 +24,14 @@ class Post:
     body: bytes
 
     def wire(self, host: str) -> bytes:
-        lines = [f"POST {self.path} HTTP/1.1", f"Host: {host}", "Content-Type: application/json",
-                 f"Content-Length: {len(self.body)}", "Connection: close",
-                 *(f"{name}: {value}" for name, value in self.headers.items())]
+        lines = [
+            f"POST {self.path} HTTP/1.1",
+            f"Host: {host}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(self.body)}",
+            "Connection: close",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
+        ]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + self.body
 
 
@@ -78,7 +83,8 @@ def _parse(data: bytes) -> tuple[int, bytes | None]:
     if not gap:
         return 0, None
     first, *lines = head.split(b"\r\n")
-    lengths = [int(line.split(b":", 1)[1]) for line in lines
-               if line.lower().startswith(b"content-length:")]
+    lengths = [
+        int(line.split(b":", 1)[1]) for line in lines if line.lower().startswith(b"content-length:")
+    ]
     whole = bool(lengths) and len(body) >= lengths[0]
     return int(first.split()[1]), body if whole else None

@@ -79,18 +79,23 @@ def check(accounts: Accounts) -> Verdict:
     )
     found = {
         "answered neither 202 nor 200": (
-            f"{a.key}: {a.status}" for a in accounts.answers
-            if a.status not in (ACCEPTED, DUPLICATE)),
+            f"{a.key}: {a.status}"
+            for a in accounts.answers
+            if a.status not in (ACCEPTED, DUPLICATE)
+        ),
         "accepted more than once": (f"{key}: {n} times" for key, n in told.items() if n > 1),
         "called a duplicate of an event that was never accepted": sorted(
-            {a.key for a in accounts.answers if a.status == DUPLICATE} - told.keys()),
-        "accepted and lost: not in the ledger": (
-            key for key in told if key not in accounts.ledger),
+            {a.key for a in accounts.answers if a.status == DUPLICATE} - told.keys()
+        ),
+        "accepted and lost: not in the ledger": (key for key in told if key not in accounts.ledger),
         "accepted and not done": (
-            f"{key}: {accounts.ledger[key].state}" for key in told
-            if key in accounts.ledger and accounts.ledger[key].state != "done"),
+            f"{key}: {accounts.ledger[key].state}"
+            for key in told
+            if key in accounts.ledger and accounts.ledger[key].state != "done"
+        ),
         "in the ledger, and nobody was told so": (
-            key for key in accounts.ledger if key not in told),
+            key for key in accounts.ledger if key not in told
+        ),
         "shipments that count other events than were accepted": _shipments(accounts),
         "routed other than once": _calls(accounts),
     }

@@ -42,9 +42,18 @@ DRAIN_LIMIT_SECONDS = 45.0
 SETTLE_ANSWERS, SETTLE_SECONDS, SETTLE_LIMIT_SECONDS = 200, 0.01, 10.0
 SEED = 7
 # Seven in ten of the events need a route.
-STATUSES = [Status.DELIVERY_FAILED, Status.EXCEPTION, Status.DELAYED, Status.PICKED_UP,
-            Status.DELIVERY_FAILED, Status.EXCEPTION, Status.PICKED_UP,
-            Status.IN_TRANSIT, Status.OUT_FOR_DELIVERY, Status.DELIVERED]
+STATUSES = [
+    Status.DELIVERY_FAILED,
+    Status.EXCEPTION,
+    Status.DELAYED,
+    Status.PICKED_UP,
+    Status.DELIVERY_FAILED,
+    Status.EXCEPTION,
+    Status.PICKED_UP,
+    Status.IN_TRANSIT,
+    Status.OUT_FOR_DELIVERY,
+    Status.DELIVERED,
+]
 SOURCES = ["bench", "standard", "easypost"]
 
 
@@ -58,16 +67,20 @@ class Run:
 
     @property
     def failed(self) -> int:
-        return sum(reply.status != wanted
-                   for reply, wanted in zip(self.replies, self.expected, strict=True))
+        return sum(
+            reply.status != wanted
+            for reply, wanted in zip(self.replies, self.expected, strict=True)
+        )
 
     def acks(self, share: float) -> float:
         return round(percentile([reply.ms for reply in self.replies], share), 2)
 
 
 def main() -> int:
-    print("starting a stack of its own: Redis, MongoDB, routing simulator, gateway, workers …",
-          flush=True)
+    print(
+        "starting a stack of its own: Redis, MongoDB, routing simulator, gateway, workers …",
+        flush=True,
+    )
     started = time.monotonic()
     try:
         with Stack.temporary(env={"PROFILE": "demo"}) as stack:
@@ -84,8 +97,11 @@ def demonstrate(stack: Stack, started: float) -> int:
     plant(database)
     say(started, "1,000 shipments with open orders are in MongoDB")
     behave(stack, fail_first=1, fail_first_ratio=FAILING_SHARE, fail_status=503, seed=SEED)
-    say(started, f"the Routing Service takes {ROUTING_SECONDS:g} s a call, and the first call for "
-        f"{FAILING_SHARE:.0%} of the events fails (503)")
+    say(
+        started,
+        f"the Routing Service takes {ROUTING_SECONDS:g} s a call, and the first call for "
+        f"{FAILING_SHARE:.0%} of the events fails (503)",
+    )
 
     settle(stack)
     sources = load_sources(Settings().sources_file, stack.env, "demo")
@@ -180,9 +196,12 @@ class Progress:
     def _print(self, books: Books) -> None:
         accepted, done = books.count("accepted"), books.count("done")
         bar = "█" * round(30 * done / max(1, accepted))
-        print(f"  {time.monotonic() - self._begun:5.1f} s  {bar:░<30} {done:>3}/{accepted} done   "
-              f"waiting {books.waiting_total:>3}   in work {books.locked_total:>3}   "
-              f"retrying {books.retrying:>3}   dead {books.dead}", flush=True)
+        print(
+            f"  {time.monotonic() - self._begun:5.1f} s  {bar:░<30} {done:>3}/{accepted} done   "
+            f"waiting {books.waiting_total:>3}   in work {books.locked_total:>3}   "
+            f"retrying {books.retrying:>3}   dead {books.dead}",
+            flush=True,
+        )
 
 
 def report(run: Run, inspector: Inspector, findings: audit.Findings, stack: Stack) -> int:
@@ -193,32 +212,62 @@ def report(run: Run, inspector: Inspector, findings: audit.Findings, stack: Stac
     rows = [
         ("events posted", f"{len(run.replies)}, {run.failed} answered other than they had to be"),
         ("accepted (202)", f"{books.count('accepted')}"),
-        ("duplicates (200)", f"{books.count('duplicates')}, none processed twice: "
-         f"{simulator['repeats']} routing calls repeated after a success"),
+        (
+            "duplicates (200)",
+            f"{books.count('duplicates')}, none processed twice: "
+            f"{simulator['repeats']} routing calls repeated after a success",
+        ),
         ("acknowledged in", f"p50 {run.acks(0.5):g} ms, p99 {run.acks(0.99):g} ms, all at once"),
-        ("routing calls", f"{simulator['calls']}: {simulator['succeeded']} answered after 2 s, "
-         f"{simulator['failed']} failed, {simulator['max_concurrent']} at the same time"),
+        (
+            "routing calls",
+            f"{simulator['calls']}: {simulator['succeeded']} answered after 2 s, "
+            f"{simulator['failed']} failed, {simulator['max_concurrent']} at the same time",
+        ),
         ("retries", f"{books.count('retried')}, with backoff and jitter"),
         ("completed", f"{books.count('done')} in {run.seconds:.1f} s"),
-        ("dead letters", f"{books.dead}" + (f": {dead.id}, {dead.fields['reason']}: "
-                                            f"{dead.fields.get('last_error')}" if dead else "")),
+        (
+            "dead letters",
+            f"{books.dead}"
+            + (
+                f": {dead.id}, {dead.fields['reason']}: {dead.fields.get('last_error')}"
+                if dead
+                else ""
+            ),
+        ),
         *(("books", line) for line in audit.report(findings)),
     ]
     print("\nreport")
     for name, text in rows:
         print(f"  {name:<18} {text}")
-    good = (run.failed == 0 and balanced and books.count("retried") > 0 and books.dead == 1
-            and books.count("done") == books.count("accepted") - 1 == EVENTS - 1)
-    print("\nnow yourself: make up, then  .venv/bin/python -m gateway send --shipment SHP-1"
-          "  and  .venv/bin/python -m gateway status"
-          if good else "\nsomething is not as it must be; see above")
-    print(orjson.dumps({
-        "posted": len(run.replies), "accepted": books.count("accepted"),
-        "duplicates": books.count("duplicates"), "failed_requests": run.failed,
-        "ack_p50_ms": run.acks(0.5), "ack_p99_ms": run.acks(0.99),
-        "retries": books.count("retried"), "completed": books.count("done"), "dead": books.dead,
-        "audit": "balanced" if balanced else "not balanced",
-    }).decode())
+    good = (
+        run.failed == 0
+        and balanced
+        and books.count("retried") > 0
+        and books.dead == 1
+        and books.count("done") == books.count("accepted") - 1 == EVENTS - 1
+    )
+    print(
+        "\nnow yourself: make up, then  .venv/bin/python -m gateway send --shipment SHP-1"
+        "  and  .venv/bin/python -m gateway status"
+        if good
+        else "\nsomething is not as it must be; see above"
+    )
+    print(
+        orjson.dumps(
+            {
+                "posted": len(run.replies),
+                "accepted": books.count("accepted"),
+                "duplicates": books.count("duplicates"),
+                "failed_requests": run.failed,
+                "ack_p50_ms": run.acks(0.5),
+                "ack_p99_ms": run.acks(0.99),
+                "retries": books.count("retried"),
+                "completed": books.count("done"),
+                "dead": books.dead,
+                "audit": "balanced" if balanced else "not balanced",
+            }
+        ).decode()
+    )
     return 0 if good else 1
 
 

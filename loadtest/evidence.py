@@ -56,24 +56,35 @@ def publish(folder: Path, measured: Measured, console: Console) -> None:
 
 def scene(m: Measured) -> Scene:
     """What the picture shows of a run."""
-    first = {name: min(a.at for a in run) for name, run in
-             (("burst", m.burst), ("sustained", m.sustained))}
+    first = {
+        name: min(a.at for a in run)
+        for name, run in (("burst", m.burst), ("sustained", m.sustained))
+    }
     last = max(a.at + a.ms / 1000 for a in m.sustained)
     total = len(m.burst) + len(m.sustained)
     return Scene(
         title=f"{total:,} requests, {sum(m.failures.values())} failures, "
-              f"{m.verdict.recovered:,} events completed after a retry",
+        f"{m.verdict.recovered:,} events completed after a retry",
         subtitle=f"{len(m.burst)} at once, then {len(m.sustained):,} by 100 users; a routing call "
-                 f"takes 2 s and fails at first for a fifth of the events; {m.slots} slots",
-        answers=[*m.burst, *m.sustained], samples=m.samples, attempts=m.verdict.attempts,
-        phases={"burst": (first["burst"], m.burst_end),
-                "sustained load": (first["sustained"], last), "drain": (last, m.end)},
+        f"takes 2 s and fails at first for a fifth of the events; {m.slots} slots",
+        answers=[*m.burst, *m.sustained],
+        samples=m.samples,
+        attempts=m.verdict.attempts,
+        phases={
+            "burst": (first["burst"], m.burst_end),
+            "sustained load": (first["sustained"], last),
+            "drain": (last, m.end),
+        },
     )
 
 
 def histogram(attempts: dict[int, int]) -> list[str]:
     """Routing calls that an event needed, as lines of text."""
     most = max(attempts.values(), default=1)
-    return ["routing calls   events", *(
-        f"{calls:>13}   {events:>6}  {'█' * max(1, round(BAR * events / most))}"
-        for calls, events in sorted(attempts.items()))]
+    return [
+        "routing calls   events",
+        *(
+            f"{calls:>13}   {events:>6}  {'█' * max(1, round(BAR * events / most))}"
+            for calls, events in sorted(attempts.items())
+        ),
+    ]

@@ -29,10 +29,23 @@ class Plan:
     def command(self, host: str, evidence: str) -> list[str]:
         """As a person would type it, from the project's root."""
         return [
-            "locust", "-f", self.locustfile, "--headless", "-u", str(self.users),
-            "-r", str(self.users), *(["-t", f"{self.seconds}s"] if self.seconds else []),
-            "--host", host, "--run-name", self.name, "--stop-timeout", str(STOP_SECONDS),
-            "--csv", f"{evidence}/{self.name}",
+            "locust",
+            "-f",
+            self.locustfile,
+            "--headless",
+            "-u",
+            str(self.users),
+            "-r",
+            str(self.users),
+            *(["-t", f"{self.seconds}s"] if self.seconds else []),
+            "--host",
+            host,
+            "--run-name",
+            self.name,
+            "--stop-timeout",
+            str(STOP_SECONDS),
+            "--csv",
+            f"{evidence}/{self.name}",
             *(["--html", f"{evidence}/{self.name}.html"] if self.report else []),
         ]
 
@@ -47,18 +60,37 @@ class Outcome:
     problem: str
 
 
-def drive(plan: Plan, host: str, environ: Mapping[str, str], evidence: str,
-          wait: Callable[[Callable[[], bool]], object]) -> Outcome:
+def drive(
+    plan: Plan,
+    host: str,
+    environ: Mapping[str, str],
+    evidence: str,
+    wait: Callable[[Callable[[], bool]], object],
+) -> Outcome:
     """Run a plan against a gateway. environ: with the secrets. wait: is given a question, and
     returns when its answer is yes or it has had enough; a locust that still runs then is killed."""
     with tempfile.TemporaryDirectory(prefix="load-") as name:
         answers, output = Path(name) / "answers.csv", Path(name) / "output.txt"
         answers.touch()
-        command = [sys.executable, "-m", *plan.command(host, evidence),
-                   "--answers", str(answers), "--only-summary", "--exit-code-on-error", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            *plan.command(host, evidence),
+            "--answers",
+            str(answers),
+            "--only-summary",
+            "--exit-code-on-error",
+            "1",
+        ]
         with output.open("wb") as file:
-            process = subprocess.Popen(command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL,
-                                       stdout=file, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
         try:
             wait(lambda: process.poll() is not None)
         finally:
@@ -71,8 +103,10 @@ def drive(plan: Plan, host: str, environ: Mapping[str, str], evidence: str,
         if code or failures or requests != len(told):
             tail = output.read_text(errors="replace")[-2000:]
             print(tail, file=sys.stderr)  # not into the evidence: it names this host
-            problem = (f"{plan.name}: locust ended with {code}, {failures} failures, {requests} "
-                       f"requests in its statistics and {len(told)} answers")
+            problem = (
+                f"{plan.name}: locust ended with {code}, {failures} failures, {requests} "
+                f"requests in its statistics and {len(told)} answers"
+            )
         return Outcome(told, failures, problem)
 
 

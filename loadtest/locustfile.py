@@ -72,8 +72,13 @@ class Courier(Sender):
         statuses = sorted(one.value or 0 for one in both)
         if statuses != [DUPLICATE, ACCEPTED]:
             self.environment.events.request.fire(
-                request_type="POST", name=f"{fresh.source}: UNEXPECTED", response_time=0,
-                response_length=0, context={}, exception=AssertionError(f"twins got {statuses}"))
+                request_type="POST",
+                name=f"{fresh.source}: UNEXPECTED",
+                response_time=0,
+                response_length=0,
+                context={},
+                exception=AssertionError(f"twins got {statuses}"),
+            )
         else:
             self.accepted.append((fresh, body))
 

@@ -1,6 +1,6 @@
 """The burst: as many requests as users, one each, all in the same moment.
 
-    locust -f loadtest/locustfile_burst.py --headless -u 100 -r 100
+locust -f loadtest/locustfile_burst.py --headless -u 100 -r 100
 """
 
 from __future__ import annotations

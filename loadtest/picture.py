@@ -49,8 +49,9 @@ def draw(scene: Scene) -> str:
     canvas.text(LEFT, 56, scene.subtitle, size=13)
 
     def panel(place: int, y_max: float, low: float = 0) -> Panel:
-        return Panel(canvas, LEFT, HEAD + place * (PANEL + GAP), WIDTH - LEFT - RIGHT, PANEL,
-                     end, y_max, low)
+        return Panel(
+            canvas, LEFT, HEAD + place * (PANEL + GAP), WIDTH - LEFT - RIGHT, PANEL, end, y_max, low
+        )
 
     _phases(panel(0, 1), scene, start)
     _requests(panel, rows)
@@ -65,16 +66,20 @@ def draw(scene: Scene) -> str:
 def _phases(first: Panel, scene: Scene, start: float) -> None:
     for number, (name, (begin, end)) in enumerate(scene.phases.items()):
         left, right = first.x(max(0, begin - start)), first.x(end - start)
-        first.canvas.box(left, first.top - 34, max(right - left, 3), 4 * (PANEL + GAP) - 16,
-                         SHADES[number % 2])
+        first.canvas.box(
+            left, first.top - 34, max(right - left, 3), 4 * (PANEL + GAP) - 16, SHADES[number % 2]
+        )
         first.canvas.text(left + 2, first.top - 40, name, size=11, color=FAINT)
 
 
 def _requests(panel: _Maker, rows: Sequence[Second]) -> None:
     scale = ticks(max(row.accepted + row.duplicates + row.failed for row in rows))
     p = panel(0, scale[-1])
-    p.frame("Requests a second", scale, [("accepted (202)", BLUE), ("duplicates (200)", PALE),
-                                         ("failed", RED)])
+    p.frame(
+        "Requests a second",
+        scale,
+        [("accepted (202)", BLUE), ("duplicates (200)", PALE), ("failed", RED)],
+    )
     for row in rows:
         low = 0
         for part, color in ((row.accepted, BLUE), (row.duplicates, PALE), (row.failed, RED)):
@@ -88,8 +93,11 @@ def _acknowledged(panel: _Maker, rows: Sequence[Second]) -> None:
     if max(row.p99 for row in rows) > decades[-1]:
         decades.append(10_000)
     p = panel(1, decades[-1], 1)
-    p.frame("Acknowledged within, ms (logarithmic)", decades,
-            [("p50", GREEN), ("p99", PURPLE), (f"target {TARGET_MS} ms", RED)])
+    p.frame(
+        "Acknowledged within, ms (logarithmic)",
+        decades,
+        [("p50", GREEN), ("p99", PURPLE), (f"target {TARGET_MS} ms", RED)],
+    )
     p.line([(0, TARGET_MS), (p.x_max, TARGET_MS)], RED, dash="5 4")
     for run in _unbroken(rows):
         if len(run) == 1:  # a burst is over within a second
@@ -111,8 +119,11 @@ def _unbroken(rows: Sequence[Second]) -> list[list[Second]]:
 def _depth(panel: _Maker, samples: Sequence[Sample], start: float) -> None:
     scale = ticks(max(sample.open for sample in samples))
     p = panel(2, scale[-1])
-    p.frame("Events accepted and not finished", scale,
-            [("in a routing call", GREEN), ("waiting for a retry", ORANGE), ("queued", BLUE)])
+    p.frame(
+        "Events accepted and not finished",
+        scale,
+        [("in a routing call", GREEN), ("waiting for a retry", ORANGE), ("queued", BLUE)],
+    )
     floor = [0.0] * len(samples)
     for color, counts in (
         (GREEN, [s.working_routing + s.working_lookup for s in samples]),
@@ -120,8 +131,10 @@ def _depth(panel: _Maker, samples: Sequence[Sample], start: float) -> None:
         (BLUE, [s.waiting_lookup + s.waiting_routing for s in samples]),
     ):
         top = [low + count for low, count in zip(floor, counts, strict=True)]
-        p.band([(s.at - start, low, high)
-                for s, low, high in zip(samples, floor, top, strict=True)], color)
+        p.band(
+            [(s.at - start, low, high) for s, low, high in zip(samples, floor, top, strict=True)],
+            color,
+        )
         floor = top
 
 
@@ -132,16 +145,20 @@ def _rates(panel: _Maker, samples: Sequence[Sample], start: float) -> None:
     done, retried = since_start("done"), since_start("retried")
     scale = ticks(max(rate for _, rate in done))
     p = panel(3, scale[-1])
-    p.frame("Completed and retried, events a second", scale,
-            [("completed", GREEN), ("sent to a retry", ORANGE)])
+    p.frame(
+        "Completed and retried, events a second",
+        scale,
+        [("completed", GREEN), ("sent to a retry", ORANGE)],
+    )
     p.line(done, GREEN)
     p.line(retried, ORANGE)
 
 
 def _time_axis(last: Panel) -> None:
     for tick in (tick for tick in ticks(last.x_max, 10) if tick <= last.x_max):
-        last.canvas.text(last.x(tick), last.top + last.height + 16, f"{tick:g} s", size=11,
-                         anchor="middle")
+        last.canvas.text(
+            last.x(tick), last.top + last.height + 16, f"{tick:g} s", size=11, anchor="middle"
+        )
 
 
 def _attempts(canvas: Canvas, top: float, attempts: Mapping[int, int]) -> None:

@@ -29,8 +29,7 @@ DRAIN_LIMIT_SECONDS = 240
 class Proof:
     """say: prints a line. folder: of the evidence, from the project's root."""
 
-    def __init__(self, stack: Stack, say: Callable[[str], None], folder: str,
-                 seconds: int) -> None:
+    def __init__(self, stack: Stack, say: Callable[[str], None], folder: str, seconds: int) -> None:
         self._stack, self._say, self._folder = stack, say, folder
         self._database = mongo.connect(stack.mongo_url, 1)
         self._watch = Watch(Inspector(Link(stack.redis_url)), say)
@@ -42,15 +41,18 @@ class Proof:
         """Raises ``StackError`` where the stack does not do what it is told."""
         shipments = plant(self._database, USERS * SHIPMENTS_PER_USER)
         behave(self._stack, fail_first=1, fail_first_ratio=FAILING_SHARE, fail_status=503)
-        self._say(f"{shipments:,} shipments with open orders; a routing call takes 2 s, and the "
-                  f"first one for {FAILING_SHARE:.0%} of the events fails (503)")
+        self._say(
+            f"{shipments:,} shipments with open orders; a routing call takes 2 s, and the "
+            f"first one for {FAILING_SHARE:.0%} of the events fails (503)"
+        )
         self._say(f"the burst: {USERS} users, one request each, all at once")
         burst, burst_end = self._run(self._burst)
         self._say(f"the sustained run: {USERS} users for {self._sustained.seconds} s")
         sustained, end = self._run(self._sustained)
 
-        accounts = stores.accounts([*burst.answers, *sustained.answers], self._database,
-                                   self._stack)
+        accounts = stores.accounts(
+            [*burst.answers, *sustained.answers], self._database, self._stack
+        )
         verdict = check(accounts)
         for line in verdict.lines():
             self._say(line)
@@ -60,36 +62,57 @@ class Proof:
             self._problems.append("nothing was retried with success")
         settings = load(self._stack.env)
         return Measured(
-            burst=burst.answers, sustained=sustained.answers,
+            burst=burst.answers,
+            sustained=sustained.answers,
             failures={"burst": burst.failures, "sustained": sustained.failures},
-            samples=self._watch.samples, ledger=accounts.ledger, verdict=verdict,
-            simulator=stores.simulator(self._stack, "/stats"), burst_end=burst_end, end=end,
+            samples=self._watch.samples,
+            ledger=accounts.ledger,
+            verdict=verdict,
+            simulator=stores.simulator(self._stack, "/stats"),
+            burst_end=burst_end,
+            end=end,
             slots=settings.routing_processes * settings.routing_threads,
-            audit=self._audit(), problems=self._problems,
+            audit=self._audit(),
+            problems=self._problems,
             versions=stores.versions(self._stack, self._database),
-            commands=[" ".join(plan.command("http://127.0.0.1:8080", self._folder))
-                      for plan in (self._burst, self._sustained)],
+            commands=[
+                " ".join(plan.command("http://127.0.0.1:8080", self._folder))
+                for plan in (self._burst, self._sustained)
+            ],
         )
 
     def _run(self, plan: Plan) -> tuple[Outcome, float]:
         """Load, then the drain; with when that ended (seconds since 1970, by Redis's clock)."""
         limit = (plan.seconds or 0) + OVERTIME_SECONDS
-        outcome = drive(plan, self._stack.gateway_url, self._stack.env, self._folder,
-                        lambda over: self._watch.until(lambda _: over(), limit))
+        outcome = drive(
+            plan,
+            self._stack.gateway_url,
+            self._stack.env,
+            self._folder,
+            lambda over: self._watch.until(lambda _: over(), limit),
+        )
         if not outcome.answers:
             raise StackError(outcome.problem or f"{plan.name}: nothing was answered")
         if outcome.problem:
             self._problems.append(outcome.problem)
-        self._say(f"{plan.name}: {len(outcome.answers):,} answers, {outcome.failures} failures; "
-                  "waiting until all is done")
+        self._say(
+            f"{plan.name}: {len(outcome.answers):,} answers, {outcome.failures} failures; "
+            "waiting until all is done"
+        )
         if not self._watch.until(lambda sample: sample.open == 0, DRAIN_LIMIT_SECONDS):
             self._problems.append(f"{plan.name}: not drained within {DRAIN_LIMIT_SECONDS} s")
         return outcome, self._watch.samples[-1].at
 
     def _audit(self) -> str:
         """What ``python -m gateway audit --effects`` says: the product's own account."""
-        run = subprocess.run([sys.executable, "-m", "gateway", "audit", "--effects"], cwd=ROOT,
-                             env=self._stack.env, capture_output=True, text=True, check=False)
+        run = subprocess.run(
+            [sys.executable, "-m", "gateway", "audit", "--effects"],
+            cwd=ROOT,
+            env=self._stack.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if run.returncode:
             self._problems.append(f"the audit ended with {run.returncode}")
         text = (run.stdout + run.stderr).strip()

@@ -33,16 +33,30 @@ class Sample:
     @classmethod
     def of(cls, books: Books) -> Sample:
         waiting = {lane: sum(sources.values()) for lane, sources in books.waiting.items()}
-        return cls(books.now / 1000, waiting["lookup"], waiting["routing"],
-                   books.locked["lookup"], books.locked["routing"], books.retrying, books.dead,
-                   books.count("accepted"), books.count("duplicates"), books.count("retried"),
-                   books.count("done"))
+        return cls(
+            books.now / 1000,
+            waiting["lookup"],
+            waiting["routing"],
+            books.locked["lookup"],
+            books.locked["routing"],
+            books.retrying,
+            books.dead,
+            books.count("accepted"),
+            books.count("duplicates"),
+            books.count("retried"),
+            books.count("done"),
+        )
 
     @property
     def open(self) -> int:
         """Accepted, and not at the end."""
-        return (self.waiting_lookup + self.waiting_routing + self.working_lookup
-                + self.working_routing + self.retrying)
+        return (
+            self.waiting_lookup
+            + self.waiting_routing
+            + self.working_lookup
+            + self.working_routing
+            + self.retrying
+        )
 
 
 def write(path: Path, samples: Iterable[Sample]) -> None:
@@ -78,6 +92,8 @@ class Watch:
 
 
 def line(s: Sample) -> str:
-    return (f"  accepted {s.accepted:>5}   duplicates {s.duplicates:>4}   done {s.done:>5}   "
-            f"waiting {s.waiting_lookup + s.waiting_routing:>4}   calling {s.working_routing:>3}   "
-            f"retrying {s.retrying:>3}   retries {s.retried:>4}   dead {s.dead}")
+    return (
+        f"  accepted {s.accepted:>5}   duplicates {s.duplicates:>4}   done {s.done:>5}   "
+        f"waiting {s.waiting_lookup + s.waiting_routing:>4}   calling {s.working_routing:>3}   "
+        f"retrying {s.retrying:>3}   retries {s.retried:>4}   dead {s.dead}"
+    )

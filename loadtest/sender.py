@@ -34,8 +34,11 @@ _log: IO[str] | None = None
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _arguments(parser: Any, **_: Any) -> None:
     parser.add_argument("--answers", default="", help="file to which each answer is written")
-    parser.add_argument("--run-name", default=f"load{int(time.time())}",
-                        help="first part of the event ids; the same twice makes duplicates")
+    parser.add_argument(
+        "--run-name",
+        default=f"load{int(time.time())}",
+        help="first part of the event ids; the same twice makes duplicates",
+    )
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
@@ -75,8 +78,7 @@ class Sender(FastHttpUser):
         """Send it and judge the answer; returns its status, 0 if none came."""
         data: Any = post.body  # bytes go as they are; locust's annotation knows only of text
         headers = {"Content-Type": "application/json", **post.headers}
-        with self.client.post(post.path, data=data, headers=headers,
-                              catch_response=True) as answer:
+        with self.client.post(post.path, data=data, headers=headers, catch_response=True) as answer:
             status, meta = int(answer.status_code or 0), answer.request_meta
             wanted = {"status": KINDS.get(status), "id": event.key}
             if status in allowed and orjson.loads(answer.content or b"null") == wanted:
@@ -84,9 +86,15 @@ class Sender(FastHttpUser):
                 answer.success()
             else:
                 meta["name"] = f"{event.source}: UNEXPECTED"
-                answer.failure(f"answered {status or repr(answer.error)}, had to be "
-                               + " or ".join(str(one) for one in allowed))
+                answer.failure(
+                    f"answered {status or repr(answer.error)}, had to be "
+                    + " or ".join(str(one) for one in allowed)
+                )
             if _log is not None:
-                note(Answer(event.key, event.shipment, status, meta["start_time"],
-                            meta["response_time"]), _log)
+                note(
+                    Answer(
+                        event.key, event.shipment, status, meta["start_time"], meta["response_time"]
+                    ),
+                    _log,
+                )
             return status

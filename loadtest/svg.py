@@ -21,40 +21,67 @@ class Canvas:
     height: float
     parts: list[str] = field(default_factory=list)
 
-    def text(self, x: float, y: float, text: str, *, size: float = 12, color: str = FAINT,
-             anchor: str = "start", weight: str = "normal") -> None:
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: float = 12,
+        color: str = FAINT,
+        anchor: str = "start",
+        weight: str = "normal",
+    ) -> None:
         self.parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" fill="{color}" '
-            f'text-anchor="{anchor}" font-weight="{weight}">{escape(text)}</text>')
+            f'text-anchor="{anchor}" font-weight="{weight}">{escape(text)}</text>'
+        )
 
-    def box(self, x: float, y: float, width: float, height: float, color: str,
-            opacity: float = 1) -> None:
+    def box(
+        self, x: float, y: float, width: float, height: float, color: str, opacity: float = 1
+    ) -> None:
         self.parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(0, width):.1f}" '
-            f'height="{max(0, height):.1f}" fill="{color}" fill-opacity="{opacity:g}"/>')
+            f'height="{max(0, height):.1f}" fill="{color}" fill-opacity="{opacity:g}"/>'
+        )
 
-    def path(self, points: Points, *, stroke: str = "none", fill: str = "none",
-             width: float = 1.8, dash: str = "", opacity: float = 1) -> None:
+    def path(
+        self,
+        points: Points,
+        *,
+        stroke: str = "none",
+        fill: str = "none",
+        width: float = 1.8,
+        dash: str = "",
+        opacity: float = 1,
+    ) -> None:
         if points:
             self.parts.append(
                 f'<path d="M{" L".join(f"{x:.1f} {y:.1f}" for x, y in points)}" fill="{fill}" '
                 f'stroke="{stroke}" stroke-width="{width:g}" stroke-linejoin="round" '
-                f'fill-opacity="{opacity:g}"' + (f' stroke-dasharray="{dash}"' if dash else "")
-                + "/>")
+                f'fill-opacity="{opacity:g}"'
+                + (f' stroke-dasharray="{dash}"' if dash else "")
+                + "/>"
+            )
 
     def legend(self, right: float, y: float, entries: Iterable[tuple[str, str]]) -> None:
         """(name, color) each. One text, so that the reader's font decides how wide it is."""
-        spans = "\u2003".join(f'<tspan fill="{color}">■</tspan>\u00a0{escape(name)}'
-                             for name, color in entries)
-        self.parts.append(f'<text x="{right:.1f}" y="{y:.1f}" font-size="12" fill="{FAINT}" '
-                          f'text-anchor="end">{spans}</text>')
+        spans = "\u2003".join(
+            f'<tspan fill="{color}">■</tspan>\u00a0{escape(name)}' for name, color in entries
+        )
+        self.parts.append(
+            f'<text x="{right:.1f}" y="{y:.1f}" font-size="12" fill="{FAINT}" '
+            f'text-anchor="end">{spans}</text>'
+        )
 
     def svg(self) -> str:
-        return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} '
-                f'{self.height:g}" width="{self.width:g}" height="{self.height:g}" '
-                f'font-family="{FONT}">\n'
-                + "\n".join([f'<rect width="100%" height="100%" fill="{PAPER}"/>', *self.parts])
-                + "\n</svg>\n")
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} '
+            f'{self.height:g}" width="{self.width:g}" height="{self.height:g}" '
+            f'font-family="{FONT}">\n'
+            + "\n".join([f'<rect width="100%" height="100%" fill="{PAPER}"/>', *self.parts])
+            + "\n</svg>\n"
+        )
 
 
 @dataclass(frozen=True)
@@ -101,8 +128,9 @@ class Panel:
 
     def bar(self, x: float, width: float, low: float, high: float, color: str) -> None:
         left, right = self.x(x), self.x(x + width)
-        self.canvas.box(left + 0.5, self.y(high), right - left - 1, self.y(low) - self.y(high),
-                        color)
+        self.canvas.box(
+            left + 0.5, self.y(high), right - left - 1, self.y(low) - self.y(high), color
+        )
 
 
 def ticks(highest: float, about: int = 4) -> list[float]:

@@ -37,8 +37,14 @@ def _second(number: int, answers: list[Answer]) -> Second:
     accepted = sum(a.status == ACCEPTED for a in answers)
     duplicates = sum(a.status == DUPLICATE for a in answers)
     times = [a.ms for a in answers]
-    return Second(number, accepted, duplicates, len(answers) - accepted - duplicates,
-                  percentile(times, 0.5), percentile(times, 0.99))
+    return Second(
+        number,
+        accepted,
+        duplicates,
+        len(answers) - accepted - duplicates,
+        percentile(times, 0.5),
+        percentile(times, 0.99),
+    )
 
 
 def rates(samples: Sequence[Sample], counter: str) -> list[tuple[float, float]]:

@@ -22,11 +22,23 @@ DUPLICATES = 0.1  # of the tasks
 TWINS = 0.5  # of the duplicates: sent in the same moment as the first; the others come later
 SOURCES = ("bench", "standard", "easypost")
 
-_CANONICAL_TOUR = (Status.PICKED_UP, Status.IN_TRANSIT, Status.DELAYED, Status.OUT_FOR_DELIVERY,
-                   Status.DELIVERY_FAILED, Status.ADDRESS_CHANGED)
+_CANONICAL_TOUR = (
+    Status.PICKED_UP,
+    Status.IN_TRANSIT,
+    Status.DELAYED,
+    Status.OUT_FOR_DELIVERY,
+    Status.DELIVERY_FAILED,
+    Status.ADDRESS_CHANGED,
+)
 # EasyPost has no words for the others.
-_EASYPOST_TOUR = (Status.IN_TRANSIT, Status.EXCEPTION, Status.OUT_FOR_DELIVERY,
-                  Status.DELIVERY_FAILED, Status.IN_TRANSIT, Status.EXCEPTION)
+_EASYPOST_TOUR = (
+    Status.IN_TRANSIT,
+    Status.EXCEPTION,
+    Status.OUT_FOR_DELIVERY,
+    Status.DELIVERY_FAILED,
+    Status.IN_TRANSIT,
+    Status.EXCEPTION,
+)
 TOURS = {"bench": _CANONICAL_TOUR, "standard": _CANONICAL_TOUR, "easypost": _EASYPOST_TOUR}
 
 
@@ -57,8 +69,7 @@ def event(run: str, user: int, number: int) -> Event:
 
 def body(event: Event, source: Source, now: float) -> bytes:
     """What the courier tells, now (seconds since 1970) and in every repeat."""
-    return payload(source, event.id, event.shipment, event.status,
-                   datetime.fromtimestamp(now, UTC))
+    return payload(source, event.id, event.shipment, event.status, datetime.fromtimestamp(now, UTC))
 
 
 def signed(event: Event, source: Source, body: bytes, now: float) -> Post:

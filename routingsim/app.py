@@ -120,9 +120,7 @@ def _failed(request: web.Request, decision: Decision) -> web.Response:
     return web.Response()  # never sent: the connection is closing
 
 
-def _problem(
-    status: int, kind: str, detail: str, retry_after: int | None = None
-) -> web.Response:
+def _problem(status: int, kind: str, detail: str, retry_after: int | None = None) -> web.Response:
     return web.json_response(
         {"type": f"urn:routingsim:{kind}", "status": status, "detail": detail},
         status=status,

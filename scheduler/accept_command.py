@@ -24,31 +24,61 @@ class Caps(NamedTuple):
 class AcceptCommand:
     """accept for one source; see ``lua/accept.lua`` for its keys and arguments."""
 
-    def __init__(self, keys: Keys, source: str, caps: Caps, quota_per_second: float,
-                 quota_burst: float) -> None:
+    def __init__(
+        self, keys: Keys, source: str, caps: Caps, quota_per_second: float, quota_burst: float
+    ) -> None:
         self.script = load("accept")
-        fixed_keys = (keys.ready("lookup", source), keys.turn("lookup"), keys.wake("lookup"),
-                      keys.stats, keys.dead, keys.quota(source))
+        fixed_keys = (
+            keys.ready("lookup", source),
+            keys.turn("lookup"),
+            keys.wake("lookup"),
+            keys.stats,
+            keys.dead,
+            keys.quota(source),
+        )
         known = 2 + len(fixed_keys)
         event, body = keys.event("").encode(), keys.body("").encode()
         self._event, self._body = len(event), len(body)  # of the key without the id
         limits = (*caps, quota_per_second, quota_burst)
         parts = 3 + known + 5 + len(limits)
         given = b"$%d\r\n%b\r\n"
-        self._form = b"".join((
-            _literally(b"*%d\r\n" % parts), _strings("EVALSHA", self.script.sha, known),
-            b"$%d\r\n", _literally(event), b"%b\r\n", b"$%d\r\n", _literally(body), b"%b\r\n",
-            _strings(*fixed_keys), given, _strings(source), given, given, given,
-            _strings(*limits),
-        ))
+        self._form = b"".join(
+            (
+                _literally(b"*%d\r\n" % parts),
+                _strings("EVALSHA", self.script.sha, known),
+                b"$%d\r\n",
+                _literally(event),
+                b"%b\r\n",
+                b"$%d\r\n",
+                _literally(body),
+                b"%b\r\n",
+                _strings(*fixed_keys),
+                given,
+                _strings(source),
+                given,
+                given,
+                given,
+                _strings(*limits),
+            )
+        )
 
     def packed(self, id: str, body: bytes, digest: str, secret: str) -> bytes:
         """The bytes to send."""
         name, told, label = id.encode(), digest.encode(), secret.encode()
         size = len(name)
         return self._form % (
-            self._event + size, name, self._body + size, name,
-            size, name, len(body), body, len(told), told, len(label), label,
+            self._event + size,
+            name,
+            self._body + size,
+            name,
+            size,
+            name,
+            len(body),
+            body,
+            len(told),
+            told,
+            len(label),
+            label,
         )
 
 

@@ -56,8 +56,14 @@ class Breaker:
     def report(self, good: int, bad: int, permits: Iterable[tuple[str, Verdict]] = ()) -> Permits:
         """How calls without a permit went (counts) and what became of permits."""
         p = self._policy
-        args: list[Arg] = [good, bad, p.min_calls, p.ratio,
-                           round(p.first_pause * 1000), round(p.last_pause * 1000)]
+        args: list[Arg] = [
+            good,
+            bad,
+            p.min_calls,
+            p.ratio,
+            round(p.first_pause * 1000),
+            round(p.last_pause * 1000),
+        ]
         args += [part for pair in permits for part in pair]
         state, wait = self._link.run(load("breaker_report"), self._keys, args)
         return Permits(_state(state), float(wait) / 1000)

@@ -21,8 +21,9 @@ class Doorbell:
     block, grace: seconds; see the constants.
     """
 
-    def __init__(self, link: Link, key: str, *, block: float = BLOCK_SECONDS,
-                 grace: float = GRACE_SECONDS) -> None:
+    def __init__(
+        self, link: Link, key: str, *, block: float = BLOCK_SECONDS, grace: float = GRACE_SECONDS
+    ) -> None:
         self._link, self._key, self._block, self._grace = link, key, block, grace
         self._outstanding = False
         self._overdue = 0.0  # when to give up on the outstanding reply

@@ -79,15 +79,32 @@ class Inspector:
         k = self.keys
         now, retrying, dead, tombstones, lookup, routing, *rows = self._link.run(
             load("books"),
-            [k.stats, k.retry, k.dead, k.done, k.locks("lookup"), k.locks("routing"),
-             k.turn("lookup"), k.turn("routing")],
+            [
+                k.stats,
+                k.retry,
+                k.dead,
+                k.done,
+                k.locks("lookup"),
+                k.locks("routing"),
+                k.turn("lookup"),
+                k.turn("routing"),
+            ],
             [k.prefix],
         )
-        waiting = {lane: {s.decode(): int(n) for s, n in _pairs(row)}
-                   for lane, row in zip(LANES, rows[:2], strict=True)}
+        waiting = {
+            lane: {s.decode(): int(n) for s, n in _pairs(row)}
+            for lane, row in zip(LANES, rows[:2], strict=True)
+        }
         stats = {name.decode(): value.decode() for name, value in _pairs(rows[2])}
-        return Books(int(now), waiting, {"lookup": lookup, "routing": routing}, retrying, dead,
-                     tombstones, stats)
+        return Books(
+            int(now),
+            waiting,
+            {"lookup": lookup, "routing": routing},
+            retrying,
+            dead,
+            tombstones,
+            stats,
+        )
 
     def event(self, id: str) -> dict[str, str]:
         """The event's hash; empty for an id that Redis does not know."""
@@ -102,8 +119,9 @@ class Inspector:
         """Events of a set by their time, the earliest first."""
         key = self.keys.retry if which == "retry" else self.keys.dead
         rows = self._link.command("ZRANGE", key, start, start + count - 1, "WITHSCORES")
-        return [Listed(id.decode(), int(float(at)), self.event(id.decode()))
-                for id, at in _pairs(rows)]
+        return [
+            Listed(id.decode(), int(float(at)), self.event(id.decode())) for id, at in _pairs(rows)
+        ]
 
     def states(self, ids: Iterable[str]) -> dict[str, str]:
         """id -> state, for those that Redis knows."""
@@ -123,7 +141,7 @@ class Inspector:
         while True:
             cursor, names = self._link.command("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
             if names:
-                yield [name.decode()[len(prefix):] for name in names]
+                yield [name.decode()[len(prefix) :] for name in names]
             if cursor == b"0":
                 return
 
@@ -136,7 +154,7 @@ class Inspector:
             for name in names:
                 fields = _text(self._link.command("HGETALL", name))
                 if fields:
-                    found.append({"owner": name.decode()[len("gw:proc:"):], **fields})
+                    found.append({"owner": name.decode()[len("gw:proc:") :], **fields})
             if cursor == b"0":
                 return sorted(found, key=lambda process: process["owner"])
 

@@ -35,8 +35,11 @@ class Readiness:
     @property
     def full(self) -> bool:
         caps = self.caps
-        return (self.backlog >= caps.events or self.backlog_bytes >= caps.bytes
-                or self.dead >= caps.dead)
+        return (
+            self.backlog >= caps.events
+            or self.backlog_bytes >= caps.bytes
+            or self.dead >= caps.dead
+        )
 
 
 class Intake:
@@ -60,12 +63,26 @@ class Intake:
         with contextlib.suppress(RedisUnavailable):
             self._queue().link.command("SCRIPT", "LOAD", load("accept").text)
 
-    def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
-               quota_per_second: float, quota_burst: float) -> Acceptance:
+    def accept(
+        self,
+        id: str,
+        source: str,
+        body: bytes,
+        digest: str,
+        secret: str,
+        quota_per_second: float,
+        quota_burst: float,
+    ) -> Acceptance:
         """See ``Queue.accept``. Raises ``RedisUnavailable`` unless Redis confirmed."""
         return self._queue().accept(
-            id, source, body, digest, secret=secret, caps=self._caps,
-            quota_per_second=quota_per_second, quota_burst=quota_burst,
+            id,
+            source,
+            body,
+            digest,
+            secret=secret,
+            caps=self._caps,
+            quota_per_second=quota_per_second,
+            quota_burst=quota_burst,
         )
 
     def probe(self, timeout: float) -> None:

@@ -40,22 +40,23 @@ LANES: Final[tuple[Lane, ...]] = ("lookup", "routing")
 SUSPECTS: Final = "!suspects"
 
 FIELDS: Final = (
-    "state",         # ready | locked | retry | dead | done | dropped
-    "lane",          # lookup | routing
+    "state",  # ready | locked | retry | dead | done | dropped
+    "lane",  # lookup | routing
     "source",
-    "received_at",   # ms, when accept stored it
-    "live_since",    # ms, received_at or the latest replay
-    "attempts",      # failed attempts in this lane
-    "waits",         # deferrals in a row, which burn no attempt
-    "crashes",       # times its holder vanished
-    "gen",           # fencing token of the latest reservation: decimal µs
-    "owner", "boot",  # who holds or held it
-    "next_at",       # ms, while in retry
-    "digest",        # of the first body seen
-    "last_error",    # of the latest failed attempt
-    "reason",        # why it was deferred or why it is dead
-    "route",         # an answer of the Routing Service that Mongo has not recorded yet
-    "replays",       # times an operator brought it back
+    "received_at",  # ms, when accept stored it
+    "live_since",  # ms, received_at or the latest replay
+    "attempts",  # failed attempts in this lane
+    "waits",  # deferrals in a row, which burn no attempt
+    "crashes",  # times its holder vanished
+    "gen",  # fencing token of the latest reservation: decimal µs
+    "owner",
+    "boot",  # who holds or held it
+    "next_at",  # ms, while in retry
+    "digest",  # of the first body seen
+    "last_error",  # of the latest failed attempt
+    "reason",  # why it was deferred or why it is dead
+    "route",  # an answer of the Routing Service that Mongo has not recorded yet
+    "replays",  # times an operator brought it back
 )
 
 

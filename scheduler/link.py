@@ -48,8 +48,11 @@ class Link:
         # RESP2, for its replies are the same on every server version. No word on the library: it
         # costs two round trips a connection, errors on 6.2, and a search for the package's version.
         options: dict[str, Any] = {
-            "protocol": 2, "socket_timeout": timeout, "socket_connect_timeout": timeout,
-            "retry": Retry(NoBackoff(), 0), "driver_info": None,
+            "protocol": 2,
+            "socket_timeout": timeout,
+            "socket_connect_timeout": timeout,
+            "retry": Retry(NoBackoff(), 0),
+            "driver_info": None,
         }
         if not url.startswith("unix:"):
             options["socket_keepalive"] = True

@@ -59,8 +59,10 @@ class Promoter:
         """One run of promote; says in the log what is worth knowing."""
         s = self._settings
         done = self._queue.promote(
-            lease=s.lease_seconds, max_crashes=s.max_crashes,
-            dedup_window=s.dedup_window_seconds, tombstones_max=s.tombstones_max,
+            lease=s.lease_seconds,
+            max_crashes=s.max_crashes,
+            dedup_window=s.dedup_window_seconds,
+            tombstones_max=s.tombstones_max,
             replay_window=self._replay_seconds,
         )
         if done.expired:
@@ -77,5 +79,9 @@ class Promoter:
         dead = int(self._queue.link.command("ZCARD", self._queue.keys.dead))
         cap = self._settings.dead_max_events
         if dead >= DEAD_WARNING * cap:
-            log.warning("%d dead letters of at most %d (DEAD_MAX_EVENTS), then the edge answers "
-                        "503: replay or drop them (python -m gateway dead list)", dead, cap)
+            log.warning(
+                "%d dead letters of at most %d (DEAD_MAX_EVENTS), then the edge answers "
+                "503: replay or drop them (python -m gateway dead list)",
+                dead,
+                cap,
+            )

@@ -42,8 +42,18 @@ class Queue:
 
     # ---- the edge
 
-    def accept(self, id: str, source: str, body: bytes, digest: str, *, secret: str = "0",
-               caps: Caps, quota_per_second: float = 0, quota_burst: float = 0) -> Acceptance:
+    def accept(
+        self,
+        id: str,
+        source: str,
+        body: bytes,
+        digest: str,
+        *,
+        secret: str = "0",
+        caps: Caps,
+        quota_per_second: float = 0,
+        quota_burst: float = 0,
+    ) -> Acceptance:
         """Make an event durable, once. ``secret`` labels the key that signed it (counted)."""
         kind = (source, caps, quota_per_second, quota_burst)
         command = self._accepts.get(kind)
@@ -60,8 +70,18 @@ class Queue:
 
     # ---- holders
 
-    def reserve(self, lane: Lane, n: int, *, owner: str, boot: str, lease: float,
-                suspects: int = 1, held: int = 0, max_crashes: int = 5) -> list[Reserved]:
+    def reserve(
+        self,
+        lane: Lane,
+        n: int,
+        *,
+        owner: str,
+        boot: str,
+        lease: float,
+        suspects: int = 1,
+        held: int = 0,
+        max_crashes: int = 5,
+    ) -> list[Reserved]:
         """Lock up to n ready events. lease: seconds. suspects: how many of them may be suspects.
 
         held: events that the caller has in its hands; one that a crash more would make dead is
@@ -71,16 +91,42 @@ class Queue:
         rows = self._run(
             "reserve",
             [k.turn(lane), k.locks(lane), k.wake(lane), k.stats, k.dead, k.alone(lane)],
-            k.prefix, lane, n, owner, boot, _ms(lease), suspects, held, max_crashes,
+            k.prefix,
+            lane,
+            n,
+            owner,
+            boot,
+            _ms(lease),
+            suspects,
+            held,
+            max_crashes,
         )
         return [
             Reserved(
-                id=id.decode(), gen=gen.decode(), lane=lane, source=source.decode(),
-                attempts=int(attempts), waits=int(waits), crashes=int(crashes),
-                received_at=int(received_at), live_since=int(live_since), route=route, body=body,
+                id=id.decode(),
+                gen=gen.decode(),
+                lane=lane,
+                source=source.decode(),
+                attempts=int(attempts),
+                waits=int(waits),
+                crashes=int(crashes),
+                received_at=int(received_at),
+                live_since=int(live_since),
+                route=route,
+                body=body,
             )
-            for (id, gen, source, attempts, waits, crashes, received_at, live_since, route, body)
-            in rows
+            for (
+                id,
+                gen,
+                source,
+                attempts,
+                waits,
+                crashes,
+                received_at,
+                live_since,
+                route,
+                body,
+            ) in rows
         ]
 
     def extend(self, lane: Lane, held: Iterable[tuple[str, str]], lease: float) -> list[str]:
@@ -107,8 +153,15 @@ class Queue:
         keys = [k.locks(event.lane), k.event(event.id), k.retry, k.wake_scheduler, k.stats]
         self._hold("retry", keys, event.id, event.gen, _ms(delay), error[:ERROR_CHARACTERS])
 
-    def defer(self, event: Reserved, delay: float, reason: str, *, fence: int | None = None,
-              route: bytes = b"") -> None:
+    def defer(
+        self,
+        event: Reserved,
+        delay: float,
+        reason: str,
+        *,
+        fence: int | None = None,
+        route: bytes = b"",
+    ) -> None:
         """Give the event back unburnt, for ``delay`` seconds (0: ready at once).
 
         fence: the next reservation's must be above it. route: what the next holder is to record
@@ -126,8 +179,9 @@ class Queue:
         error = error[:ERROR_CHARACTERS]
         self._hold("bury", keys, event.id, event.gen, reason, error, attempts, k.prefix)
 
-    def reclaim(self, lane: Lane, owner: str, boot: str, max_crashes: int,
-                held: Iterable[str] = ()) -> int:
+    def reclaim(
+        self, lane: Lane, owner: str, boot: str, max_crashes: int, held: Iterable[str] = ()
+    ) -> int:
         """Make ready what is locked under this owner's name and in nobody's hands; returns how
         many events. held: ids that this process has in its hands."""
         k = self.keys
@@ -136,16 +190,36 @@ class Queue:
 
     # ---- scheduler and operators
 
-    def promote(self, *, lease: float, max_crashes: int, dedup_window: float,
-                tombstones_max: int, replay_window: float = 0, batch: int = 500) -> Promotion:
+    def promote(
+        self,
+        *,
+        lease: float,
+        max_crashes: int,
+        dedup_window: float,
+        tombstones_max: int,
+        replay_window: float = 0,
+        batch: int = 500,
+    ) -> Promotion:
         """Due retries and expired locks become ready; old tombstones go, but none that is younger
         than replay_window. Times in seconds."""
         k = self.keys
         due, promoted, expired, trimmed = self._run(
             "promote",
-            [k.wake_scheduler, k.retry, k.locks("lookup"), k.locks("routing"), k.done, k.dead,
-             k.stats],
-            k.prefix, batch, _ms(lease), max_crashes, _ms(dedup_window), tombstones_max,
+            [
+                k.wake_scheduler,
+                k.retry,
+                k.locks("lookup"),
+                k.locks("routing"),
+                k.done,
+                k.dead,
+                k.stats,
+            ],
+            k.prefix,
+            batch,
+            _ms(lease),
+            max_crashes,
+            _ms(dedup_window),
+            tombstones_max,
             _ms(replay_window),
         )
         return Promotion(None if due < 0 else due / 1000, promoted, expired, trimmed)

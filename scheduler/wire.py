@@ -76,7 +76,8 @@ class Wire:
         micros = max(1, round(1e6 * seconds))  # 0 would be for ever
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(
-                socket.SOL_SOCKET, option, struct.pack("@ll", *divmod(micros, 1_000_000)))
+                socket.SOL_SOCKET, option, struct.pack("@ll", *divmod(micros, 1_000_000))
+            )
 
     def readable(self, seconds: float) -> bool:
         """Whether a reply, or the end of the connection, arrives within that time."""

@@ -42,9 +42,17 @@ class RedisServer:
     """A redis-server with the product's own redis.conf, on a unix socket."""
 
     def __init__(self, binary: Path, folder: Path, *options: str) -> None:
-        self._command = [str(binary), str(ROOT / "conf" / "redis.conf"), "--port", "0",
-                         "--dir", str(folder), "--unixsocket", str(folder / "redis.sock"),
-                         *options]
+        self._command = [
+            str(binary),
+            str(ROOT / "conf" / "redis.conf"),
+            "--port",
+            "0",
+            "--dir",
+            str(folder),
+            "--unixsocket",
+            str(folder / "redis.sock"),
+            *options,
+        ]
         self.url = f"unix://{folder}/redis.sock"
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None

@@ -50,8 +50,12 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 def _reads_environment(tree: ast.Module) -> bool:
     for node in ast.walk(tree):
-        if (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-                and node.value.id == "os" and node.attr in ("environ", "environb", "getenv")):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "os"
+            and node.attr in ("environ", "environb", "getenv")
+        ):
             return True
         if isinstance(node, ast.ImportFrom) and node.module == "os":
             return any(alias.name in ("environ", "environb", "getenv") for alias in node.names)
@@ -64,7 +68,8 @@ def test_imports_go_in_one_direction_only(package: str) -> None:
     modules = list(_modules(package))
     assert modules
     wrong = {
-        name: found for name, tree in modules
+        name: found
+        for name, tree in modules
         if (found := (set(_imported(tree)) & ours) - MAY_IMPORT[package])
     }
     assert wrong == {}
@@ -77,7 +82,9 @@ def test_there_are_no_other_packages() -> None:
 
 def test_only_the_settings_module_reads_settings_from_the_environment() -> None:
     readers = {
-        name for package in MAY_IMPORT for name, tree in _modules(package)
+        name
+        for package in MAY_IMPORT
+        for name, tree in _modules(package)
         if _reads_environment(tree)
     }
     assert readers == READERS.keys()
@@ -85,9 +92,13 @@ def test_only_the_settings_module_reads_settings_from_the_environment() -> None:
 
 @pytest.mark.parametrize(
     ("text", "reads"),
-    [("import os\nos.environ['A']", True), ("import os\nos.getenv('A')", True),
-     ("from os import environ", True), ("import os\nos.getpid()", False),
-     ("def f(environ): return environ['A']", False)],
+    [
+        ("import os\nos.environ['A']", True),
+        ("import os\nos.getenv('A')", True),
+        ("from os import environ", True),
+        ("import os\nos.getpid()", False),
+        ("def f(environ): return environ['A']", False),
+    ],
 )
 def test_a_reader_is_recognised(text: str, reads: bool) -> None:
     assert _reads_environment(ast.parse(text)) is reads

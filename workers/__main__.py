@@ -57,17 +57,26 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def compose(settings: Settings, sources: Mapping[str, Source], lane: str, slots: int,
-            identity: Identity, stop: Stop) -> WorkerProcess:
+def compose(
+    settings: Settings,
+    sources: Mapping[str, Source],
+    lane: str,
+    slots: int,
+    identity: Identity,
+    stop: Stop,
+) -> WorkerProcess:
     """The process with all its parts."""
     database = mongo.connect(settings.mongo_url, slots)
     ledger = Ledger(database)
     attempts = Attempts(
-        steps=_steps(settings, sources, lane, slots, identity, database, ledger), ledger=ledger,
+        steps=_steps(settings, sources, lane, slots, identity, database, ledger),
+        ledger=ledger,
         store=StoreGate(lambda: mongo.answers(database)),
         policy=RetryPolicy(
-            floor=settings.retry_floor_seconds, base=settings.retry_base_seconds,
-            cap=settings.retry_cap_seconds, max_attempts=settings.max_attempts,
+            floor=settings.retry_floor_seconds,
+            base=settings.retry_base_seconds,
+            cap=settings.retry_cap_seconds,
+            max_attempts=settings.max_attempts,
             max_age=settings.max_age_seconds,
         ),
         lease=settings.lease_seconds,
@@ -77,20 +86,29 @@ def compose(settings: Settings, sources: Mapping[str, Source], lane: str, slots:
     )
 
 
-def _steps(settings: Settings, sources: Mapping[str, Source], lane: str, slots: int,
-           identity: Identity, database: Database[dict[str, Any]], ledger: Ledger) -> Steps:
+def _steps(
+    settings: Settings,
+    sources: Mapping[str, Source],
+    lane: str,
+    slots: int,
+    identity: Identity,
+    database: Database[dict[str, Any]],
+    ledger: Ledger,
+) -> Steps:
     shipments = Shipments(database)
     if lane == "lookup":
-        unknown = UnknownShipments(settings.unknown_shipment_seconds,
-                                   settings.unknown_retry_seconds)
+        unknown = UnknownShipments(
+            settings.unknown_shipment_seconds, settings.unknown_retry_seconds
+        )
         return LookupSteps(LookupLane(sources, shipments, ledger, unknown), slots)
     policy = BreakerPolicy(first_pause=settings.breaker_open_seconds)
     gate = BreakerGate(
         Breaker(Link(settings.redis_url), policy), identity.boot, settings.attempt_seconds
     )
     client = RoutingClient(settings.routing_url, settings.routing_timeout_seconds, slots)
-    return RoutingSteps(RoutingLane(sources, shipments, ledger), client, gate,
-                        ConcurrencyLimit(slots))
+    return RoutingSteps(
+        RoutingLane(sources, shipments, ledger), client, gate, ConcurrencyLimit(slots)
+    )
 
 
 if __name__ == "__main__":

@@ -33,8 +33,11 @@ class CanonicalEvent:
 
     def facts(self) -> dict[str, Any]:
         """What the ledger writes down about it."""
-        return {"shipment_id": self.shipment_id, "status": self.status.value,
-                "occurred_at": self.occurred_at}
+        return {
+            "shipment_id": self.shipment_id,
+            "status": self.status.value,
+            "occurred_at": self.occurred_at,
+        }
 
 
 def canonical(id: str, source: Source, body: bytes, received_at: datetime) -> CanonicalEvent:
@@ -49,20 +52,31 @@ def canonical(id: str, source: Source, body: bytes, received_at: datetime) -> Ca
     _unless_ignored(document, source)
     shipment_id = _value(document, source.pointers.shipment_id, "shipment id")
     # Printable, for it stands in errors that operators read in a terminal.
-    if not (isinstance(shipment_id, str) and 0 < len(shipment_id) <= SHIPMENT_ID_CHARACTERS
-            and shipment_id.isprintable()):
-        raise Malformed(f"shipment id at {_text(source.pointers.shipment_id)} is not a string of "
-                        f"1 to {SHIPMENT_ID_CHARACTERS} printable characters")
+    if not (
+        isinstance(shipment_id, str)
+        and 0 < len(shipment_id) <= SHIPMENT_ID_CHARACTERS
+        and shipment_id.isprintable()
+    ):
+        raise Malformed(
+            f"shipment id at {_text(source.pointers.shipment_id)} is not a string of "
+            f"1 to {SHIPMENT_ID_CHARACTERS} printable characters"
+        )
     word = _value(document, source.pointers.status, "status")
     status = source.status(word)
     if status is None:
-        raise Malformed(f"status {_shown(word)} at {_text(source.pointers.status)} is not in "
-                        f"the status map of source {source.name}")
+        raise Malformed(
+            f"status {_shown(word)} at {_text(source.pointers.status)} is not in "
+            f"the status map of source {source.name}"
+        )
     received_at = _whole_ms(received_at)
     occurred_at = _occurred_at(document, source.pointers.occurred_at) or received_at
     return CanonicalEvent(
-        id=id, source=source.name, shipment_id=shipment_id, status=status,
-        occurred_at=min(occurred_at, received_at + AHEAD_MAX), received_at=received_at,
+        id=id,
+        source=source.name,
+        shipment_id=shipment_id,
+        status=status,
+        occurred_at=min(occurred_at, received_at + AHEAD_MAX),
+        received_at=received_at,
     )
 
 

@@ -9,10 +9,15 @@ from typing import Any
 from conf.statuses import Status
 from workers.canonical import CanonicalEvent
 
-NEEDS_ROUTING = frozenset({
-    Status.PICKED_UP, Status.EXCEPTION, Status.DELIVERY_FAILED, Status.ADDRESS_CHANGED,
-    Status.DELAYED,
-})
+NEEDS_ROUTING = frozenset(
+    {
+        Status.PICKED_UP,
+        Status.EXCEPTION,
+        Status.DELIVERY_FAILED,
+        Status.ADDRESS_CHANGED,
+        Status.DELAYED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,14 @@ class Decision:
         return "recorded" if self.apply else "late"
 
 
-def decide(event: CanonicalEvent, *, status: str | None, last_event_at: datetime | None,
-           active: bool, order_open: bool) -> Decision:
+def decide(
+    event: CanonicalEvent,
+    *,
+    status: str | None,
+    last_event_at: datetime | None,
+    active: bool,
+    order_open: bool,
+) -> Decision:
     """The shipment's status, time and activity as they were read; order_open as it is now.
 
     A shipment's status moves only forward in courier time, ties broken by rank; a terminal status

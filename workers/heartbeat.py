@@ -77,8 +77,13 @@ class Heartbeat:
         self.attempts.steps.refresh()
         self.queue.alive(
             self.identity.owner,
-            {"pid": os.getpid(), "boot": self.identity.boot, "lane": self.attempts.steps.lane,
-             "slots": self.slots, "busy": len(self.jobs)},
+            {
+                "pid": os.getpid(),
+                "boot": self.identity.boot,
+                "lane": self.attempts.steps.lane,
+                "slots": self.slots,
+                "busy": len(self.jobs),
+            },
             ttl=ALIVE_BEATS * max(self.interval, 1.0),
         )
 

@@ -43,8 +43,10 @@ def take_name(host: str, name: str, run_dir: Path, stop: Stop) -> Identity | Non
         except BlockingIOError:
             if not waited:
                 waited = True
-                log.warning("process %s has this name and lives: waiting until it ends",
-                            os.pread(file, 32, 0).decode(errors="replace").strip() or "another")
+                log.warning(
+                    "process %s has this name and lives: waiting until it ends",
+                    os.pread(file, 32, 0).decode(errors="replace").strip() or "another",
+                )
             if stop.wait(TWIN_CHECK_SECONDS):
                 return None
             continue

@@ -71,8 +71,9 @@ class RoutingSteps:
 
     lane: Lane = "routing"
 
-    def __init__(self, lane: RoutingLane, client: RoutingClient, gate: BreakerGate,
-                 limit: ConcurrencyLimit) -> None:
+    def __init__(
+        self, lane: RoutingLane, client: RoutingClient, gate: BreakerGate, limit: ConcurrencyLimit
+    ) -> None:
         self._lane, self._client, self._gate, self._limit = lane, client, gate, limit
 
     def allowed(self) -> int:

@@ -53,14 +53,20 @@ class Ledger:
             applied = {"$ifNull": ["$applied_at", None]}
             decided = {"decision": {"$cond": [applied, "$decision", {"$literal": decision}]}}
         update = {
-            "fence": event.fence, "state": "processing", "source": {"$literal": event.source},
-            "attempts": event.attempts, "received_at": at(event.received_at), **decided,
+            "fence": event.fence,
+            "state": "processing",
+            "source": {"$literal": event.source},
+            "attempts": event.attempts,
+            "received_at": at(event.received_at),
+            **decided,
             **{name: {"$literal": value} for name, value in facts.items()},
         }
         while True:
             try:
                 document = self._events.find_one_and_update(
-                    self._claimable(event), [{"$set": update}], upsert=True,
+                    self._claimable(event),
+                    [{"$set": update}],
+                    upsert=True,
                     return_document=ReturnDocument.AFTER,
                     projection={"decision": 1, "applied_at": 1},
                 )
@@ -96,8 +102,9 @@ class Ledger:
         """The status effect is on the shipment. Raises ``LostFence``."""
         self._write(event, {"applied_at": _now()})
 
-    def close(self, event: Reserved, outcome: str, *, applied: bool = False,
-              route: Document | None = None) -> None:
+    def close(
+        self, event: Reserved, outcome: str, *, applied: bool = False, route: Document | None = None
+    ) -> None:
         """Final: the event is done. applied: note the status effect as well. Raises
         ``LostFence``."""
         now = _now()
@@ -112,8 +119,13 @@ class Ledger:
     def note_dead(self, event: Reserved, reason: str, error: str) -> bool:
         """A note for readers, with this holder's fence, so that an earlier one that still works
         cannot finish what is dead. An event that was never claimed gets none. False: it is done."""
-        note = {"state": "dead", "reason": reason, "error": error, "dead_at": _now(),
-                "fence": event.fence}
+        note = {
+            "state": "dead",
+            "reason": reason,
+            "error": error,
+            "dead_at": _now(),
+            "fence": event.fence,
+        }
         result = self._events.update_one(self._claimable(event), {"$set": note})
         return result.matched_count == 1 or not self.is_done(event.id)
 

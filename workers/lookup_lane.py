@@ -37,8 +37,13 @@ class UnknownShipments:
 class LookupLane:
     """``handle`` is safe for threads."""
 
-    def __init__(self, sources: Mapping[str, Source], shipments: Shipments, ledger: Ledger,
-                 unknown: UnknownShipments) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        shipments: Shipments,
+        ledger: Ledger,
+        unknown: UnknownShipments,
+    ) -> None:
         self._sources, self._shipments, self._ledger = sources, shipments, ledger
         self._unknown = unknown
 
@@ -78,8 +83,11 @@ class LookupLane:
 
     def _decide(self, facts: CanonicalEvent, shipment: Shipment) -> Decision:
         return decide(
-            facts, status=shipment.status, last_event_at=shipment.last_event_at,
-            active=shipment.active, order_open=self._shipments.order_is_open(shipment.order_id),
+            facts,
+            status=shipment.status,
+            last_event_at=shipment.last_event_at,
+            active=shipment.active,
+            order_open=self._shipments.order_is_open(shipment.order_id),
         )
 
     def _apply(self, facts: CanonicalEvent, shipment: Shipment, decision: Decision) -> bool:
@@ -99,8 +107,9 @@ class LookupLane:
 
 def ignore(event: Reserved, nothing: Ignored, ledger: Ledger) -> Result:
     """Close the ledger: the event is done, and no shipment was looked at."""
-    ledger.claim(event, nothing.facts,
-                 Decision(apply=False, route=False, reason="status_ignored").document())
+    ledger.claim(
+        event, nothing.facts, Decision(apply=False, route=False, reason="status_ignored").document()
+    )
     ledger.close(event, "ignored")
     return Done("ignored")
 

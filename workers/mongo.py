@@ -22,8 +22,29 @@ SELECTION_MS = 2_000  # how long to look for a server before it counts as away
 SOCKET_MS = 5_000  # a stalled server counts as away as well
 # Not authorised, authentication failed, disk full, no majority, and the many ways to say "shutting
 # down" or "not ready": nothing is wrong with the event, and an operator or time will mend it.
-AWAY_CODES = frozenset({6, 7, 13, 18, 89, 91, 100, 112, 134, 189, 262, 9001, 10058, 10107, 11600,
-                        11602, 13435, 13436, 14031})
+AWAY_CODES = frozenset(
+    {
+        6,
+        7,
+        13,
+        18,
+        89,
+        91,
+        100,
+        112,
+        134,
+        189,
+        262,
+        9001,
+        10058,
+        10107,
+        11600,
+        11602,
+        13435,
+        13436,
+        14031,
+    }
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,8 +56,12 @@ def connect(url: str, threads: int) -> Database[dict[str, Any]]:
     Writes are confirmed by the majority and the journal. threads: how many use it at once.
     """
     client: MongoClient[dict[str, Any]] = MongoClient(
-        url, serverSelectionTimeoutMS=SELECTION_MS, socketTimeoutMS=SOCKET_MS,
-        connectTimeoutMS=SELECTION_MS, maxPoolSize=threads + 4, appname="fincart-gateway",
+        url,
+        serverSelectionTimeoutMS=SELECTION_MS,
+        socketTimeoutMS=SOCKET_MS,
+        connectTimeoutMS=SELECTION_MS,
+        maxPoolSize=threads + 4,
+        appname="fincart-gateway",
         tz_aware=True,
         # The queue repeats what may not have been written, and every write stands a repeat. The
         # driver's own second try only works on replica sets, and pymongo 4.20 makes it on a single

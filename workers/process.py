@@ -36,8 +36,15 @@ log = logging.getLogger(__name__)
 class WorkerProcess:
     """queues: makes a ``Queue`` with a connection of its own, for each thread that needs one."""
 
-    def __init__(self, settings: Settings, attempts: Attempts, identity: Identity, slots: int,
-                 queues: Callable[[], Queue], stop: Stop) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        attempts: Attempts,
+        identity: Identity,
+        slots: int,
+        queues: Callable[[], Queue],
+        stop: Stop,
+    ) -> None:
         self._settings, self._attempts, self._identity = settings, attempts, identity
         self._steps = attempts.steps
         self._slots, self._queues, self._stop = slots, queues, stop
@@ -47,8 +54,14 @@ class WorkerProcess:
         self._in_order = False  # is every lock under our name in our hands?
         self._queue = queues()
         self._heartbeat = Heartbeat(
-            queues(), self._jobs, attempts, identity, slots, settings.lease_seconds,
-            settings.attempt_seconds, stop,
+            queues(),
+            self._jobs,
+            attempts,
+            identity,
+            slots,
+            settings.lease_seconds,
+            settings.attempt_seconds,
+            stop,
         )
 
     def run(self) -> None:
@@ -70,8 +83,11 @@ class WorkerProcess:
         """At first, what the predecessor under this name held; after an outage of Redis, what a
         reserve locked for this process whose answer it never got. Raises ``RedisUnavailable``."""
         count = self._queue.reclaim(
-            self._steps.lane, self._identity.owner, self._identity.boot,
-            self._settings.max_crashes, [job.event.id for job in self._jobs.held()],
+            self._steps.lane,
+            self._identity.owner,
+            self._identity.boot,
+            self._settings.max_crashes,
+            [job.event.id for job in self._jobs.held()],
         )
         if count:
             log.warning("took back %d events that were locked under this process's name", count)
@@ -93,9 +109,13 @@ class WorkerProcess:
             return
         try:
             events = self._queue.reserve(
-                self._steps.lane, len(permits), owner=self._identity.owner,
-                boot=self._identity.boot, lease=self._settings.lease_seconds,
-                suspects=0 if self._jobs.most_crashes >= SUSPECT_CRASHES else 1, held=held,
+                self._steps.lane,
+                len(permits),
+                owner=self._identity.owner,
+                boot=self._identity.boot,
+                lease=self._settings.lease_seconds,
+                suspects=0 if self._jobs.most_crashes >= SUSPECT_CRASHES else 1,
+                held=held,
                 max_crashes=self._settings.max_crashes,
             )
         except RedisUnavailable:
@@ -106,7 +126,7 @@ class WorkerProcess:
             job = Job(event, now, permit, probe=permit is not None)
             self._jobs.add(job)
             self._inbox.put(job)
-        self._steps.give_back(permits[len(events):])
+        self._steps.give_back(permits[len(events) :])
         if not events:
             self._idle()
 
@@ -167,8 +187,11 @@ class WorkerProcess:
         if self._jobs.wait_below(1, s.drain_seconds):
             return
         rest = [job for job in self._jobs.held() if not job.abandoned]
-        log.warning("handing back %d events that did not end within DRAIN_SECONDS=%g", len(rest),
-                    s.drain_seconds)
+        log.warning(
+            "handing back %d events that did not end within DRAIN_SECONDS=%g",
+            len(rest),
+            s.drain_seconds,
+        )
         until = time.monotonic() + HAND_BACK_TIMEOUT
         for job in rest:
             try:

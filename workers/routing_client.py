@@ -36,7 +36,8 @@ class RoutingClient:
     def __init__(self, url: str, timeout: float, calls: int) -> None:
         self._url, self._timeout = url.rstrip("/") + "/v1/routes", timeout
         self._pool = urllib3.PoolManager(
-            maxsize=calls, retries=False,
+            maxsize=calls,
+            retries=False,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout),
         )
 
@@ -44,10 +45,15 @@ class RoutingClient:
         """Ask for a route. Raises ``Transient`` or ``Permanent``."""
         try:
             response = self._pool.request(
-                "POST", self._url, body=orjson.dumps(request, default=str), redirect=False,
+                "POST",
+                self._url,
+                body=orjson.dumps(request, default=str),
+                redirect=False,
                 preload_content=False,
-                headers={"Content-Type": "application/json",
-                         "Idempotency-Key": quote(key, safe=_KEY_SAFE)},
+                headers={
+                    "Content-Type": "application/json",
+                    "Idempotency-Key": quote(key, safe=_KEY_SAFE),
+                },
             )
             try:
                 body = self._body(response)

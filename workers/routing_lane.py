@@ -30,8 +30,7 @@ RECORD_AGAIN_SECONDS = 1.0
 class RoutingLane:
     """``handle`` is safe for threads."""
 
-    def __init__(self, sources: Mapping[str, Source], shipments: Shipments,
-                 ledger: Ledger) -> None:
+    def __init__(self, sources: Mapping[str, Source], shipments: Shipments, ledger: Ledger) -> None:
         self._sources, self._shipments, self._ledger = sources, shipments, ledger
 
     def handle(self, event: Reserved, call: Call) -> Result:
@@ -67,8 +66,12 @@ class RoutingLane:
         return None
 
     def _record(self, event: Reserved, facts: CanonicalEvent, answer: Document) -> str:
-        route = {"event_id": event.id, "status": facts.status.value,
-                 "occurred_at": facts.occurred_at, "answer": answer}
+        route = {
+            "event_id": event.id,
+            "status": facts.status.value,
+            "occurred_at": facts.occurred_at,
+            "answer": answer,
+        }
         current = self._shipments.set_route(facts.shipment_id, route)
         outcome = "routed" if current else "route_superseded"
         self._ledger.close(event, outcome, route=answer)
@@ -78,7 +81,10 @@ class RoutingLane:
 def request(facts: CanonicalEvent, shipment: Shipment) -> Document:
     """What the Routing Service is told."""
     return {
-        "event_id": facts.id, "shipment_id": facts.shipment_id, "status": facts.status.value,
-        "occurred_at": facts.occurred_at.isoformat(), "order_id": shipment.order_id,
+        "event_id": facts.id,
+        "shipment_id": facts.shipment_id,
+        "status": facts.status.value,
+        "occurred_at": facts.occurred_at.isoformat(),
+        "order_id": shipment.order_id,
         "merchant_id": shipment.merchant_id,
     }

@@ -56,9 +56,14 @@ class Shipment:
             raise _odd(d, "recent_events")
         route = d.get("route")
         return cls(
-            id=d["_id"], order_id=d.get("order_id"), merchant_id=d.get("merchant_id"),
-            status=d.get("status"), active=bool(d.get("active")),
-            last_event_at=last, events_applied=int(counted or 0), recent_events=tuple(recent or ()),
+            id=d["_id"],
+            order_id=d.get("order_id"),
+            merchant_id=d.get("merchant_id"),
+            status=d.get("status"),
+            active=bool(d.get("active")),
+            last_event_at=last,
+            events_applied=int(counted or 0),
+            recent_events=tuple(recent or ()),
             route=route if isinstance(route, dict) else None,
         )
 
@@ -86,8 +91,13 @@ class Shipments:
         return order is not None and order.get("status") == "open"
 
     @store_errors
-    def apply(self, event_id: str, as_read: Shipment, change: Document,
-              applied: Callable[[Iterable[str]], set[str]]) -> bool:
+    def apply(
+        self,
+        event_id: str,
+        as_read: Shipment,
+        change: Document,
+        applied: Callable[[Iterable[str]], set[str]],
+    ) -> bool:
         """The status effect: count the event and set ``change`` (empty for a late one).
 
         applied: tells which of some ids the ledger has as applied. Returns False, having changed
@@ -103,8 +113,13 @@ class Shipments:
         result = self._shipments.update_one(
             {"_id": as_read.id, "events_applied": counted, "recent_events": {"$ne": event_id}},
             # Not $inc, which a null refuses; the condition makes it the same.
-            {"$set": {**change, "events_applied": as_read.events_applied + 1,
-                      "recent_events": [*recent, event_id]}},
+            {
+                "$set": {
+                    **change,
+                    "events_applied": as_read.events_applied + 1,
+                    "recent_events": [*recent, event_id],
+                }
+            },
         )
         return result.modified_count == 1
 
@@ -119,8 +134,11 @@ class Shipments:
         at, rank = route["occurred_at"], Status(route["status"]).rank
         above = [status.value for status in Status if status.rank > rank]
         result = self._shipments.update_one(
-            {"_id": shipment_id, "route.occurred_at": {"$not": {"$gt": at}},
-             "$nor": [{"route.occurred_at": at, "route.status": {"$in": above}}]},
+            {
+                "_id": shipment_id,
+                "route.occurred_at": {"$not": {"$gt": at}},
+                "$nor": [{"route.occurred_at": at, "route.status": {"$in": above}}],
+            },
             {"$set": {"route": route}},
         )
         return result.matched_count == 1

@@ -52,15 +52,21 @@ def audit(settings: Settings, arguments: Namespace) -> int:
     return 0 if findings.clean else 1
 
 
-def examine(inspector: Inspector, database: Database[Document], *, effects: bool = False,
-            sleep: Callable[[float], None] = time.sleep) -> Findings:
+def examine(
+    inspector: Inspector,
+    database: Database[Document],
+    *,
+    effects: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Findings:
     """Everything the audit looks at. effects: also each shipment's counter against the ledger,
     which reads the whole of both collections."""
     ledger = database["events"]
     books = _again(inspector.books, lambda books: not books.balanced, sleep)
     findings = Findings(books)
-    suspects = [id for page in inspector.known_ids()
-                for id in _disagreements(inspector, database, page)]
+    suspects = [
+        id for page in inspector.known_ids() for id in _disagreements(inspector, database, page)
+    ]
     findings.disagreements = _again(
         lambda: _disagreements(inspector, database, suspects), bool, sleep
     )
@@ -72,8 +78,7 @@ def examine(inspector: Inspector, database: Database[Document], *, effects: bool
     return findings
 
 
-def _again(look: Callable[[], T], bad: Callable[[T], bool],
-           sleep: Callable[[float], None]) -> T:
+def _again(look: Callable[[], T], bad: Callable[[T], bool], sleep: Callable[[float], None]) -> T:
     result = look()
     for _ in range(2):
         if not bad(result):
@@ -83,13 +88,16 @@ def _again(look: Callable[[], T], bad: Callable[[T], bool],
     return result
 
 
-def _disagreements(inspector: Inspector, database: Database[Document],
-                   ids: Iterable[str]) -> dict[str, str]:
+def _disagreements(
+    inspector: Inspector, database: Database[Document], ids: Iterable[str]
+) -> dict[str, str]:
     found = {}
     for page in _pages(ids):
         states = inspector.states(page)
-        ledger = {d["_id"]: d["state"]
-                  for d in database["events"].find({"_id": {"$in": page}}, {"state": 1})}
+        ledger = {
+            d["_id"]: d["state"]
+            for d in database["events"].find({"_id": {"$in": page}}, {"state": 1})
+        }
         for id, state in states.items():
             written = ledger.get(id)
             # One that waits although the ledger is closed was hit between the two; it will be
@@ -105,8 +113,11 @@ def _unknown(inspector: Inspector, ids: list[str]) -> list[str]:
 
 
 def _lost(inspector: Inspector, database: Database[Document], ids: list[str]) -> list[str]:
-    still = [d["_id"] for page in _pages(ids) for d in database["events"].find(
-        {"_id": {"$in": page}, "state": "processing"}, {"_id": 1})]
+    still = [
+        d["_id"]
+        for page in _pages(ids)
+        for d in database["events"].find({"_id": {"$in": page}, "state": "processing"}, {"_id": 1})
+    ]
     return _unknown(inspector, still)
 
 
@@ -115,17 +126,23 @@ def _effects(database: Database[Document]) -> dict[str, str]:
 
     Ids still pinned by a crash between effect and ledger count as applied.
     """
-    applied = {d["_id"]: d["n"] for d in database["events"].aggregate([
-        {"$match": {"applied_at": {"$exists": True}}},
-        {"$group": {"_id": "$shipment_id", "n": {"$sum": 1}}},
-    ])}
+    applied = {
+        d["_id"]: d["n"]
+        for d in database["events"].aggregate(
+            [
+                {"$match": {"applied_at": {"$exists": True}}},
+                {"$group": {"_id": "$shipment_id", "n": {"$sum": 1}}},
+            ]
+        )
+    }
     wrong = {}
     for shipment in database["shipments"].find({}, {"events_applied": 1, "recent_events": 1}):
         counted, written = shipment.get("events_applied") or 0, applied.get(shipment["_id"], 0)
         if counted != written:
             recent = shipment.get("recent_events") or []
             vouched = database["events"].count_documents(
-                {"_id": {"$in": recent}, "applied_at": {"$exists": True}})
+                {"_id": {"$in": recent}, "applied_at": {"$exists": True}}
+            )
             if counted != written + len(recent) - vouched:
                 wrong[shipment["_id"]] = f"counted {counted} events, the ledger applied {written}"
     return wrong
@@ -140,15 +157,21 @@ def report(findings: Findings) -> list[str]:
         f"dropped {b.count('dropped')}",
     ]
     if b.missing:
-        lines.append(f"NOT BALANCED: {abs(b.missing)} events are "
-                     + ("missing" if b.missing > 0 else "too many"))
+        lines.append(
+            f"NOT BALANCED: {abs(b.missing)} events are "
+            + ("missing" if b.missing > 0 else "too many")
+        )
     if b.count("backlog") != b.open:
-        lines.append(f"NOT BALANCED: the backlog gauge says {b.count('backlog')}, "
-                     f"{b.open} events are open")
+        lines.append(
+            f"NOT BALANCED: the backlog gauge says {b.count('backlog')}, {b.open} events are open"
+        )
     for title, rows in (
         ("redis and the ledger disagree", [f"{i}: {w}" for i, w in findings.disagreements.items()]),
-        ("lost by Redis (the ledger calls them processing, Redis does not know them; ask the "
-         "courier to send them again)", findings.lost),
+        (
+            "lost by Redis (the ledger calls them processing, Redis does not know them; ask the "
+            "courier to send them again)",
+            findings.lost,
+        ),
         ("shipments that do not add up", [f"{i}: {w}" for i, w in findings.effects.items()]),
     ):
         if rows:

@@ -48,9 +48,16 @@ def show(settings: Settings, arguments: Namespace) -> int:
 def retry_list(settings: Settings, arguments: Namespace) -> int:
     """Events that wait for their next attempt, the earliest first."""
     now = time.time() * 1000
-    rows = [(e.id, span(e.at - now), e.fields.get("lane", ""), e.fields.get("attempts", ""),
-             e.fields.get("last_error") or e.fields.get("reason", ""))
-            for e in Inspector(Link(settings.redis_url)).listed("retry", 0, arguments.count)]
+    rows = [
+        (
+            e.id,
+            span(e.at - now),
+            e.fields.get("lane", ""),
+            e.fields.get("attempts", ""),
+            e.fields.get("last_error") or e.fields.get("reason", ""),
+        )
+        for e in Inspector(Link(settings.redis_url)).listed("retry", 0, arguments.count)
+    ]
     print("\n".join(table(("id", "next in", "lane", "attempts", "why"), rows)))
     return 0
 
@@ -58,10 +65,18 @@ def retry_list(settings: Settings, arguments: Namespace) -> int:
 def dead_list(settings: Settings, arguments: Namespace) -> int:
     """Dead letters, the oldest first."""
     inspector = Inspector(Link(settings.redis_url))
-    rows = [(e.id, moment(e.at), e.fields.get("lane", ""), e.fields.get("attempts", ""),
-             e.fields.get("reason", ""), e.fields.get("last_error", ""))
-            for e in inspector.listed("dead", 0, arguments.count)
-            if arguments.reason in (None, e.fields.get("reason"))]
+    rows = [
+        (
+            e.id,
+            moment(e.at),
+            e.fields.get("lane", ""),
+            e.fields.get("attempts", ""),
+            e.fields.get("reason", ""),
+            e.fields.get("last_error", ""),
+        )
+        for e in inspector.listed("dead", 0, arguments.count)
+        if arguments.reason in (None, e.fields.get("reason"))
+    ]
     print("\n".join(table(("id", "died at", "lane", "attempts", "reason", "last error"), rows)))
     return 0
 
@@ -78,11 +93,17 @@ def dead_drop(settings: Settings, arguments: Namespace) -> int:
     return _each(settings, arguments, queue.drop, "dropped")
 
 
-def _each(settings: Settings, arguments: Namespace, verb: Callable[[str], str],
-          success: Literal["replayed", "dropped"]) -> int:
+def _each(
+    settings: Settings,
+    arguments: Namespace,
+    verb: Callable[[str], str],
+    success: Literal["replayed", "dropped"],
+) -> int:
     if not arguments.ids and not arguments.all and arguments.reason is None:
-        print(f"name the ids, or --reason R, or --all, of the dead letters to be {success}",
-              file=sys.stderr)
+        print(
+            f"name the ids, or --reason R, or --all, of the dead letters to be {success}",
+            file=sys.stderr,
+        )
         return 64
     inspector = Inspector(Link(settings.redis_url))
     ids = iter(arguments.ids) if arguments.ids else _dead_ids(inspector, arguments.reason)

@@ -13,8 +13,21 @@ THREADS = 4  # a few people and a scraper; one process, for it holds nothing
 
 def ops(settings: Settings, arguments: Namespace) -> int:
     """Becomes gunicorn. Always gthread: nothing here is in a hurry."""
-    os.execv(sys.executable, [
-        sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", str(THREADS),
-        "--bind", settings.ops_bind, "--log-level", "warning", "--no-control-socket",
-        "gateway.ops.wsgi:application()",
-    ])
+    os.execv(
+        sys.executable,
+        [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--worker-class",
+            "gthread",
+            "--threads",
+            str(THREADS),
+            "--bind",
+            settings.ops_bind,
+            "--log-level",
+            "warning",
+            "--no-control-socket",
+            "gateway.ops.wsgi:application()",
+        ],
+    )

@@ -12,20 +12,24 @@ from conf.source import OTHER, Source
 from conf.statuses import Status
 
 
-def payload(source: Source, event_id: str, shipment_id: str, status: Status,
-            occurred_at: datetime) -> bytes:
+def payload(
+    source: Source, event_id: str, shipment_id: str, status: Status, occurred_at: datetime
+) -> bytes:
     """The body that a courier would send, its own word for the status included.
 
     Raises ``ValueError`` when the source's status map has no word for it.
     """
-    words = [word for word, canonical in source.statuses.items()
-             if canonical is status and word != OTHER]
+    words = [
+        word for word, canonical in source.statuses.items() if canonical is status and word != OTHER
+    ]
     if not words:
         raise ValueError(f"source {source.name} has no word for status {status}")
     p = source.pointers
     document: Any = {}
     for pointer, value in (
-        (p.event_id, event_id), (p.shipment_id, shipment_id), (p.status, words[0]),
+        (p.event_id, event_id),
+        (p.shipment_id, shipment_id),
+        (p.status, words[0]),
         (p.occurred_at, occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")),
     ):
         if pointer is not None:

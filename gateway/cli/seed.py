@@ -41,14 +41,23 @@ def plant(database: Database[dict[str, Any]], count: int = SHIPMENTS) -> int:
 
 
 def order(number: int) -> dict[str, Any]:
-    return {"_id": f"ORD-{number}", "merchant_id": f"MER-{number % MERCHANTS + 1}",
-            "status": "open"}
+    return {
+        "_id": f"ORD-{number}",
+        "merchant_id": f"MER-{number % MERCHANTS + 1}",
+        "status": "open",
+    }
 
 
 def shipment(number: int) -> dict[str, Any]:
     return {
-        "_id": f"SHP-{number}", "order_id": f"ORD-{number}",
+        "_id": f"SHP-{number}",
+        "order_id": f"ORD-{number}",
         "merchant_id": f"MER-{number % MERCHANTS + 1}",
-        "courier": COURIERS[number % len(COURIERS)], "status": "label_created", "active": True,
-        "last_event_at": None, "events_applied": 0, "recent_events": [], "route": None,
+        "courier": COURIERS[number % len(COURIERS)],
+        "status": "label_created",
+        "active": True,
+        "last_event_at": None,
+        "events_applied": 0,
+        "recent_events": [],
+        "route": None,
     }

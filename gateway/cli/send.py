@@ -24,14 +24,20 @@ def send(settings: Settings, arguments: Namespace) -> int:
     sources = load_sources(settings.sources_file, arguments.environ, settings.profile)
     source = sources.get(arguments.source)
     if source is None:
-        print(f"send: no source {arguments.source}; there are {', '.join(sources)}",
-              file=sys.stderr)
+        print(
+            f"send: no source {arguments.source}; there are {', '.join(sources)}", file=sys.stderr
+        )
         return 64
     now = time.time()
     event_id = arguments.id or f"evt_{time.time_ns()}"
     try:
-        body = payload(source, event_id, arguments.shipment, Status(arguments.status),
-                       arguments.at or datetime.now(UTC))
+        body = payload(
+            source,
+            event_id,
+            arguments.shipment,
+            Status(arguments.status),
+            arguments.at or datetime.now(UTC),
+        )
         headers = sign(source, event_id, body, now)
     except ValueError as error:
         print(f"send: {error}", file=sys.stderr)
@@ -41,12 +47,18 @@ def send(settings: Settings, arguments: Namespace) -> int:
     url = f"{arguments.url or f'http://{host}:{port}'}/v1/events/{source.name}"
     try:
         response = urllib3.request(
-            "POST", url, body=body, timeout=TIMEOUT_SECONDS, retries=False,
+            "POST",
+            url,
+            body=body,
+            timeout=TIMEOUT_SECONDS,
+            retries=False,
             headers={"Content-Type": "application/json", **headers},
         )
     except urllib3.exceptions.HTTPError as error:
-        print(f"send: {url} does not answer ({type(error).__name__}): is the stack up? "
-              "(make up)", file=sys.stderr)
+        print(
+            f"send: {url} does not answer ({type(error).__name__}): is the stack up? (make up)",
+            file=sys.stderr,
+        )
         return 69
     print(f"{response.status} {response.data.decode()}")
     return 0 if response.status in (200, 202) else 1

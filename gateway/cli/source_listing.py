@@ -1,5 +1,4 @@
-"""What a source accepts, as lines for a person. Secrets are told by the names of their variables.
-"""
+"""What a source accepts, as lines for a person. Secrets appear by the names of their variables."""
 
 from __future__ import annotations
 
@@ -15,12 +14,18 @@ def listing(source: Source, table: Mapping[str, Any], environ: Mapping[str, str]
     """table: the source's with its preset below it. environ: where its secrets are."""
     off = "" if source.enabled else "   OFF: none of its secrets is set"
     rows = [
-        ("signature", _signature(source)), ("secrets", _secrets(source, table, environ)),
-        ("time", _time(source)), ("event id", identity(source)), ("reads", _pointers(source)),
-        ("statuses", "; ".join(_statuses(source))), ("quota", _quota(source)),
+        ("signature", _signature(source)),
+        ("secrets", _secrets(source, table, environ)),
+        ("time", _time(source)),
+        ("event id", identity(source)),
+        ("reads", _pointers(source)),
+        ("statuses", "; ".join(_statuses(source))),
+        ("quota", _quota(source)),
     ]
-    return [f"{source.name}   POST /v1/events/{source.name}{off}",
-            *(f"  {name:<10} {text}" for name, text in rows)]
+    return [
+        f"{source.name}   POST /v1/events/{source.name}{off}",
+        *(f"  {name:<10} {text}" for name, text in rows),
+    ]
 
 
 def _signature(source: Source) -> str:
@@ -28,11 +33,15 @@ def _signature(source: Source) -> str:
     behind = f' after "{s.prefix}"' if s.prefix else ""
     match s.scheme:
         case "token":
-            return (f"TOKEN ONLY: a fixed token in {s.header}{behind}; events are not signed, "
-                    "whoever has seen one can forge others")
+            return (
+                f"TOKEN ONLY: a fixed token in {s.header}{behind}; events are not signed, "
+                "whoever has seen one can forge others"
+            )
         case "standard-webhooks":
-            return (f"Standard Webhooks: HMAC-SHA256 over id, time and body, in {s.header} "
-                    f"(v1,<base64>), with {s.id_header} and {s.timestamp_header}")
+            return (
+                f"Standard Webhooks: HMAC-SHA256 over id, time and body, in {s.header} "
+                f"(v1,<base64>), with {s.id_header} and {s.timestamp_header}"
+            )
         case "stripe":
             return f"HMAC-SHA256 over time and body, in {s.header} (t=<seconds>,v1=<hex>)"
         case _:
@@ -58,15 +67,20 @@ def _secrets(source: Source, table: Mapping[str, Any], environ: Mapping[str, str
 
 def _time(source: Source) -> str:
     tolerance = source.signature.tolerance_seconds
-    return (f"signed; at most {tolerance} s off, either way" if tolerance
-            else "not signed: a repeat is known by its event id alone")
+    return (
+        f"signed; at most {tolerance} s off, either way"
+        if tolerance
+        else "not signed: a repeat is known by its event id alone"
+    )
 
 
 def _pointers(source: Source) -> str:
     p = source.pointers
     at = p.occurred_at.text if p.occurred_at else "none (the time of receipt counts)"
-    return (f"shipment {p.shipment_id.text if p.shipment_id else '-'}, "
-            f"status {p.status.text if p.status else '-'}, occurred at {at}")
+    return (
+        f"shipment {p.shipment_id.text if p.shipment_id else '-'}, "
+        f"status {p.status.text if p.status else '-'}, occurred at {at}"
+    )
 
 
 def _statuses(source: Source) -> Iterator[str]:

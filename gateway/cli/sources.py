@@ -56,12 +56,19 @@ def _list(settings: Settings, arguments: Namespace, sources: Sources) -> int:
     return 0
 
 
-def _explain(settings: Settings, arguments: Namespace, source: Source, request: Captured,
-             now: float) -> int:
+def _explain(
+    settings: Settings, arguments: Namespace, source: Source, request: Captured, now: float
+) -> int:
     tables = presets.tables(settings.sources_file)
-    found = explain(Inquiry(
-        source, request, keys(source, tables, arguments.environ, arguments.tried), now,
-        settings.max_body_bytes))
+    found = explain(
+        Inquiry(
+            source,
+            request,
+            keys(source, tables, arguments.environ, arguments.tried),
+            now,
+            settings.max_body_bytes,
+        )
+    )
     print(f"{source.name}: {'taken' if found.status == 202 else 'refused'}, {found.status}")
     for line in found.lines:
         print(f"- {line}")
@@ -72,8 +79,10 @@ def _request(arguments: Namespace) -> Captured:
     """Raises ``NotARequest`` or ``OSError``."""
     request = captured.parse(_read(arguments.request)) if arguments.request else Captured((), b"")
     # A shell hands over UTF-8, the edge sees bytes as Latin-1.
-    more = [captured.header(line.encode("utf-8", "surrogateescape").decode("latin-1"))
-            for line in arguments.header]
+    more = [
+        captured.header(line.encode("utf-8", "surrogateescape").decode("latin-1"))
+        for line in arguments.header
+    ]
     body = _read(arguments.body) if arguments.body else request.body
     return Captured((*request.headers, *more), body, request.method, request.target)
 
@@ -91,8 +100,9 @@ def _seconds(text: str | None) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"--now {text}: it must be seconds since 1970 or a time in ISO 8601"
-                         ) from None
+        raise ValueError(
+            f"--now {text}: it must be seconds since 1970 or a time in ISO 8601"
+        ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

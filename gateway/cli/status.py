@@ -14,8 +14,20 @@ from scheduler.keys import LANES
 from scheduler.link import Link
 
 CLEAR_SCREEN = "\x1b[H\x1b[2J"
-COUNTERS = ("accepted", "duplicates", "conflicting", "done", "retried", "deferred", "buried",
-            "replayed", "dropped", "crashed", "limited", "refused_full")
+COUNTERS = (
+    "accepted",
+    "duplicates",
+    "conflicting",
+    "done",
+    "retried",
+    "deferred",
+    "buried",
+    "replayed",
+    "dropped",
+    "crashed",
+    "limited",
+    "refused_full",
+)
 
 
 def status(settings: Settings, arguments: Namespace) -> int:
@@ -45,8 +57,9 @@ def lines(inspector: Inspector, settings: Settings) -> list[str]:
     books = inspector.books()
     breaker = inspector.breaker()
     done = books.count("done")
-    mean = f", {span(books.count('done_ms') / done)} from accepted to done on average" if done \
-        else ""
+    mean = (
+        f", {span(books.count('done_ms') / done)} from accepted to done on average" if done else ""
+    )
     return [
         *table(("lane", "source", "waiting", "locked"), _waiting(books)),
         "",
@@ -54,13 +67,26 @@ def lines(inspector: Inspector, settings: Settings) -> list[str]:
         f"backlog {books.open} of {settings.backlog_max_events}   "
         f"draining {books.stats.get('drain_per_second', '0')}/s{mean}",
         f"routing breaker: {breaker.get('state', 'closed')}"
-        + (f", next probe in {span(max(0, int(breaker['until']) - books.now))}"
-           if breaker.get("state") == "open" else ""),
+        + (
+            f", next probe in {span(max(0, int(breaker['until']) - books.now))}"
+            if breaker.get("state") == "open"
+            else ""
+        ),
         "   ".join(f"{name} {books.count(name)}" for name in COUNTERS),
         "",
-        *table(("process", "lane", "pid", "slots", "busy"),
-               [(p["owner"], p.get("lane", ""), p.get("pid", ""), p.get("slots", ""),
-                 p.get("busy", "")) for p in inspector.processes()]),
+        *table(
+            ("process", "lane", "pid", "slots", "busy"),
+            [
+                (
+                    p["owner"],
+                    p.get("lane", ""),
+                    p.get("pid", ""),
+                    p.get("slots", ""),
+                    p.get("busy", ""),
+                )
+                for p in inspector.processes()
+            ],
+        ),
         *_secrets(books),
         *_warnings(books, settings),
     ]
@@ -80,18 +106,22 @@ def _secrets(books: Books) -> list[str]:
 def _waiting(books: Books) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for lane in LANES:
-        rows.append((lane, "(all)", str(sum(books.waiting[lane].values())),
-                     str(books.locked[lane])))
-        rows += [(lane, source, str(count), "")
-                 for source, count in sorted(books.waiting[lane].items())]
+        rows.append(
+            (lane, "(all)", str(sum(books.waiting[lane].values())), str(books.locked[lane]))
+        )
+        rows += [
+            (lane, source, str(count), "") for source, count in sorted(books.waiting[lane].items())
+        ]
     return rows
 
 
 def _warnings(books: Books, settings: Settings) -> list[str]:
     found = []
     if books.dead >= 0.8 * settings.dead_max_events:
-        found.append(f"WARNING: {books.dead} dead letters of at most {settings.dead_max_events}: "
-                     "replay or drop them, or the edge answers 503")
+        found.append(
+            f"WARNING: {books.dead} dead letters of at most {settings.dead_max_events}: "
+            "replay or drop them, or the edge answers 503"
+        )
     if not books.balanced:
         found.append("WARNING: the books do not balance: python -m gateway audit")
     return found

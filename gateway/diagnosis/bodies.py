@@ -47,8 +47,10 @@ def _variants(body: bytes) -> Iterator[tuple[str, bytes]]:
 def _json(document: Any) -> Iterator[tuple[str, bytes]]:
     for layout, options in LAYOUTS:
         for order, by_key in (("", False), (", keys sorted", True)):
-            for escaping, ascii_only in ((", non-ASCII as it is", False),
-                                         (", non-ASCII escaped", True)):
+            for escaping, ascii_only in (
+                (", non-ASCII as it is", False),
+                (", non-ASCII escaped", True),
+            ):
                 text = json.dumps(document, sort_keys=by_key, ensure_ascii=ascii_only, **options)
                 # Where there is nothing to escape, both are one, and the name says less.
                 name = layout + order + ("" if text.isascii() and not ascii_only else escaping)

@@ -50,12 +50,13 @@ class Captured:
 def parse(raw: bytes) -> Captured:
     """Request line, headers, a blank line, the body's exact bytes. Raises ``NotARequest``."""
     end = _HEAD_END.search(raw)
-    head, body = (raw, b"") if end is None else (raw[:end.start()], raw[end.end():])
+    head, body = (raw, b"") if end is None else (raw[: end.start()], raw[end.end() :])
     line, *lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     request = _REQUEST_LINE.fullmatch(line)
     if request is None:
-        raise NotARequest("its first line is no request line; it must be like "
-                          "POST /v1/events/bench HTTP/1.1")
+        raise NotARequest(
+            "its first line is no request line; it must be like POST /v1/events/bench HTTP/1.1"
+        )
     headers = tuple(header(line) for line in lines)
     return Captured(headers, body, request[1], request[2])
 
@@ -64,6 +65,7 @@ def header(line: str) -> tuple[str, str]:
     """``Name: value``. Raises ``NotARequest``."""
     name, colon, value = line.partition(":")
     if not colon or not _NAME.fullmatch(name):
-        raise NotARequest("a line before the blank one is no header; it must be like "
-                          "X-Signature: sha256=…")
+        raise NotARequest(
+            "a line before the blank one is no header; it must be like X-Signature: sha256=…"
+        )
     return name, value.strip(" \t\r")

@@ -23,7 +23,7 @@ from gateway.signatures.timestamp import untimely
 METHOD_AND_PATH = "POST /v1/events/"
 FOUND = {
     Reason.ID_MISSING: "the header {id} is missing: it is signed, so nothing can be checked "
-                       "without it",
+    "without it",
     Reason.TIMESTAMP_MISSING: "no signed time: {time} is missing",
 }
 
@@ -56,31 +56,55 @@ def explain(inquiry: Inquiry) -> Explanation:
     if captured.method and captured.method != "POST":
         return Explanation(405, False, [f"the method is {captured.method}: events are POSTed"])
     if path and not path.endswith(f"/v1/events/{source.name}"):
-        notes.append(f"it was sent to another path than {METHOD_AND_PATH}{source.name}, and is "
-                     f"judged as if it had been sent there")
+        notes.append(
+            f"it was sent to another path than {METHOD_AND_PATH}{source.name}, and is "
+            f"judged as if it had been sent there"
+        )
     if not source.enabled:
-        return Explanation(404, False, [*notes, "the source is off: none of its secrets is set, "
-                                        "and to the edge it does not exist"])
+        return Explanation(
+            404,
+            False,
+            [
+                *notes,
+                "the source is off: none of its secrets is set, and to the edge it does not exist",
+            ],
+        )
     environ = captured.environ()
     problem = request_body.refusal(environ, inquiry.limit)
     if problem is not None:
         return Explanation(problem.status, False, [*notes, f"{problem.title} ({problem.code})"])
     body = request_body.read(environ | {"wsgi.input": io.BytesIO(captured.body)})
     if body is None:
-        return Explanation(400, False, [
-            *notes, f"the body has {len(captured.body)} bytes, fewer than its Content-Length "
-            f"{environ['CONTENT_LENGTH']}", *_signature(inquiry, Reason.MISMATCH)])
+        return Explanation(
+            400,
+            False,
+            [
+                *notes,
+                f"the body has {len(captured.body)} bytes, fewer than its Content-Length "
+                f"{environ['CONTENT_LENGTH']}",
+                *_signature(inquiry, Reason.MISMATCH),
+            ],
+        )
     if len(body) < len(captured.body):
-        notes.append(f"{len(captured.body) - len(body)} bytes beyond the Content-Length are left "
-                     "out, as the edge would (an editor's line break?)")
+        notes.append(
+            f"{len(captured.body) - len(body)} bytes beyond the Content-Length are left "
+            "out, as the edge would (an editor's line break?)"
+        )
     inquiry = replace(inquiry, captured=replace(captured, body=body))
     verdict = prepare(source).verify(environ.get, body, inquiry.now)
     if verdict.reason is None:
         status, good, lines = outcome(source, verdict, body, inquiry.now)
         return Explanation(status, good, [*notes, *_time(inquiry, ok=True), *lines])
-    return Explanation(401, False, [
-        f"the log of the edge would say reason={verdict.reason}", *notes,
-        *_signature(inquiry, verdict.reason), *_time(inquiry, ok=False)])
+    return Explanation(
+        401,
+        False,
+        [
+            f"the log of the edge would say reason={verdict.reason}",
+            *notes,
+            *_signature(inquiry, verdict.reason),
+            *_time(inquiry, ok=False),
+        ],
+    )
 
 
 def _signature(inquiry: Inquiry, reason: Reason) -> list[str]:
@@ -88,8 +112,11 @@ def _signature(inquiry: Inquiry, reason: Reason) -> list[str]:
     source, captured = inquiry.source, inquiry.captured
     token = tokens(source.signature, captured, inquiry.keys)
     if token or source.signature.scheme == "token":
-        return token or [_missing(source.signature, captured, []) if reason is Reason.MISSING
-                         else "the token is none of the keys known here: " + _tried(inquiry.keys)]
+        return token or [
+            _missing(source.signature, captured, [])
+            if reason is Reason.MISSING
+            else "the token is none of the keys known here: " + _tried(inquiry.keys)
+        ]
     macs = written(captured)
     known = presets.signatures()
     matches = search(captured, inquiry.keys, macs, [source.signature, *known.values()])
@@ -101,16 +128,25 @@ def _signature(inquiry: Inquiry, reason: Reason) -> list[str]:
     if reason is Reason.MISSING:
         return [_missing(source.signature, captured, macs)]
     lines = [] if macs else [_unreadable(source.signature, captured)]
-    return [*lines, "no key known here made it, over this body or any usual way of writing it: "
+    return (
+        [
+            *lines,
+            "no key known here made it, over this body or any usual way of writing it: "
             "the courier signs with another secret, or the body was changed in another way. "
-            + _tried(inquiry.keys)] if macs else lines
+            + _tried(inquiry.keys),
+        ]
+        if macs
+        else lines
+    )
 
 
 def _right_but(reason: Reason, signature: Signature) -> list[str]:
     """The signature fits, and yet the edge refuses."""
     if reason is Reason.MALFORMED:
-        return ["the signature is right, but its header holds more than one time or cannot be read "
-                "as a whole"]
+        return [
+            "the signature is right, but its header holds more than one time or cannot be read "
+            "as a whole"
+        ]
     lead = "the signature is right (key, body and encoding fit)"
     return [f"{lead}, but {_say(reason, signature)}" if reason in FOUND else lead]
 
@@ -124,18 +160,24 @@ def _missing(signature: Signature, captured: Captured, macs: Sequence[Written]) 
     value = captured.header(signature.header)
     what = "is missing" if value is None else "is empty"
     names = ", ".join(dict.fromkeys(one.header for one in macs))
-    there = (f"; what looks like a signature is in {names}, and no key known here made it" if names
-             else "; no other header holds what looks like a signature")
+    there = (
+        f"; what looks like a signature is in {names}, and no key known here made it"
+        if names
+        else "; no other header holds what looks like a signature"
+    )
     return f"the header {signature.header} {what}{there}"
 
 
 def _unreadable(signature: Signature, captured: Captured) -> str:
     value = captured.header(signature.header) or ""
-    wanted = {"stripe": "t=<seconds>,v1=<64 hex digits>",
-              "standard-webhooks": "v1,<base64 of 32 bytes>"}.get(
-        signature.scheme, f"{signature.prefix}<{signature.encoding} of 32 bytes>")
-    return (f"what is in {signature.header} ({len(value)} characters) is no signature in any "
-            f"encoding known here; this source expects {wanted}")
+    wanted = {
+        "stripe": "t=<seconds>,v1=<64 hex digits>",
+        "standard-webhooks": "v1,<base64 of 32 bytes>",
+    }.get(signature.scheme, f"{signature.prefix}<{signature.encoding} of 32 bytes>")
+    return (
+        f"what is in {signature.header} ({len(value)} characters) is no signature in any "
+        f"encoding known here; this source expects {wanted}"
+    )
 
 
 def _tried(keys: Sequence[Key]) -> str:
@@ -158,16 +200,23 @@ def _time(inquiry: Inquiry, ok: bool) -> list[str]:
         return ["the signed time is no plain decimal number of seconds since 1970." + unit]
     off = inquiry.now - int(texts[0])
     side = "before" if off >= 0 else "after"
-    said = (f"signed at {_moment(int(texts[0]))}, {abs(off):.0f} s {side} {_moment(inquiry.now)} "
-            f"(tolerance {signature.tolerance_seconds} s either way)")
+    said = (
+        f"signed at {_moment(int(texts[0]))}, {abs(off):.0f} s {side} {_moment(inquiry.now)} "
+        f"(tolerance {signature.tolerance_seconds} s either way)"
+    )
     if ok:
         return [said]
     if why is None:
         return [f"the time is right: {said}"]
-    slow = ("the courier's clock is behind or ours ahead, or the request was on its way for that "
-            "long" if off >= 0 else "the courier's clock is ahead or ours behind")
-    return [f"skewed by {abs(off):.0f} s: {said}: {slow}. For a capture that is merely old, "
-            f"--now {texts[0]} judges it as of its own time"]
+    slow = (
+        "the courier's clock is behind or ours ahead, or the request was on its way for that long"
+        if off >= 0
+        else "the courier's clock is ahead or ours behind"
+    )
+    return [
+        f"skewed by {abs(off):.0f} s: {said}: {slow}. For a capture that is merely old, "
+        f"--now {texts[0]} judges it as of its own time"
+    ]
 
 
 def _only(captured: Captured, signature: Signature) -> Captured:
@@ -181,5 +230,3 @@ def _moment(seconds: float) -> str:
         return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return f"{seconds:.0f} s after 1970"
-
-

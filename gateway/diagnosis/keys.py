@@ -19,8 +19,12 @@ class Key:
     fault: str = ""
 
 
-def keys(source: Source, tables: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str],
-         tried: list[str]) -> list[Key]:
+def keys(
+    source: Source,
+    tables: Mapping[str, Mapping[str, Any]],
+    environ: Mapping[str, str],
+    tried: list[str],
+) -> list[Key]:
     """Candidates for ``source``, the likeliest first, each key once.
 
     tables: all sources with their presets. tried: further environment variables to try.
@@ -32,8 +36,9 @@ def keys(source: Source, tables: Mapping[str, Mapping[str, Any]], environ: Mappi
     return list(found.values())
 
 
-def _candidates(name: str, tables: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str],
-                tried: list[str]) -> Iterator[Key]:
+def _candidates(
+    name: str, tables: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], tried: list[str]
+) -> Iterator[Key]:
     table = tables[name]
     variables: list[str] = table["secrets_env"]
     form: str = table.get("secret_format", "text")
@@ -41,27 +46,42 @@ def _candidates(name: str, tables: Mapping[str, Mapping[str, Any]], environ: Map
     for variable, text in live.items():
         yield from _readings(text, form, variable)
     if demo := table.get("demo_secret", ""):
-        yield from _configured(demo, form, "the published demo secret",
-                               "it is signed with the published demo secret, which is not live "
-                               "here: the courier must use the secret agreed with it")
+        yield from _configured(
+            demo,
+            form,
+            "the published demo secret",
+            "it is signed with the published demo secret, which is not live "
+            "here: the courier must use the secret agreed with it",
+        )
     for variable in _retired(variables, environ, tried):
-        yield from _all(environ[variable], form, variable,
-                        f"it is signed with {variable}, which is not live (not in secrets_env): a "
-                        "retired key; the courier must move to the live one, or put the variable "
-                        "back into secrets_env until it has")
+        yield from _all(
+            environ[variable],
+            form,
+            variable,
+            f"it is signed with {variable}, which is not live (not in secrets_env): a "
+            "retired key; the courier must move to the live one, or put the variable "
+            "back into secrets_env until it has",
+        )
     for other, its in tables.items():
         for variable in its["secrets_env"] if other != name else ():
             if environ.get(variable, "").strip():
-                yield from _all(environ[variable], its.get("secret_format", "text"), variable,
-                                f"it is signed with {variable}, the secret of source {other}: the "
-                                "courier posts to the wrong address, or two secrets are mixed up")
+                yield from _all(
+                    environ[variable],
+                    its.get("secret_format", "text"),
+                    variable,
+                    f"it is signed with {variable}, the secret of source {other}: the "
+                    "courier posts to the wrong address, or two secrets are mixed up",
+                )
 
 
 def _retired(variables: list[str], environ: Mapping[str, str], tried: list[str]) -> list[str]:
     """Variables beside the live ones that are named after them (ACME_SECRET_2024 beside
     ACME_SECRET), and those that the operator names."""
-    beside = sorted(v for v in environ if v not in variables
-                    and any(v.startswith(known + "_") for known in variables))
+    beside = sorted(
+        v
+        for v in environ
+        if v not in variables and any(v.startswith(known + "_") for known in variables)
+    )
     return [v for v in [*tried, *beside] if v not in variables and environ.get(v, "").strip()]
 
 
@@ -86,8 +106,9 @@ def _readings(text: str, form: str, variable: str) -> Iterator[Key]:
         (text + "\n", "with a line break at its end: the courier must strip it"),
     ):
         if other != text:
-            yield from _configured(other, form, variable,
-                                   f"the courier signs with {variable} {how}")
+            yield from _configured(
+                other, form, variable, f"the courier signs with {variable} {how}"
+            )
     for other_form, how in (
         ("whsec", "it decodes the base64 of {} (after whsec_, if it is there)"),
         ("text", "it signs with the text of {} as it is, and decodes or normalises nothing"),
@@ -95,5 +116,8 @@ def _readings(text: str, form: str, variable: str) -> Iterator[Key]:
     ):
         if other_form != form:
             yield from _configured(
-                bare, other_form, variable,
-                f"{how.format(variable)}: set secret_format = \"{other_form}\" (now \"{form}\")")
+                bare,
+                other_form,
+                variable,
+                f'{how.format(variable)}: set secret_format = "{other_form}" (now "{form}")',
+            )

@@ -13,10 +13,26 @@ from gateway.diagnosis.captured import Captured
 # By its length in bytes. SHA-1 and SHA-512 are recognised only to be named.
 ALGORITHMS = {32: "sha256", 20: "sha1", 64: "sha512"}
 
-PREFIX_WORDS = frozenset({
-    "sha1", "sha256", "sha512", "hmac", "hmac-sha256", "hmac-sha256-hex", "v0", "v1", "v1a", "v2",
-    "t", "s", "sig", "signature", "bearer", "token",
-})
+PREFIX_WORDS = frozenset(
+    {
+        "sha1",
+        "sha256",
+        "sha512",
+        "hmac",
+        "hmac-sha256",
+        "hmac-sha256-hex",
+        "v0",
+        "v1",
+        "v1a",
+        "v2",
+        "t",
+        "s",
+        "sig",
+        "signature",
+        "bearer",
+        "token",
+    }
+)
 
 # What may stand before a MAC: sha256=, v1=, v1,  …
 _PREFIX = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,19}(?:[=:,] ?| ))*")

@@ -15,8 +15,9 @@ from workers.canonical import canonical
 from workers.errors import Ignored, Malformed
 
 
-def outcome(source: Source, verdict: Verdict, body: bytes, now: float
-            ) -> tuple[int, bool, list[str]]:
+def outcome(
+    source: Source, verdict: Verdict, body: bytes, now: float
+) -> tuple[int, bool, list[str]]:
     """The edge's status, whether the event will be used, and the lines that say so."""
     lines = list(_signer(source, verdict))
     try:
@@ -34,14 +35,30 @@ def outcome(source: Source, verdict: Verdict, body: bytes, now: float
     try:
         event = canonical(id, source, body, datetime.fromtimestamp(now, UTC))
     except Malformed as error:
-        return 202, False, [*lines, "the edge takes it, but it would become a dead letter "
-                            f"(malformed): {error}"]
+        return (
+            202,
+            False,
+            [*lines, f"the edge takes it, but it would become a dead letter (malformed): {error}"],
+        )
     except Ignored as nothing:
-        return 202, True, [*lines, f"status {nothing.facts['courier_status']!r} is ignored by this "
-                           "source's status map: recorded, and no shipment changes"]
+        return (
+            202,
+            True,
+            [
+                *lines,
+                f"status {nothing.facts['courier_status']!r} is ignored by this "
+                "source's status map: recorded, and no shipment changes",
+            ],
+        )
     occurred = event.occurred_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return 202, True, [*lines, f"event: shipment {event.shipment_id}, status {event.status}, "
-                       f"occurred at {occurred}"]
+    return (
+        202,
+        True,
+        [
+            *lines,
+            f"event: shipment {event.shipment_id}, status {event.status}, occurred at {occurred}",
+        ],
+    )
 
 
 def _signer(source: Source, verdict: Verdict) -> Iterator[str]:
@@ -49,8 +66,10 @@ def _signer(source: Source, verdict: Verdict) -> Iterator[str]:
     what = "token" if source.signature.scheme == "token" else "signature"
     yield f"the {what} is right, by {verdict.secret}"
     if verdict.secret != labels[0]:
-        yield (f"{verdict.secret} is not the first of secrets_env: the courier has not moved to "
-               f"{labels[0]} yet; keep the old one live until it has")
+        yield (
+            f"{verdict.secret} is not the first of secrets_env: the courier has not moved to "
+            f"{labels[0]} yet; keep the old one live until it has"
+        )
     if what == "token":
         yield "token only: whoever has seen one request can forge others"
 

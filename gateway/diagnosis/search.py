@@ -40,8 +40,12 @@ class Content:
     prefix: bytes
 
 
-def search(captured: Captured, keys: Iterable[Key], macs: Iterable[Written],
-           signatures: Iterable[Signature]) -> list[Match]:
+def search(
+    captured: Captured,
+    keys: Iterable[Key],
+    macs: Iterable[Written],
+    signatures: Iterable[Signature],
+) -> list[Match]:
     """All matches. signatures: those whose id and time headers may be in the request."""
     by_mac: dict[bytes, list[Written]] = {}
     for one in macs:
@@ -51,7 +55,9 @@ def search(captured: Captured, keys: Iterable[Key], macs: Iterable[Written],
     bodies = [("", captured.body), *variants(captured.body)]
     return [
         Match(key, one, content.scheme, what)
-        for what, body in bodies for content in contents for key in keys
+        for what, body in bodies
+        for content in contents
+        for key in keys
         for algorithm in algorithms
         for one in by_mac.get(hmac.digest(key.key, content.prefix + body, algorithm), ())
     ]

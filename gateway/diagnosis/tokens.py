@@ -23,7 +23,7 @@ def tokens(signature: Signature, captured: Captured, keys: Sequence[Key]) -> lis
 def _readings(value: str, own: str) -> Iterator[tuple[str, str]]:
     """Prefix and token."""
     if own and value.startswith(own):
-        yield own, value[len(own):]
+        yield own, value[len(own) :]
     yield "", value
     scheme, space, rest = value.partition(" ")
     if space:
@@ -32,15 +32,19 @@ def _readings(value: str, own: str) -> Iterator[tuple[str, str]]:
 
 def _faults(signature: Signature, name: str, prefix: str, key: Key) -> Iterator[str]:
     if signature.scheme != "token":
-        yield (f"the header {name} holds the secret {key.label} itself: the courier sends it as a "
-               "fixed token and signs nothing. Ask it to sign; the secret is now in this capture, "
-               "so change it")
+        yield (
+            f"the header {name} holds the secret {key.label} itself: the courier sends it as a "
+            "fixed token and signs nothing. Ask it to sign; the secret is now in this capture, "
+            "so change it"
+        )
         return
     if key.fault:
         yield key.fault.replace("signed with", "sent with").replace("signs with", "sends")
     if name.lower() != signature.header.lower():
-        yield (f"the token is in the header {name}, and this source looks in {signature.header}: "
-               f'set signature_header = "{name}"')
+        yield (
+            f"the token is in the header {name}, and this source looks in {signature.header}: "
+            f'set signature_header = "{name}"'
+        )
     if prefix != signature.prefix:
         there = "a word and a space stand" if prefix else "nothing stands"
         wanted = f'"{signature.prefix}"' if signature.prefix else "nothing"

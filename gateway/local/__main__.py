@@ -39,8 +39,10 @@ def up() -> int:
     _warn(stack)
     if "mongod" in stack.own:  # a database that was given is not ours to fill
         subprocess.run([sys.executable, "-m", "gateway", "seed"], env=stack.env, check=False)
-    print(f"up: events go to {stack.gateway_url}/v1/events/<source>, ops at {stack.ops_url}, "
-          f"logs in {stack.run_dir}/log; make down stops it")
+    print(
+        f"up: events go to {stack.gateway_url}/v1/events/<source>, ops at {stack.ops_url}, "
+        f"logs in {stack.run_dir}/log; make down stops it"
+    )
     return 0
 
 

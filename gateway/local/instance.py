@@ -51,10 +51,18 @@ def prepare(home: Path, run_dir: Path, own: Iterable[str], shared: Iterable[str]
     if home != ROOT:
         shutil.copyfile(ROOT / "supervisord.conf", home / "supervisord.conf")
         wanted = None if shared is None else {f"{name}.conf" for name in shared}
-        _link(home / PROGRAMS, (path for path in (ROOT / PROGRAMS).glob("*.conf")
-                                if wanted is None or path.name in wanted))
-    _link(home / ".run" / "supervisor.d",
-          (ROOT / PROGRAMS / "local" / f"{program}.conf" for program in own))
+        _link(
+            home / PROGRAMS,
+            (
+                path
+                for path in (ROOT / PROGRAMS).glob("*.conf")
+                if wanted is None or path.name in wanted
+            ),
+        )
+    _link(
+        home / ".run" / "supervisor.d",
+        (ROOT / PROGRAMS / "local" / f"{program}.conf" for program in own),
+    )
 
 
 def _link(directory: Path, targets: Iterable[Path]) -> None:

@@ -17,6 +17,7 @@ def begin(supervisord: Any, programs: str) -> object:
 
     programs: their names with commas between, the first to be told first.
     """
+
     def tell(_event: object) -> None:
         for name in programs.split(","):
             group = supervisord.process_groups.get(name.strip())

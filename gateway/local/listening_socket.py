@@ -29,13 +29,15 @@ def hold(supervisord: Any, program: str, bind: str, backlog: str) -> object:
             _held[program] = _listening(bind, int(backlog))
         except OSError as error:
             supervisord.options.logger.warn(
-                f"{bind} cannot be held for {program}, which has to bind it itself: {error}")
+                f"{bind} cannot be held for {program}, which has to bind it itself: {error}"
+            )
             return object()
         _hand_over(supervisord, program)
-        events.subscribe(events.ProcessGroupAddedEvent,  # by `update`, when its file was changed
-                         lambda event: _hand_over(supervisord, program))
-        events.subscribe(events.SupervisorStoppingEvent,
-                         lambda event: _held.pop(program).close())
+        events.subscribe(
+            events.ProcessGroupAddedEvent,  # by `update`, when its file was changed
+            lambda event: _hand_over(supervisord, program),
+        )
+        events.subscribe(events.SupervisorStoppingEvent, lambda event: _held.pop(program).close())
     return object()
 
 

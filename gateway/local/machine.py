@@ -11,8 +11,17 @@ from conf.servers import Server
 from gateway.local import instance
 
 # What later commands need to know about a running stack, whatever their own environment says.
-REMEMBERED = ("REDIS_URL", "MONGO_URL", "ROUTING_URL", "GATEWAY_BIND", "OPS_BIND", "RUN_DIR",
-              "DRAIN_SECONDS", "PROFILE", "SOURCES_FILE")
+REMEMBERED = (
+    "REDIS_URL",
+    "MONGO_URL",
+    "ROUTING_URL",
+    "GATEWAY_BIND",
+    "OPS_BIND",
+    "RUN_DIR",
+    "DRAIN_SECONDS",
+    "PROFILE",
+    "SOURCES_FILE",
+)
 
 FINDERS = {"redis": servers.redis_server, "mongod": servers.mongod}
 VARIABLES = {"redis": "REDIS_SERVER", "mongod": "MONGOD"}  # in conf/supervisor.d/local
@@ -28,8 +37,9 @@ def make_ready(plan: Plan, home: Path, socket: Path, shared: Iterable[str] | Non
     problems = [preflight.port_problem(listener) for listener in plan.listeners]
     problems.append(preflight.socket_path_problem(socket, "move the checkout to a shorter path"))
     if "redis" in plan.own:
-        problems.append(preflight.socket_path_problem(
-            run_dir / "redis.sock", "set RUN_DIR to a shorter path"))
+        problems.append(
+            preflight.socket_path_problem(run_dir / "redis.sock", "set RUN_DIR to a shorter path")
+        )
     for program in FINDERS:
         if program in plan.own:
             try:
@@ -46,8 +56,10 @@ def make_ready(plan: Plan, home: Path, socket: Path, shared: Iterable[str] | Non
         plan.environ[VARIABLES[program]] = str(server.path)
     if "redis" in found:
         preflight.sign_data(run_dir / "redis", found["redis"].version)
-    settings = {"DRAIN_SECONDS": f"{plan.settings.drain_seconds:g}",
-                "SOURCES_FILE": str(plan.settings.sources_file)}
+    settings = {
+        "DRAIN_SECONDS": f"{plan.settings.drain_seconds:g}",
+        "SOURCES_FILE": str(plan.settings.sources_file),
+    }
     instance.remember(home, {**plan.environ, **settings}, REMEMBERED)
     warning = preflight.raise_open_files()
     return [warning] if warning else []

@@ -39,7 +39,8 @@ def wait(supervisor: Supervisor, ready: Callable[[], bool], timeout: float) -> N
             return
         now = time.monotonic()
         crashing = {
-            process.name: crashing.get(process.name, now) for process in waiting
+            process.name: crashing.get(process.name, now)
+            for process in waiting
             if process.state in ("BACKOFF", "FATAL") or process.name in crashing
         }
         hopeless = any(now - since > CRASHING_SECONDS for since in crashing.values())

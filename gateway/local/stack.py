@@ -41,9 +41,16 @@ class Stack:
     env: what a program needs to find this stack, such as `python -m gateway audit`.
     """
 
-    def __init__(self, home: Path, environ: Mapping[str, str], *, ready: Ready | None = None,
-                 shared: Iterable[str] | None = None, tethered: bool = False,
-                 own: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        environ: Mapping[str, str],
+        *,
+        ready: Ready | None = None,
+        shared: Iterable[str] | None = None,
+        tethered: bool = False,
+        own: Iterable[str] | None = None,
+    ) -> None:
         self.home = home
         self.supervisor = Supervisor(home)
         self.warnings: list[str] = []
@@ -63,9 +70,14 @@ class Stack:
 
     @classmethod
     @contextlib.contextmanager
-    def temporary(cls, env: Mapping[str, str] | None = None, *, ready: Ready | None = None,
-                  shared: Iterable[str] | None = None,
-                  own: Iterable[str] | None = None) -> Iterator[Stack]:
+    def temporary(
+        cls,
+        env: Mapping[str, str] | None = None,
+        *,
+        ready: Ready | None = None,
+        shared: Iterable[str] | None = None,
+        own: Iterable[str] | None = None,
+    ) -> Iterator[Stack]:
         """A started stack on free ports, whose data is gone afterwards.
 
         Settings come from ``env`` alone: those of this process's environment are left out.
@@ -89,7 +101,8 @@ class Stack:
 
     def _takes_events(self) -> bool:
         simulator = "routingsim" not in self._plan.own or readiness.answers(
-            f"{self.routing_url}/healthz")
+            f"{self.routing_url}/healthz"
+        )
         return simulator and readiness.answers(f"{self.gateway_url}/readyz")
 
     def is_up(self) -> bool:
@@ -102,7 +115,8 @@ class Stack:
             raise StackError(f"a stack is already up in {self.home}")
         orphans.stop(self.home)  # of a supervisord that was killed
         self.warnings = machine.make_ready(
-            self._plan, self.home, self.supervisor.socket, self._shared)
+            self._plan, self.home, self.supervisor.socket, self._shared
+        )
 
     def start(self, timeout: float = START_SECONDS) -> None:
         """Start everything and wait until it is ready."""
@@ -119,8 +133,14 @@ class Stack:
 
     def command(self, *options: str) -> list[str]:
         """Runs supervisord on this stack; in its environment, see ``marked_env``."""
-        return [sys.executable, "-m", "supervisor.supervisord",
-                "-c", str(self.home / "supervisord.conf"), *options]
+        return [
+            sys.executable,
+            "-m",
+            "supervisor.supervisord",
+            "-c",
+            str(self.home / "supervisord.conf"),
+            *options,
+        ]
 
     def marked_env(self) -> dict[str, str]:
         """``env`` with the mark by which the stack's own processes are known."""
@@ -129,12 +149,22 @@ class Stack:
     def _spawn(self) -> None:
         tether = [sys.executable, "-m", "gateway.local.tether", str(os.getpid())]
         self._child = subprocess.Popen(
-            [*tether, *self.command("--nodaemon", "--silent")], cwd=self.home,
-            env=self.marked_env(), start_new_session=True, stdin=subprocess.DEVNULL)
+            [*tether, *self.command("--nodaemon", "--silent")],
+            cwd=self.home,
+            env=self.marked_env(),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+        )
 
     def _daemonise(self) -> None:
-        run = subprocess.run(self.command(), cwd=self.home, env=self.marked_env(), text=True,
-                             capture_output=True, check=False)
+        run = subprocess.run(
+            self.command(),
+            cwd=self.home,
+            env=self.marked_env(),
+            text=True,
+            capture_output=True,
+            check=False,
+        )
         if run.returncode:
             raise StackError(f"supervisord did not start: {(run.stderr or run.stdout).strip()}")
 
@@ -166,8 +196,12 @@ class Stack:
         load_sources(self._plan.settings.sources_file, None, self._plan.settings.profile)
         # The edge last: an event whose source the workers do not know would be a dead letter, and
         # one whose tolerance the scheduler does not know might be forgotten too soon.
-        for arguments in (("restart", "scheduler"), ("restart", "worker-lookup:*"),
-                          ("restart", "worker-routing:*"), ("signal", "HUP", "gateway")):
+        for arguments in (
+            ("restart", "scheduler"),
+            ("restart", "worker-lookup:*"),
+            ("restart", "worker-routing:*"),
+            ("signal", "HUP", "gateway"),
+        ):
             run = self.run_ctl(*arguments, capture=True)
             if run.returncode:
                 raise StackError((run.stdout or run.stderr).strip())
@@ -178,10 +212,17 @@ class Stack:
 
     def run_ctl(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
         """Run `supervisorctl` on this stack."""
-        command = [sys.executable, "-m", "supervisor.supervisorctl",
-                   "-c", str(self.home / "supervisord.conf"), *arguments]
-        return subprocess.run(command, cwd=self.home, env=self.env, text=True,
-                              capture_output=capture, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "supervisor.supervisorctl",
+            "-c",
+            str(self.home / "supervisord.conf"),
+            *arguments,
+        ]
+        return subprocess.run(
+            command, cwd=self.home, env=self.env, text=True, capture_output=capture, check=False
+        )
 
 
 def to_be_started() -> Stack:

@@ -47,8 +47,13 @@ class Supervisor:
         except (*_AWAY, xmlrpc.client.Fault):  # a fault: it is stopping
             return []
         return [
-            Process(item["name"], item["pid"], item["statename"], item["now"] - item["start"],
-                    Path(item["stdout_logfile"]))
+            Process(
+                item["name"],
+                item["pid"],
+                item["statename"],
+                item["now"] - item["start"],
+                Path(item["stdout_logfile"]),
+            )
             for item in answer
         ]
 

@@ -55,9 +55,14 @@ class Ops:
     def on_get_status(self, req: falcon.Request, resp: falcon.Response) -> None:
         books = self.inspector.books()
         resp.media = {
-            "now": books.now, "waiting": books.waiting, "locked": books.locked,
-            "retrying": books.retrying, "dead": books.dead, "tombstones": books.tombstones,
-            "balanced": books.balanced, "stats": books.stats,
+            "now": books.now,
+            "waiting": books.waiting,
+            "locked": books.locked,
+            "retrying": books.retrying,
+            "dead": books.dead,
+            "tombstones": books.tombstones,
+            "balanced": books.balanced,
+            "stats": books.stats,
             "breaker": self.inspector.breaker() or {"state": "closed"},
             "processes": self.inspector.processes(),
         }
@@ -82,6 +87,7 @@ def create_app(redis_url: str, token: str) -> falcon.App[Any, Any]:
     return app
 
 
-def _redis_away(req: falcon.Request, resp: falcon.Response, error: Exception,
-                params: dict[str, Any]) -> None:
+def _redis_away(
+    req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
+) -> None:
     problems.REDIS_AWAY.send(resp)

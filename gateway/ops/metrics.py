@@ -43,21 +43,46 @@ def _lines(books: Books, processes: list[dict[str, str]], breaker: str) -> Itera
     for name, text in COUNTERS.items():
         yield from _metric(f"{name}_total", "counter", text, [({}, books.count(name))])
     for name, labels in LABELLED.items():
-        yield from _metric(f"{name}_by_{labels[-1]}_total", "counter",
-                           f"{name.capitalize()}, by {' and '.join(labels)}.",
-                           _labelled(books, name, labels))
-    yield from _metric("secret_matched_total", "counter", "Events that a secret signed.",
-                       _labelled(books, "secret", SECRET))
-    yield from _metric("secret_last_matched_timestamp_seconds", "gauge",
-                       "When the latest event came that a secret signed.",
-                       [(labels, ms / 1000) for labels, ms in _labelled(books, "seen", SECRET)])
-    yield from _metric("done_seconds_total", "counter", "Time from accepted to done, summed up.",
-                       [({}, books.count("done_ms") / 1000)])
-    yield from _metric("waiting", "gauge", "Events ready to be taken.", [
-        ({"lane": lane, "source": source}, count)
-        for lane in LANES for source, count in sorted(books.waiting[lane].items())])
-    yield from _metric("locked", "gauge", "Events in work.",
-                       [({"lane": lane}, books.locked[lane]) for lane in LANES])
+        yield from _metric(
+            f"{name}_by_{labels[-1]}_total",
+            "counter",
+            f"{name.capitalize()}, by {' and '.join(labels)}.",
+            _labelled(books, name, labels),
+        )
+    yield from _metric(
+        "secret_matched_total",
+        "counter",
+        "Events that a secret signed.",
+        _labelled(books, "secret", SECRET),
+    )
+    yield from _metric(
+        "secret_last_matched_timestamp_seconds",
+        "gauge",
+        "When the latest event came that a secret signed.",
+        [(labels, ms / 1000) for labels, ms in _labelled(books, "seen", SECRET)],
+    )
+    yield from _metric(
+        "done_seconds_total",
+        "counter",
+        "Time from accepted to done, summed up.",
+        [({}, books.count("done_ms") / 1000)],
+    )
+    yield from _metric(
+        "waiting",
+        "gauge",
+        "Events ready to be taken.",
+        [
+            ({"lane": lane, "source": source}, count)
+            for lane in LANES
+            for source, count in sorted(books.waiting[lane].items())
+        ],
+    )
+    yield from _metric(
+        "locked",
+        "gauge",
+        "Events in work.",
+        [({"lane": lane}, books.locked[lane]) for lane in LANES],
+    )
     for name, value, text in (
         ("retrying", books.retrying, "Events that wait for their next attempt."),
         ("dead", books.dead, "Dead letters."),
@@ -68,9 +93,16 @@ def _lines(books: Books, processes: list[dict[str, str]], breaker: str) -> Itera
     ):
         yield from _metric(name, "gauge", text, [({}, value)])
     for field in ("slots", "busy"):
-        yield from _metric(f"worker_{field}", "gauge", f"{field.capitalize()} of a worker process.",
-                           [({"owner": p["owner"], "lane": p.get("lane", "")}, float(p[field]))
-                            for p in processes if p.get(field, "").isdigit()])
+        yield from _metric(
+            f"worker_{field}",
+            "gauge",
+            f"{field.capitalize()} of a worker process.",
+            [
+                ({"owner": p["owner"], "lane": p.get("lane", "")}, float(p[field]))
+                for p in processes
+                if p.get(field, "").isdigit()
+            ],
+        )
 
 
 def _labelled(books: Books, name: str, labels: tuple[str, ...]) -> list[Sample]:

@@ -24,7 +24,7 @@ class BodyHmac:
             return Verdict(Reason.MISSING)
         if not text.startswith(self._prefix):
             return Verdict(Reason.MALFORMED)
-        mac = self._decode(text[len(self._prefix):])
+        mac = self._decode(text[len(self._prefix) :])
         if mac is None:
             return Verdict(Reason.MALFORMED)
         signer = self._keys.signer((body,), (mac,))

@@ -47,8 +47,10 @@ def _prepared(key: bytes) -> tuple[Hash, Hash]:
     if len(key) > BLOCK_BYTES:
         key = hashlib.sha256(key).digest()
     key = key.ljust(BLOCK_BYTES, b"\0")
-    return (hashlib.sha256(bytes(byte ^ 0x36 for byte in key)),
-            hashlib.sha256(bytes(byte ^ 0x5C for byte in key)))
+    return (
+        hashlib.sha256(bytes(byte ^ 0x36 for byte in key)),
+        hashlib.sha256(bytes(byte ^ 0x5C for byte in key)),
+    )
 
 
 def from_hex(text: str) -> bytes | None:
@@ -75,5 +77,7 @@ def from_either(text: str) -> bytes | None:
 
 
 DECODERS: dict[str, Callable[[str], bytes | None]] = {
-    "hex": from_hex, "base64": from_base64, "either": from_either,
+    "hex": from_hex,
+    "base64": from_base64,
+    "either": from_either,
 }

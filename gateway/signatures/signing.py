@@ -25,8 +25,11 @@ def sign(source: Source, event_id: str, body: bytes, now: float) -> dict[str, st
     match s.scheme:
         case "standard-webhooks":
             mac = _mac(key, f"{event_id}.{at}.".encode() + body)
-            return {s.id_header: event_id, s.timestamp_header: at,
-                    s.header: "v1," + base64.b64encode(mac).decode()}
+            return {
+                s.id_header: event_id,
+                s.timestamp_header: at,
+                s.header: "v1," + base64.b64encode(mac).decode(),
+            }
         case "stripe":
             return {s.header: f"t={at},v1={_mac(key, f'{at}.'.encode() + body).hex()}"}
         case "token":

@@ -24,7 +24,7 @@ class TokenOnly:
         text = headers(self._header)
         if not text:
             return Verdict(Reason.MISSING)
-        token = raw(text[len(self._prefix):]) if text.startswith(self._prefix) else None
+        token = raw(text[len(self._prefix) :]) if text.startswith(self._prefix) else None
         if token is None:
             return Verdict(Reason.MALFORMED)
         for secret in self._secrets:

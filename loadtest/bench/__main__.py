@@ -83,11 +83,20 @@ def main(arguments: list[str]) -> int:
 
 def _parse(arguments: list[str]) -> tuple[list[str], Options]:
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name",
-                        help=f"which to run ({', '.join(SPEED)}); recovery: {', '.join(RECOVERY)}")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="name",
+        help=f"which to run ({', '.join(SPEED)}); recovery: {', '.join(RECOVERY)}",
+    )
     parser.add_argument("--quick", action="store_true", help="shorter runs, rougher figures")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                        help="a setting for every stack, to see what it changes")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting for every stack, to see what it changes",
+    )
     given = parser.parse_args(arguments)
     if platform.system() != "Linux":
         parser.error("needs Linux: CPU and memory of the processes are read from /proc")

@@ -39,14 +39,29 @@ def serving(*, published: bool = False) -> Iterator[str]:
     another server would be another baseline.
     """
     if not has_meinheld():
-        raise Missing("no baseline without meinheld: Python 3.11 or 3.12 and a C compiler, then "
-                      "python conf/install.py")
+        raise Missing(
+            "no baseline without meinheld: Python 3.11 or 3.12 and a C compiler, then "
+            "python conf/install.py"
+        )
     port = free_ports(1)[0]
     tether = [sys.executable, "-m", "gateway.local.tether", str(os.getpid())]
-    gunicorn = [sys.executable, "-m", "gunicorn", "-k", "meinheld.gmeinheld.MeinheldWorker",
-                "-w", str(PROCESSES), "-b", f"127.0.0.1:{port}", "--log-level", "error",
-                "--graceful-timeout", "1", "--no-control-socket",
-                "loadtest.bench.baseline:application"]
+    gunicorn = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-k",
+        "meinheld.gmeinheld.MeinheldWorker",
+        "-w",
+        str(PROCESSES),
+        "-b",
+        f"127.0.0.1:{port}",
+        "--log-level",
+        "error",
+        "--graceful-timeout",
+        "1",
+        "--no-control-socket",
+        "loadtest.bench.baseline:application",
+    ]
     environ = {**os.environ, "PYTHONPATH": str(_as_published())} if published else None
     server = subprocess.Popen([*tether, *gunicorn], cwd=ROOT, stdin=subprocess.DEVNULL, env=environ)
     try:
@@ -72,8 +87,11 @@ def _as_published() -> Path:
         lines = install.parse((ROOT / install.LOCKS[0]).read_text())["meinheld"]
         environ = {name: value for name, value in step.build.items() if name == "CFLAGS"}
         output = install.Installer(Path(sys.prefix), install.this_machine()).pip(
-            folder.name, {step.name: lines}, environ,
-            [*install.LOCKED_BUILD, "--no-cache-dir", "--target", str(folder)])
+            folder.name,
+            {step.name: lines},
+            environ,
+            [*install.LOCKED_BUILD, "--no-cache-dir", "--target", str(folder)],
+        )
         if output is not None:
             raise BenchError(f"the baseline was not built: {install.why_not(output)}")
     return folder

@@ -26,18 +26,23 @@ def measure(options: Options) -> Section:
             requests = signed.write(rig.folder / "burst.requests", f"b{number}", EVENTS)
             run = wrk.run(rig.url, requests, PATIENCE_SECONDS, connections=CONNECTIONS)
             if run.answers != EVENTS or rig.stat("accepted") != EVENTS:
-                raise BenchError(f"{EVENTS} events sent, {run.answers} answers, "
-                                 f"{rig.stat('accepted')} accepted")
+                raise BenchError(
+                    f"{EVENTS} events sent, {run.answers} answers, {rig.stat('accepted')} accepted"
+                )
             say(f"burst {number + 1} of {rounds}: {run.rate:,.0f}/s, slowest {run.max_ms:.0f} ms")
             runs.append(run)
     slowest = tuple(run.max_ms for run in runs)
     return Section(
-        "burst", f"{EVENTS:,} events from {CONNECTIONS} connections",
+        "burst",
+        f"{EVENTS:,} events from {CONNECTIONS} connections",
         "wrk, 2 threads, each connection sends its next event when the last one is answered; from "
         f"the send to the whole answer, median of {rounds} bursts; workers stopped; appendfsync as "
         "the stack ships",
-        (Figure("slowest answer", median(slowest), "ms", at_most(150), slowest),
-         Figure("p99", median([run.p99_ms for run in runs]), "ms"),
-         Figure("p50", median([run.p50_ms for run in runs]), "ms"),
-         Figure("events", median([run.rate for run in runs]), "req/s")),
-        (f"all {EVENTS * rounds:,} answers were 2xx",))
+        (
+            Figure("slowest answer", median(slowest), "ms", at_most(150), slowest),
+            Figure("p99", median([run.p99_ms for run in runs]), "ms"),
+            Figure("p50", median([run.p50_ms for run in runs]), "ms"),
+            Figure("events", median([run.rate for run in runs]), "req/s"),
+        ),
+        (f"all {EVENTS * rounds:,} answers were 2xx",),
+    )

@@ -49,16 +49,23 @@ def measure(options: Options) -> Section:
             say(f"{kind.rate * seconds:,} events, {kind.name}, at {kind.rate}/s")
             used = _use(rig, kind, seconds).beyond(idle)
             figures += _figures(kind, used, kind.rate * seconds)
-            operations = ", ".join(f"{name} {calls / kind.rate / seconds:.2f}"
-                                   for name, calls in used.mongo.items() if calls > kind.rate)
+            operations = ", ".join(
+                f"{name} {calls / kind.rate / seconds:.2f}"
+                for name, calls in used.mongo.items()
+                if calls > kind.rate
+            )
             notes.append(f"{kind.name}: in MongoDB {operations}")
     at_rest = 100 * sum(idle.cpu[kind] for kind in OURS) / idle.at
     figures.append(Figure("the whole stack at rest, our processes", at_rest, "% of a core"))
     return Section(
-        "cost", "one event, from the signed request to `done`",
+        "cost",
+        "one event, from the signed request to `done`",
         f"sent to the edge at a constant rate for {seconds} s, until the last is done; user and "
         "system time of all processes of a kind; what the stack uses at rest is taken off; "
-        "the simulator and the generator are not counted", tuple(figures), tuple(notes))
+        "the simulator and the generator are not counted",
+        tuple(figures),
+        tuple(notes),
+    )
 
 
 def _send(rig: Rig, kind: Kind, seconds: int) -> None:
@@ -87,8 +94,11 @@ def _figures(kind: Kind, used: Usage, count: int) -> list[Figure]:
     ours = sum(used.cpu[name] for name in OURS)
     return [
         each("CPU, our processes", 1000 * ours, "ms"),
-        *(each(f"CPU, {name}", 1000 * used.cpu[name], "ms")
-          for name in KINDS if used.cpu[name] / count > 5e-6),
+        *(
+            each(f"CPU, {name}", 1000 * used.cpu[name], "ms")
+            for name in KINDS
+            if used.cpu[name] / count > 5e-6
+        ),
         each("round trips to Redis", sum(used.redis.values()), "calls"),
         each("operations in MongoDB", sum(used.mongo.values()), "calls"),
     ]

@@ -27,26 +27,35 @@ class Usage:
     mongo: Mapping[str, float]
 
     def since(self, before: Usage) -> Usage:
-        return Usage(self.at - before.at, _less(self.cpu, before.cpu, 1),
-                     _less(self.redis, before.redis, 1), _less(self.mongo, before.mongo, 1))
+        return Usage(
+            self.at - before.at,
+            _less(self.cpu, before.cpu, 1),
+            _less(self.redis, before.redis, 1),
+            _less(self.mongo, before.mongo, 1),
+        )
 
     def beyond(self, idle: Usage) -> Usage:
         """What is left of a usage when what the stack uses at rest is taken off."""
         share = self.at / idle.at
-        return Usage(self.at, _less(self.cpu, idle.cpu, share),
-                     _less(self.redis, idle.redis, share), _less(self.mongo, idle.mongo, share))
+        return Usage(
+            self.at,
+            _less(self.cpu, idle.cpu, share),
+            _less(self.redis, idle.redis, share),
+            _less(self.mongo, idle.mongo, share),
+        )
 
 
 def usage(rig: Rig) -> Usage:
     info = rig.redis.command("INFO", "commandstats").decode()
-    calls = {name: float(count)
-             for name, count in re.findall(r"^cmdstat_([^:]+):calls=(\d+)", info, re.MULTILINE)}
+    calls = {
+        name: float(count)
+        for name, count in re.findall(r"^cmdstat_([^:]+):calls=(\d+)", info, re.MULTILINE)
+    }
     sent = {name: calls.get(name, 0.0) for name in SENT}
     commands = rig.mongo.client.admin.command("serverStatus")["metrics"]["commands"]
     operations = {name: float(commands[name]["total"]) for name in OPERATIONS}
     return Usage(time.monotonic(), cpu_seconds(rig.stack), sent, operations)
 
 
-def _less(these: Mapping[str, float], those: Mapping[str, float], share: float
-          ) -> dict[str, float]:
+def _less(these: Mapping[str, float], those: Mapping[str, float], share: float) -> dict[str, float]:
     return {name: value - share * those.get(name, 0.0) for name, value in these.items()}

@@ -32,8 +32,11 @@ class Times:
 def measure(options: Options) -> Section:
     at_once, count = PROCESSES * THREADS, options.pick(2560, 1024)
     ideal = count / at_once * CALL_SECONDS
-    settings = {"ROUTING_PROCESSES": str(PROCESSES), "ROUTING_THREADS": str(THREADS),
-                "ROUTINGSIM_LATENCY_MS": str(round(CALL_SECONDS * 1000))}
+    settings = {
+        "ROUTING_PROCESSES": str(PROCESSES),
+        "ROUTING_THREADS": str(THREADS),
+        "ROUTINGSIM_LATENCY_MS": str(round(CALL_SECONDS * 1000)),
+    }
     with started(options, settings) as rig:
         rig.stop_workers()
         rig.preload("r", count, signed.ROUTE)
@@ -45,18 +48,22 @@ def measure(options: Options) -> Section:
         raise BenchError(f"{routed} of {count} events were routed, by {stats['calls']} calls")
     elapsed = times.last_done - times.first_call
     return Section(
-        "drain", f"{count:,} events that need the slow call, {at_once} calls at once",
+        "drain",
+        f"{count:,} events that need the slow call, {at_once} calls at once",
         f"events waiting in the lookup lane, all workers started at once ({PROCESSES} routing "
         f"processes x {THREADS} threads, 1 lookup process); the simulator answers after "
         f"{CALL_SECONDS:g} s; from the first call (seen by asking it every 10 ms) to the last "
         "`done_at` in the ledger",
-        (Figure("efficiency", ideal / elapsed, "ratio", at_least(0.90)),
-         Figure("ideal", ideal, "s"),
-         Figure("first call to last done", elapsed, "s"),
-         Figure("workers told to start, to first call", times.first_call - times.told, "s"),
-         Figure("first call to last lookup", times.lookups_done - times.first_call, "s"),
-         Figure("calls held at once, at most", stats["max_concurrent"], "calls"),
-         Figure("calls held at once, on average", count * CALL_SECONDS / elapsed, "calls")))
+        (
+            Figure("efficiency", ideal / elapsed, "ratio", at_least(0.90)),
+            Figure("ideal", ideal, "s"),
+            Figure("first call to last done", elapsed, "s"),
+            Figure("workers told to start, to first call", times.first_call - times.told, "s"),
+            Figure("first call to last lookup", times.lookups_done - times.first_call, "s"),
+            Figure("calls held at once, at most", stats["max_concurrent"], "calls"),
+            Figure("calls held at once, on average", count * CALL_SECONDS / elapsed, "calls"),
+        ),
+    )
 
 
 def _drain(rig: Rig, count: int, ideal: float) -> Times:

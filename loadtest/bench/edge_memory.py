@@ -28,11 +28,15 @@ def measure(options: Options) -> Section:
             sizes.append(_largest(rig))
             say(f"{answered:,} requests: {sizes[-1]:.1f} MiB")
     return Section(
-        "edge-memory", f"one edge process over {answered:,} requests",
+        "edge-memory",
+        f"one edge process over {answered:,} requests",
         "wrk at 100 connections, unique events; VmRSS of the largest edge process after each "
         f"{SECONDS:g} s, requests to all of them counted; workers stopped",
-        (Figure("the largest, at the end", sizes[-1], "MiB", at_most(60)),
-         Figure("growth since the first run", sizes[-1] - sizes[0], "MiB", at_most(1))))
+        (
+            Figure("the largest, at the end", sizes[-1], "MiB", at_most(60)),
+            Figure("growth since the first run", sizes[-1] - sizes[0], "MiB", at_most(1)),
+        ),
+    )
 
 
 def _largest(rig: Rig) -> float:

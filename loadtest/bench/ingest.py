@@ -41,16 +41,23 @@ def measure(options: Options) -> Section:
             rates = ", ".join(f"{policy} {found[-1].rate:,.0f}" for policy, found in runs.items())
             idle = ", ".join(f"{name} {idle[-1]:,.0f}" for name, idle in bare.items()) or "none"
             say(f"round {number} of {rounds}: baseline {idle}; {rates} requests/s")
-    figures = [Figure(f"baseline: meinheld {name}", median(idle), "req/s", None, tuple(idle))
-               for name, idle in bare.items()]
+    figures = [
+        Figure(f"baseline: meinheld {name}", median(idle), "req/s", None, tuple(idle))
+        for name, idle in bare.items()
+    ]
     for policy, target in TARGETS.items():
         figures += _figures(policy, target, runs[policy], bare)
     answers = sum(run.answers for found in runs.values() for run in found)
     return Section(
-        "ingest", f"signed events at {wrk.CONNECTIONS} connections", _how(seconds, rounds),
+        "ingest",
+        f"signed events at {wrk.CONNECTIONS} connections",
+        _how(seconds, rounds),
         tuple(figures),
-        (f"all {answers:,} answers were 2xx, and Redis counted exactly as many accepted events "
-         "and no duplicate in each run",))
+        (
+            f"all {answers:,} answers were 2xx, and Redis counted exactly as many accepted events "
+            "and no duplicate in each run",
+        ),
+    )
 
 
 @contextlib.contextmanager
@@ -58,8 +65,10 @@ def _baselines() -> Iterator[dict[str, str]]:
     """The URLs of the baselines, or nothing where they cannot be had."""
     with contextlib.ExitStack() as stack:
         try:
-            yield {name: stack.enter_context(baseline.serving(published=published))
-                   for name, published in BASELINES.items()}
+            yield {
+                name: stack.enter_context(baseline.serving(published=published))
+                for name, published in BASELINES.items()
+            }
         except Missing as lack:
             say(str(lack))
             yield {}
@@ -82,27 +91,40 @@ def _run(rig: Rig, requests: Requests, seconds: float, policy: str) -> Run:
     run = wrk.run(rig.url, requests, seconds)
     accepted, duplicates = rig.stat("accepted"), rig.stat("duplicates")
     if accepted != run.answers or duplicates:
-        raise BenchError(f"{run.answers} answers, but {accepted} events accepted and "
-                         f"{duplicates} duplicates")
+        raise BenchError(
+            f"{run.answers} answers, but {accepted} events accepted and {duplicates} duplicates"
+        )
     return run
 
 
-def _figures(policy: str, target: Target, runs: list[Run],
-             bare: dict[str, list[float]]) -> list[Figure]:
+def _figures(
+    policy: str, target: Target, runs: list[Run], bare: dict[str, list[float]]
+) -> list[Figure]:
     rates = tuple(run.rate for run in runs)
     figures = [Figure(f"{policy}: events", median(rates), "req/s", None, rates)]
     for name, idle_rates in bare.items():
         # Each run is compared with the baseline run beside it: a machine's pace drifts.
         ratios = tuple(rate / idle for rate, idle in zip(rates, idle_rates, strict=True))
-        figures.append(Figure(f"{policy}: share of the baseline {name}", median(ratios), "ratio",
-                              target if BASELINES[name] else None, ratios))
-    return [*figures,
-            Figure(f"{policy}: p50 at full load", median([run.p50_ms for run in runs]), "ms"),
-            Figure(f"{policy}: p99 at full load", median([run.p99_ms for run in runs]), "ms")]
+        figures.append(
+            Figure(
+                f"{policy}: share of the baseline {name}",
+                median(ratios),
+                "ratio",
+                target if BASELINES[name] else None,
+                ratios,
+            )
+        )
+    return [
+        *figures,
+        Figure(f"{policy}: p50 at full load", median([run.p50_ms for run in runs]), "ms"),
+        Figure(f"{policy}: p99 at full load", median([run.p99_ms for run in runs]), "ms"),
+    ]
 
 
 def _how(seconds: float, rounds: int) -> str:
-    return (f"wrk, {wrk.THREADS} threads, closed loop, {seconds:g} s a run, median of {rounds} "
-            "rounds that each run the baselines and both fsync policies; workers stopped, queue "
-            f"emptied; baseline: gunicorn, meinheld x {baseline.PROCESSES}, answers `ok` to the "
-            "same requests; as published: with greenlets; as built here: without, like the edge")
+    return (
+        f"wrk, {wrk.THREADS} threads, closed loop, {seconds:g} s a run, median of {rounds} "
+        "rounds that each run the baselines and both fsync policies; workers stopped, queue "
+        f"emptied; baseline: gunicorn, meinheld x {baseline.PROCESSES}, answers `ok` to the "
+        "same requests; as published: with greenlets; as built here: without, like the edge"
+    )

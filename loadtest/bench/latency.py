@@ -39,20 +39,29 @@ def measure(options: Options) -> Section:
         if left <= 0:
             raise BenchError("the backlog was drained before the measurement ended")
     figures = [
-        *_figures("alone", alone, ALONE), *_figures("draining", draining, DRAINING),
+        *_figures("alone", alone, ALONE),
+        *_figures("draining", draining, DRAINING),
         Figure("draining: errors", draining.errors + alone.errors, "count", at_most(0)),
         Figure("draining: events done meanwhile", drained / seconds, "per s"),
-        *([Figure("generator: p99 against the bare baseline", floor.at(0.99), "ms")]
-          if floor else []),
+        *(
+            [Figure("generator: p99 against the bare baseline", floor.at(0.99), "ms")]
+            if floor
+            else []
+        ),
         Figure("generator: p99 of its own lag, alone", _lag(alone), "ms"),
         Figure("generator: p99 of its own lag, draining", _lag(draining), "ms"),
         Figure("generator: share of a core", 100 * max(alone.busy, draining.busy), "%"),
     ]
     return Section(
-        "latency", f"acknowledgement at a constant {RATE:,} events/s", _how(seconds, backlog),
+        "latency",
+        f"acknowledgement at a constant {RATE:,} events/s",
+        _how(seconds, backlog),
         tuple(figures),
-        (f"{left:,} events were still waiting at the end of the drain",
-         "the generator's lag is part of every latency: on a machine of its own it would not be"))
+        (
+            f"{left:,} events were still waiting at the end of the drain",
+            "the generator's lag is part of every latency: on a machine of its own it would not be",
+        ),
+    )
 
 
 def _paced(rig: Rig, prefix: str, seconds: int, url: str) -> Paced:
@@ -72,11 +81,15 @@ def _lag(run: Paced) -> float:
 
 
 def _figures(name: str, run: Paced, targets: Targets) -> list[Figure]:
-    return [Figure(f"{name}: p{100 * share:g}", run.at(share), "ms", target)
-            for share, target in targets.items()]
+    return [
+        Figure(f"{name}: p{100 * share:g}", run.at(share), "ms", target)
+        for share, target in targets.items()
+    ]
 
 
 def _how(seconds: int, backlog: int) -> str:
-    return (f"open loop, {RATE * seconds:,} requests at equal distances over 64 or more kept "
-            "connections, each measured from the moment it was to be sent; appendfsync as the "
-            f"stack ships; draining: {backlog:,} events waiting, one in five needs a route of 2 s")
+    return (
+        f"open loop, {RATE * seconds:,} requests at equal distances over 64 or more kept "
+        "connections, each measured from the moment it was to be sent; appendfsync as the "
+        f"stack ships; draining: {backlog:,} events waiting, one in five needs a route of 2 s"
+    )

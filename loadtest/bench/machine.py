@@ -52,8 +52,9 @@ def _processor() -> str:
 
 
 def _version(binary: Path) -> str:
-    output = subprocess.run([binary, "--version"], text=True, capture_output=True, check=False,
-                            timeout=20).stdout
+    output = subprocess.run(
+        [binary, "--version"], text=True, capture_output=True, check=False, timeout=20
+    ).stdout
     found = re.search(r"v=?(\d+(?:\.\d+)+)", output)
     return found[1] if found else "unknown"
 

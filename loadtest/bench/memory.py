@@ -38,14 +38,20 @@ def measure(options: Options) -> Section:
         rig.wait_done(RATE * seconds, 30)
         peaks = peak_mib(rig.stack)
     return Section(
-        "memory", "an event in Redis, and processes under load",
+        "memory",
+        "an event in Redis, and processes under load",
         f"growth of used_memory over {count:,} events with bodies of {signed.BODY_BYTES} bytes "
         f"(accepted, then done, by the queue's own verbs); VmHWM after {RATE * seconds:,} events "
         f"at {RATE}/s through the whole stack, one in five routed",
-        (Figure(f"Redis: an event waiting, body of {signed.BODY_BYTES} B", waiting, "bytes"),
-         Figure("Redis: an event done (tombstone)", done, "bytes"),
-         *(Figure(f"peak of one {kind} process (of {count})", peak, "MiB")
-           for kind, (peak, count) in peaks.items())))
+        (
+            Figure(f"Redis: an event waiting, body of {signed.BODY_BYTES} B", waiting, "bytes"),
+            Figure("Redis: an event done (tombstone)", done, "bytes"),
+            *(
+                Figure(f"peak of one {kind} process (of {count})", peak, "MiB")
+                for kind, (peak, count) in peaks.items()
+            ),
+        ),
+    )
 
 
 def _used(rig: Rig) -> int:
@@ -58,8 +64,9 @@ def _finish(rig: Rig) -> None:
     """Carry waiting events to their end as a worker would, without the work."""
     queue, pipeline = pipelined(rig.stack.redis_url)
     while True:
-        events = rig.queue.reserve("lookup", BATCH, owner="bench/memory", boot="1",
-                                   lease=LEASE_SECONDS)
+        events = rig.queue.reserve(
+            "lookup", BATCH, owner="bench/memory", boot="1", lease=LEASE_SECONDS
+        )
         for event in events:
             queue.done(event, "recorded")
         pipeline.settle()

@@ -39,9 +39,20 @@ class Loop:
         self._out = requests.path.with_suffix(".json")
         self._limit = START_SECONDS + LEAD_SECONDS + requests.count / rate + PATIENCE_SECONDS
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "loadtest.bench.pacer", str(requests.path), str(self._out),
-             str(urlsplit(url).port), str(requests.size), str(requests.count), str(rate)],
-            cwd=ROOT, stdin=subprocess.DEVNULL)
+            [
+                sys.executable,
+                "-m",
+                "loadtest.bench.pacer",
+                str(requests.path),
+                str(self._out),
+                str(urlsplit(url).port),
+                str(requests.size),
+                str(requests.count),
+                str(rate),
+            ],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+        )
 
     def result(self) -> Paced:
         """Wait for its end. Raises ``BenchError`` unless every request was answered with a 2xx."""
@@ -55,7 +66,14 @@ class Loop:
             raise BenchError(f"the generator ended with {code}")
         found = json.loads(self._out.read_text())
         if found["errors"]:
-            raise BenchError(f"{found['errors']} of {len(found['lag'])} requests failed, "
-                             f"{found['not_2xx']} of them with an answer other than 2xx")
-        return Paced([1000 * s for s in found["latency"]], [1000 * s for s in found["lag"]],
-                     found["errors"], found["not_2xx"], found["busy"])
+            raise BenchError(
+                f"{found['errors']} of {len(found['lag'])} requests failed, "
+                f"{found['not_2xx']} of them with an answer other than 2xx"
+            )
+        return Paced(
+            [1000 * s for s in found["latency"]],
+            [1000 * s for s in found["lag"]],
+            found["errors"],
+            found["not_2xx"],
+            found["busy"],
+        )

@@ -33,8 +33,9 @@ class Pacer:
     connection was free.
     """
 
-    def __init__(self, data: bytes, size: int, count: int, rate: float,
-                 address: tuple[str, int]) -> None:
+    def __init__(
+        self, data: bytes, size: int, count: int, rate: float, address: tuple[str, int]
+    ) -> None:
         self._data, self._size, self._rate, self._address = data, size, rate, address
         self.latency = array("d", [FAILED]) * count
         self.lag = array("d", [0.0]) * count
@@ -78,7 +79,7 @@ class Pacer:
         connection = self._idle.popleft()  # the one that rested longest: all are used in turn
         at = number * self._size
         try:
-            connection.send(self._data[at:at + self._size])
+            connection.send(self._data[at : at + self._size])
         except OSError:
             self._drop(connection)
             return
@@ -128,18 +129,25 @@ def main(arguments: list[str]) -> int:
         parser.add_argument(name, type=int)
     parser.add_argument("rate", type=float)
     given = parser.parse_args(arguments)
-    pacer = Pacer(given.file.read_bytes(), given.size, given.count, given.rate,
-                  ("127.0.0.1", given.port))
+    pacer = Pacer(
+        given.file.read_bytes(), given.size, given.count, given.rate, ("127.0.0.1", given.port)
+    )
     gc.freeze()
     gc.disable()  # a collection would be measured as the server's
     cpu, began = time.process_time(), time.perf_counter()
     pacer.run()
     busy = (time.process_time() - cpu) / (time.perf_counter() - began)
-    given.out.write_text(json.dumps({
-        "latency": [round(value, 7) for value in pacer.latency if value != FAILED],
-        "lag": [round(value, 7) for value in pacer.lag],
-        "errors": pacer.latency.count(FAILED), "not_2xx": pacer.not_2xx, "busy": busy,
-    }))
+    given.out.write_text(
+        json.dumps(
+            {
+                "latency": [round(value, 7) for value in pacer.latency if value != FAILED],
+                "lag": [round(value, 7) for value in pacer.lag],
+                "errors": pacer.latency.count(FAILED),
+                "not_2xx": pacer.not_2xx,
+                "busy": busy,
+            }
+        )
+    )
     return 0
 
 

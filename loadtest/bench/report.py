@@ -27,10 +27,13 @@ def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     left = [name in LEFT or i == 0 for i, name in enumerate(rows[0])]
     return [
-        (indent + "  ".join(
-            cell.ljust(width) if on_left else cell.rjust(width)
-            for cell, width, on_left in zip(row, widths, left, strict=True)
-        )).rstrip()
+        (
+            indent
+            + "  ".join(
+                cell.ljust(width) if on_left else cell.rjust(width)
+                for cell, width, on_left in zip(row, widths, left, strict=True)
+            )
+        ).rstrip()
         for row in rows
     ]
 
@@ -45,20 +48,39 @@ def row(figure: Figure) -> tuple[str, ...]:
 def text(section: Section) -> str:
     """A section as it is printed."""
     rows = section.grid or (HEADER, *(row(figure) for figure in section.figures))
-    return "\n".join([f"{section.name}: {section.title}", *aligned(rows),
-                      f"  measured: {section.how}", *(f"  note: {n}" for n in section.notes)])
+    return "\n".join(
+        [
+            f"{section.name}: {section.title}",
+            *aligned(rows),
+            f"  measured: {section.how}",
+            *(f"  note: {n}" for n in section.notes),
+        ]
+    )
 
 
-def document(machine: Mapping[str, Any], options: Mapping[str, Any], sections: Sequence[Section],
-             failed: Mapping[str, str]) -> str:
+def document(
+    machine: Mapping[str, Any],
+    options: Mapping[str, Any],
+    sections: Sequence[Section],
+    failed: Mapping[str, str],
+) -> str:
     """Everything as JSON. failed: benchmark -> why there are no figures of it."""
     found = {
         section.name: {
-            "title": section.title, "how": section.how, "notes": section.notes,
-            "figures": [{**asdict(figure), "verdict": figure.verdict or None}
-                        for figure in section.figures],
+            "title": section.title,
+            "how": section.how,
+            "notes": section.notes,
+            "figures": [
+                {**asdict(figure), "verdict": figure.verdict or None} for figure in section.figures
+            ],
         }
         for section in sections
     }
-    return json.dumps({"machine": machine, "options": options, "benchmarks": found,
-                       "failed": failed}, indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            {"machine": machine, "options": options, "benchmarks": found, "failed": failed},
+            indent=1,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )

@@ -73,13 +73,19 @@ class Rig:
         self.redis.command("FLUSHALL")
         self.redis.command("BGREWRITEAOF")
         idle = b"aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0"
-        wait_until(lambda: idle in self.redis.command("INFO", "persistence"), 30,
-                   "Redis to rewrite its file")
+        wait_until(
+            lambda: idle in self.redis.command("INFO", "persistence"),
+            30,
+            "Redis to rewrite its file",
+        )
 
     def stop_workers(self) -> None:
         self.stack.ctl("stop", *WORKERS)
-        running = [process.name for process in self.stack.supervisor.processes()
-                   if process.name.startswith("worker-") and process.state != "STOPPED"]
+        running = [
+            process.name
+            for process in self.stack.supervisor.processes()
+            if process.name.startswith("worker-") and process.state != "STOPPED"
+        ]
         if running:
             raise BenchError(f"did not stop: {', '.join(running)}")
 
@@ -110,8 +116,12 @@ class Rig:
 @contextlib.contextmanager
 def started(options: Options, settings: Mapping[str, str] | None = None) -> Iterator[Rig]:
     """A stack with seeded shipments, gone afterwards."""
-    environ = {"LOG_LEVEL": "WARNING", "BACKLOG_MAX_EVENTS": "10000000", **(settings or {}),
-               **options.settings}
+    environ = {
+        "LOG_LEVEL": "WARNING",
+        "BACKLOG_MAX_EVENTS": "10000000",
+        **(settings or {}),
+        **options.settings,
+    }
     with Stack.temporary(environ) as stack:
         rig = Rig(stack)
         wait_until(rig.simulator_answers, 20, "the simulator to listen")

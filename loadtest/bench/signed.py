@@ -34,8 +34,9 @@ def _source() -> Source:
     return load_sources(Settings().sources_file, {}, "local")[SOURCE]
 
 
-def events(prefix: str, count: int, statuses: Sequence[Status], first: int = 0
-           ) -> Iterator[tuple[str, bytes]]:
+def events(
+    prefix: str, count: int, statuses: Sequence[Status], first: int = 0
+) -> Iterator[tuple[str, bytes]]:
     """(event id, body of BODY_BYTES). The statuses come in turn; a shipment's next event is later
     by its courier's clock too, so that none is late. first: with which shipment to begin."""
     source = _source()
@@ -43,8 +44,13 @@ def events(prefix: str, count: int, statuses: Sequence[Status], first: int = 0
     began = datetime.now(UTC)
     for number in range(first, first + count):
         id = f"evt_{prefix}_{number:08d}"
-        body = payload(source, id, f"SHP-{number % SHIPMENTS + 1}",
-                       statuses[number % len(statuses)], began + timedelta(milliseconds=number))
+        body = payload(
+            source,
+            id,
+            f"SHP-{number % SHIPMENTS + 1}",
+            statuses[number % len(statuses)],
+            began + timedelta(milliseconds=number),
+        )
         # Random to the last byte: LuaJIT hashes a few bytes of a string only, and wrk would spend
         # its time on strings that look the same.
         room = BODY_BYTES - len(body) - len(b',"note":""')

@@ -37,24 +37,35 @@ def measure(options: Options) -> Section:
                 for name, rate in bench.round().items():
                     rates.setdefault((name, policy), []).append(rate)
         bench.close()
-    figures = tuple(Figure(f"{name}, {policy}", median(found), "per s", None, tuple(found))
-                    for (name, policy), found in rates.items())
+    figures = tuple(
+        Figure(f"{name}, {policy}", median(found), "per s", None, tuple(found))
+        for (name, policy), found in rates.items()
+    )
     values = {figure.name: f"{figure.value:,.0f}" for figure in figures}
     names = dict.fromkeys(name for name, _ in rates)
-    grid = (("events a second", *POLICIES),
-            *((name, *(values[f"{name}, {policy}"] for policy in POLICIES)) for name in names))
+    grid = (
+        ("events a second", *POLICIES),
+        *((name, *(values[f"{name}, {policy}"] for policy in POLICIES)) for name in names),
+    )
     return Section(
-        "verbs", "the queue's verbs over one connection",
+        "verbs",
+        "the queue's verbs over one connection",
         f"a Redis of its own on a unix socket, {count:,} events of {signed.BODY_BYTES} bytes a "
         f"round, median of {REPEATS} rounds; `done` x {BATCH}: the replies of a batch awaited "
-        "together", figures, grid=grid)
+        "together",
+        figures,
+        grid=grid,
+    )
 
 
 @contextmanager
 def _redis(options: Options) -> Iterator[str]:
     """A stack of which only Redis runs."""
-    nowhere = {"MONGO_URL": "mongodb://127.0.0.1:1/none", "ROUTING_URL": "http://127.0.0.1:1",
-               **options.settings}
+    nowhere = {
+        "MONGO_URL": "mongodb://127.0.0.1:1/none",
+        "ROUTING_URL": "http://127.0.0.1:1",
+        **options.settings,
+    }
     with Stack.temporary(nowhere, ready=lambda _: True, shared=()) as stack:
         yield stack.redis_url
 
@@ -111,8 +122,9 @@ class _Verbs:
 
     def _reserve(self, size: int, then: Callable[[list[Reserved]], None] | None = None) -> int:
         count = 0
-        while events := self._queue.reserve("lookup", size, owner="bench/verbs", boot="1",
-                                            lease=LEASE_SECONDS):
+        while events := self._queue.reserve(
+            "lookup", size, owner="bench/verbs", boot="1", lease=LEASE_SECONDS
+        ):
             count += len(events)
             if then:
                 then(events)
@@ -132,7 +144,12 @@ class _Verbs:
 
     def _promote(self) -> int:
         count = 0
-        while done := self._queue.promote(lease=LEASE_SECONDS, max_crashes=5, dedup_window=86400,
-                                          tombstones_max=10**6, batch=PROMOTED).promoted:
+        while done := self._queue.promote(
+            lease=LEASE_SECONDS,
+            max_crashes=5,
+            dedup_window=86400,
+            tombstones_max=10**6,
+            batch=PROMOTED,
+        ).promoted:
             count += done
         return count

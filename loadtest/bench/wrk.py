@@ -43,24 +43,45 @@ def find() -> str:
     return path
 
 
-def run(url: str, requests: Requests, seconds: float, *, cycle: bool = False,
-        connections: int = CONNECTIONS) -> Run:
+def run(
+    url: str,
+    requests: Requests,
+    seconds: float,
+    *,
+    cycle: bool = False,
+    connections: int = CONNECTIONS,
+) -> Run:
     """Send for ``seconds``, or until the file ends unless it is to be sent over and over.
 
     Raises ``BenchError`` unless every request was answered with a 2xx.
     """
     whole = math.ceil(seconds + SETTLE_SECONDS)
-    command = [find(), f"-t{THREADS}", f"-c{connections}", f"-d{whole}s", "--timeout", "5s",
-               "-s", str(SCRIPT), url, "--", str(requests.path), str(requests.size),
-               str(requests.count), f"{seconds:g}", "cycle" if cycle else "once"]
-    ended = subprocess.run(command, text=True, capture_output=True, timeout=whole + 20,
-                           check=False)
+    command = [
+        find(),
+        f"-t{THREADS}",
+        f"-c{connections}",
+        f"-d{whole}s",
+        "--timeout",
+        "5s",
+        "-s",
+        str(SCRIPT),
+        url,
+        "--",
+        str(requests.path),
+        str(requests.size),
+        str(requests.count),
+        f"{seconds:g}",
+        "cycle" if cycle else "once",
+    ]
+    ended = subprocess.run(command, text=True, capture_output=True, timeout=whole + 20, check=False)
     line = next((line for line in ended.stdout.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
         said = (ended.stderr or ended.stdout).strip().splitlines()
         raise BenchError(f"wrk did not end well: {said[-1] if said else ended.returncode}")
     result = Run(**json.loads(line.removeprefix("RESULT ")))
     if result.not_2xx or result.broken or not result.answers:
-        raise BenchError(f"{result.not_2xx} answers were no 2xx, {result.broken} connections "
-                         f"broke, {result.answers} answers")
+        raise BenchError(
+            f"{result.not_2xx} answers were no 2xx, {result.broken} connections "
+            f"broke, {result.answers} answers"
+        )
     return result

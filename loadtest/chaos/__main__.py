@@ -22,11 +22,16 @@ EVIDENCE = ROOT / ".run" / "chaos"
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--duration", type=_seconds, default=DURATION_SECONDS,
-                        help="seconds of load and faults (180)")
+    parser.add_argument(
+        "--duration",
+        type=_seconds,
+        default=DURATION_SECONDS,
+        help="seconds of load and faults (180)",
+    )
     parser.add_argument("--seed", type=int, default=None, help="the same faults again")
-    parser.add_argument("--keep", action="store_true",
-                        help="keep the accounts and logs of a good run, too")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the accounts and logs of a good run, too"
+    )
     given = parser.parse_args(arguments)
     seed = random.randrange(1_000_000) if given.seed is None else given.seed
     # Also where whoever started it ignores the signal, as a shell does for what it runs behind.
@@ -35,8 +40,14 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(Options(given.duration, seed, EVIDENCE, given.keep))
-    except (PreflightError, SettingsError, StackError, Unusable, PyMongoError,
-            RedisError) as problem:
+    except (
+        PreflightError,
+        SettingsError,
+        StackError,
+        Unusable,
+        PyMongoError,
+        RedisError,
+    ) as problem:
         print(f"the run itself failed: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

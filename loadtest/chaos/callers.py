@@ -71,7 +71,7 @@ def _sockets(pid: int) -> list[int]:
         for entry in os.scandir(_PROC / str(pid) / "fd"):
             link = os.readlink(entry.path)
             if link.startswith("socket:["):
-                found.append(int(link[len("socket:["):-1]))
+                found.append(int(link[len("socket:[") : -1]))
     except OSError:  # it ended, or closed something, meanwhile
         pass
     return found

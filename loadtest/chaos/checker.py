@@ -20,8 +20,16 @@ from loadtest.chaos.repeats import Repeat, repeats
 # What a problem means for whoever sent the event.
 SEVERITIES = LOST, DOUBLED, WRONG = "lost", "doubled", "wrong"
 
-_RANKS = ("label_created", "picked_up", "in_transit", "out_for_delivery", "delivery_failed",
-          "exception", "address_changed", "delayed")
+_RANKS = (
+    "label_created",
+    "picked_up",
+    "in_transit",
+    "out_for_delivery",
+    "delivery_failed",
+    "exception",
+    "address_changed",
+    "delayed",
+)
 _ROUTED = ("routed", "route_superseded")
 _OPEN = ("ready", "locked", "retry")
 _EVENT = re.compile(r"\bevent (\S+): ")  # as the product's logs name one
@@ -57,9 +65,15 @@ def check(accounts: Accounts, *, replayed: bool = True) -> Verdict:
     that no try can help may still be dead."""
     repeated = repeats(accounts.calls, accounts.faults, accounts.stalls)
     problems = [
-        *_answers(accounts), *_kept(accounts), *_places(accounts), *_books(accounts),
-        *_ledger(accounts, replayed), *_shipments(accounts), *_calls(accounts, repeated),
-        *_callers(accounts), *_traces(accounts),
+        *_answers(accounts),
+        *_kept(accounts),
+        *_places(accounts),
+        *_books(accounts),
+        *_ledger(accounts, replayed),
+        *_shipments(accounts),
+        *_calls(accounts, repeated),
+        *_callers(accounts),
+        *_traces(accounts),
     ]
     dead: dict[str, list[str]] = defaultdict(list)
     for id, fields in accounts.queue.hashes.items():
@@ -81,15 +95,17 @@ def _answers(accounts: Accounts) -> Iterator[Problem]:
         if wanted is not None and answer.word != wanted:
             yield Problem(WRONG, f"answered {answer.status} and said {answer.word}", answer.key)
         if answer.status is not None and wanted is None and answer.status not in _REFUSALS:
-            yield Problem(WRONG, f"a valid event was answered {answer.status} ({answer.word})",
-                          answer.key)
+            yield Problem(
+                WRONG, f"a valid event was answered {answer.status} ({answer.word})", answer.key
+            )
     for key, answers in by_key.items():
         accepted = sum(answer.status == 202 for answer in answers)
         if accepted > 1:
             yield Problem(DOUBLED, f"accepted as new {accepted} times", key)
         for answer in answers:
             if answer.status == 200 and not any(
-                    other.sent < answer.answered and other.status != 200 for other in answers):
+                other.sent < answer.answered and other.status != 200 for other in answers
+            ):
                 yield Problem(LOST, "called a duplicate although it was never stored", key)
 
 
@@ -124,8 +140,9 @@ def _places(accounts: Accounts) -> Iterator[Problem]:
         if state == "done" and body is not None:
             yield Problem(WRONG, "done, and its body is still there", key)
         if state and state != "done" and body != event.body:
-            yield Problem(LOST, "the signed bytes are " + ("gone" if body is None else "others"),
-                          key)
+            yield Problem(
+                LOST, "the signed bytes are " + ("gone" if body is None else "others"), key
+            )
         if state and fields.get("digest") != _digest(event.body):
             yield Problem(WRONG, "the digest is not that of its body", key)
 
@@ -140,13 +157,18 @@ def _digest(body: bytes) -> str:
 
 def _books(accounts: Accounts) -> Iterator[Problem]:
     queue = accounts.queue
-    stats = {name: int(float(value)) for name, value in queue.stats.items()
-             if name.replace("_", "").isalpha()}
+    stats = {
+        name: int(float(value))
+        for name, value in queue.stats.items()
+        if name.replace("_", "").isalpha()
+    }
     states = Counter(fields.get("state", "") for fields in queue.hashes.values())
     waiting = [key for key, fields in queue.hashes.items() if fields.get("state") in _OPEN]
     said = sum(answer.status == 202 for answer in accounts.answers)
     counted = {
-        "accepted": len(queue.hashes), "done": states["done"], "backlog": len(waiting),
+        "accepted": len(queue.hashes),
+        "done": states["done"],
+        "backlog": len(waiting),
         "backlog_bytes": sum(len(queue.bodies.get(key, b"")) for key in waiting),
     }
     for name, number in counted.items():
@@ -175,7 +197,9 @@ def _ledger(accounts: Accounts, replayed: bool) -> Iterator[Problem]:
             if replayed and event.readable:
                 yield Problem(LOST, "dead still after its replay", key)
         if entry and (entry.get("shipment_id"), entry.get("status")) != (
-                event.shipment, event.status):
+            event.shipment,
+            event.status,
+        ):
             yield Problem(WRONG, "the ledger has another shipment or status", key)
 
 
@@ -194,9 +218,12 @@ def _shipments(accounts: Accounts) -> Iterator[Problem]:
         counted = shipment.get("events_applied") or 0
         if counted != len(keys):
             # Whose story? If one was overwritten, that of one which is noted and not to be seen.
-            yield Problem(DOUBLED if counted > len(keys) else LOST,
-                          f"{id} counts {counted} events: {len(keys)} were applied",
-                          max(noted - set(recent), default=max(keys, default="")), id)
+            yield Problem(
+                DOUBLED if counted > len(keys) else LOST,
+                f"{id} counts {counted} events: {len(keys)} were applied",
+                max(noted - set(recent), default=max(keys, default="")),
+                id,
+            )
         events = [accounts.events[key] for key in keys if key in accounts.events]
         yield from _status(shipment, events)
         yield from _route(shipment, events, accounts.ledger)
@@ -207,22 +234,33 @@ def _shipments(accounts: Accounts) -> Iterator[Problem]:
 def _status(shipment: Document, events: Iterable[Event]) -> Iterator[Problem]:
     latest = max(events, default=None, key=lambda e: (e.occurred_at, _RANKS.index(e.status)))
     if latest is not None and (shipment.get("status"), shipment.get("last_event_at")) != (
-            latest.status, latest.occurred_at):
-        yield Problem(LOST, f"{shipment['_id']} is {shipment.get('status')} since "
-                      f"{shipment.get('last_event_at')}: its latest event says {latest.status}",
-                      latest.key, shipment["_id"])
+        latest.status,
+        latest.occurred_at,
+    ):
+        yield Problem(
+            LOST,
+            f"{shipment['_id']} is {shipment.get('status')} since "
+            f"{shipment.get('last_event_at')}: its latest event says {latest.status}",
+            latest.key,
+            shipment["_id"],
+        )
 
 
-def _route(shipment: Document, events: Iterable[Event],
-           ledger: Mapping[str, Document]) -> Iterator[Problem]:
+def _route(
+    shipment: Document, events: Iterable[Event], ledger: Mapping[str, Document]
+) -> Iterator[Problem]:
     at = {e.key: e.occurred_at for e in events}
     routed = [key for key in at if ledger.get(key, {}).get("outcome") in _ROUTED]
     route = shipment.get("route") or {}
     key = route.get("event_id")
     latest: datetime | None = max((at[key] for key in routed), default=None)
     if latest is not None and (key not in at or at[key] < latest):
-        yield Problem(LOST, f"{shipment['_id']} has the route of {key}, which is not its latest",
-                      max(routed, key=at.__getitem__), shipment["_id"])
+        yield Problem(
+            LOST,
+            f"{shipment['_id']} has the route of {key}, which is not its latest",
+            max(routed, key=at.__getitem__),
+            shipment["_id"],
+        )
     if key is not None and (route.get("answer") or {}).get("idempotency_key") != key:
         yield Problem(WRONG, f"{shipment['_id']} has another event's answer", key, shipment["_id"])
 
@@ -230,23 +268,33 @@ def _route(shipment: Document, events: Iterable[Event],
 def _callers(accounts: Accounts) -> Iterator[Problem]:
     unseen = sum(call.pid == 0 for call in accounts.calls)
     if unseen > UNSEEN_MAX * len(accounts.calls):
-        yield Problem(WRONG, f"nobody saw who made {unseen} of {len(accounts.calls)} calls: "
-                      "repeats cannot be judged")
+        yield Problem(
+            WRONG,
+            f"nobody saw who made {unseen} of {len(accounts.calls)} calls: "
+            "repeats cannot be judged",
+        )
 
 
 def _traces(accounts: Accounts) -> Iterator[Problem]:
     for trace in accounts.traces:
         named = _EVENT.search(trace.entry)
-        yield Problem(WRONG, f"a traceback in {trace.log}: {trace.error}, beneath: {trace.entry}",
-                      named[1] if named else "")
+        yield Problem(
+            WRONG,
+            f"a traceback in {trace.log}: {trace.error}, beneath: {trace.entry}",
+            named[1] if named else "",
+        )
 
 
 def _calls(accounts: Accounts, repeated: Iterable[Repeat]) -> Iterator[Problem]:
     seen = Counter(call.key for call in accounts.calls if call.outcome == "routed")
     for key in seen.keys() | accounts.routed.keys():
         if seen[key] != accounts.routed.get(key, 0):
-            yield Problem(WRONG, f"{seen[key]} calls were answered, the Routing Service counts "
-                          f"{accounts.routed.get(key, 0)}", key)
+            yield Problem(
+                WRONG,
+                f"{seen[key]} calls were answered, the Routing Service counts "
+                f"{accounts.routed.get(key, 0)}",
+                key,
+            )
     for key, entry in accounts.ledger.items():
         wanted = bool((entry.get("decision") or {}).get("route"))
         if entry.get("state") == "done" and wanted:
@@ -262,5 +310,8 @@ def _calls(accounts: Accounts, repeated: Iterable[Repeat]) -> Iterator[Problem]:
         if not repeat.excuse:
             later = repeat.again.arrived - repeat.first.ended
             when = f"{later:.2f} s after its answer" if later >= 0 else "during another such call"
-            yield Problem(DOUBLED, f"asked the Routing Service again {when}, and no fault excuses "
-                          "it", repeat.key)
+            yield Problem(
+                DOUBLED,
+                f"asked the Routing Service again {when}, and no fault excuses it",
+                repeat.key,
+            )

@@ -38,8 +38,13 @@ HOT_SHIPMENTS = 4  # get a third of all events, so that these contend for them
 HOT = 0.33
 EARLY = 0.01  # share of the events whose shipment is not known yet
 STATES = ("ready", "locked lookup", "locked routing", "retry", "dead", "done")
-_SETS = {"locked lookup": "locks:lookup", "locked routing": "locks:routing", "retry": "retry",
-         "dead": "dead", "done": "done"}
+_SETS = {
+    "locked lookup": "locks:lookup",
+    "locked routing": "locks:routing",
+    "retry": "retry",
+    "dead": "dead",
+    "done": "done",
+}
 
 
 @dataclass
@@ -74,12 +79,19 @@ class Couriers:
                 await self._pause(rng, PACE)
                 if self.stop.is_set():
                     return
-                event = letters.event(rng, source, f"{self.seed}-{number}-{count}",
-                                      self._shipment(rng), datetime.now(UTC))
+                event = letters.event(
+                    rng,
+                    source,
+                    f"{self.seed}-{number}-{count}",
+                    self._shipment(rng),
+                    datetime.now(UTC),
+                )
                 self.told.announce(event)
                 if rng.random() < TWINS:
-                    await asyncio.gather(self._until_told(http, name, event, rng),
-                                         self._post(http, f"{name}'", event))
+                    await asyncio.gather(
+                        self._until_told(http, name, event, rng),
+                        self._post(http, f"{name}'", event),
+                    )
                 else:
                     await self._until_told(http, name, event, rng)
 
@@ -126,8 +138,10 @@ class Couriers:
         status: int | None
         try:
             async with http.post(
-                f"{self.url}/v1/events/{event.source}", data=event.body,
-                headers=letters.headers(event, sent), timeout=ClientTimeout(total=PATIENCE),
+                f"{self.url}/v1/events/{event.source}",
+                data=event.body,
+                headers=letters.headers(event, sent),
+                timeout=ClientTimeout(total=PATIENCE),
             ) as answer:
                 content = await answer.read()
                 status, word = answer.status, _word(content, event.key)

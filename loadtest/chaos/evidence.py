@@ -14,8 +14,9 @@ from loadtest.chaos.accounts import Accounts
 from loadtest.chaos.checker import Problem
 
 
-def keep(folder: Path, seed: int, accounts: Accounts, problems: Iterable[Problem],
-         logs: Path) -> Path:
+def keep(
+    folder: Path, seed: int, accounts: Accounts, problems: Iterable[Problem], logs: Path
+) -> Path:
     """Where they are."""
     name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-seed-{seed}"
     # Another run may end in the same second. The pid tells them apart.

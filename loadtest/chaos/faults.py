@@ -38,9 +38,15 @@ APART_SECONDS = plan.GAP[0]
 # A store is killed again only when it answers: one that is hit while it recovers never does.
 ONE_AT_A_TIME = (*plan.LASTS, plan.KILL_SUPERVISORD, plan.KILL_REDIS, plan.KILL_MONGOD)
 
-PROGRAMS = {plan.KILL_EDGE_MASTER: "gateway", plan.KILL_LOOKUP: "worker-lookup",
-            plan.KILL_ROUTING: "worker-routing", plan.KILL_SCHEDULER: "scheduler",
-            plan.KILL_REDIS: "redis", plan.KILL_MONGOD: "mongod", plan.FREEZE: "worker-"}
+PROGRAMS = {
+    plan.KILL_EDGE_MASTER: "gateway",
+    plan.KILL_LOOKUP: "worker-lookup",
+    plan.KILL_ROUTING: "worker-routing",
+    plan.KILL_SCHEDULER: "scheduler",
+    plan.KILL_REDIS: "redis",
+    plan.KILL_MONGOD: "mongod",
+    plan.FREEZE: "worker-",
+}
 
 
 class Faults:
@@ -148,8 +154,9 @@ class Faults:
             return self._victims.edge_workers
         return lambda: self._victims.of(PROGRAMS[kind])
 
-    def _hit(self, find: Callable[[], Mapping[int, str]], pick: float,
-             number: signal.Signals) -> tuple[float, int, str] | None:
+    def _hit(
+        self, find: Callable[[], Mapping[int, str]], pick: float, number: signal.Signals
+    ) -> tuple[float, int, str] | None:
         """Send one of those found the signal: when, which, its name. None: there never was one."""
         until = time.monotonic() + VICTIM_SECONDS
         while time.monotonic() < until and not self._over.is_set():
@@ -201,14 +208,18 @@ class Faults:
     # ---- conditions
 
     def _redis_answers(self) -> bool:
-        with contextlib.suppress(RedisError, OSError), \
-                contextlib.closing(self._wires.redis()) as client:
+        with (
+            contextlib.suppress(RedisError, OSError),
+            contextlib.closing(self._wires.redis()) as client,
+        ):
             return bool(client.ping())
         return False
 
     def _mongo_answers(self) -> bool:
-        with contextlib.suppress(PyMongoError), \
-                contextlib.closing(stores.mongo(self._wires.mongo_port, 1)) as client:
+        with (
+            contextlib.suppress(PyMongoError),
+            contextlib.closing(stores.mongo(self._wires.mongo_port, 1)) as client,
+        ):
             return bool(client.admin.command("ping"))
         return False
 

@@ -22,14 +22,27 @@ STANDARD_KEY = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 EASYPOST_SECRET = unicodedata.normalize("NFKD", "easypost-demo-secret").encode()
 
 # Canonical status -> the source's own word. No terminal one: it would absorb all that follow.
-_CANONICAL = {status: status for status in (
-    "picked_up", "in_transit", "out_for_delivery", "delivery_failed", "exception",
-    "address_changed", "delayed")}
+_CANONICAL = {
+    status: status
+    for status in (
+        "picked_up",
+        "in_transit",
+        "out_for_delivery",
+        "delivery_failed",
+        "exception",
+        "address_changed",
+        "delayed",
+    )
+}
 WORDS: Mapping[str, Mapping[str, str]] = {
     "bench": _CANONICAL,
     "standard": _CANONICAL,
-    "easypost": {"in_transit": "in_transit", "out_for_delivery": "out_for_delivery",
-                 "delivery_failed": "failure", "exception": "error"},
+    "easypost": {
+        "in_transit": "in_transit",
+        "out_for_delivery": "out_for_delivery",
+        "delivery_failed": "failure",
+        "exception": "error",
+    },
 }
 LATE = 0.1  # share of the events that a courier tells long after they happened
 UNREADABLE = 0.01
@@ -51,10 +64,20 @@ def event(rng: Random, source: str, id: str, shipment: str, now: datetime) -> Ev
 def _document(source: str, id: str, shipment: str, word: str, at: datetime) -> dict[str, object]:
     moment = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if source == "easypost":
-        return {"id": id, "object": "Event", "description": "tracker.updated", "result": {
-            "tracking_code": shipment, "status": word, "updated_at": moment}}
-    return {"id": id, "type": "shipment.status_updated", "shipment_id": shipment, "status": word,
-            "occurred_at": moment, "location": "Cairo"}
+        return {
+            "id": id,
+            "object": "Event",
+            "description": "tracker.updated",
+            "result": {"tracking_code": shipment, "status": word, "updated_at": moment},
+        }
+    return {
+        "id": id,
+        "type": "shipment.status_updated",
+        "shipment_id": shipment,
+        "status": word,
+        "occurred_at": moment,
+        "location": "Cairo",
+    }
 
 
 def headers(event: Event, now: float) -> dict[str, str]:
@@ -69,8 +92,11 @@ def _bench(event: Event, now: float) -> dict[str, str]:
 def _standard(event: Event, now: float) -> dict[str, str]:
     at = str(int(now))
     mac = _mac(STANDARD_KEY, f"{event.id}.{at}.".encode() + event.body)
-    return {"webhook-id": event.id, "webhook-timestamp": at,
-            "webhook-signature": "v1," + base64.b64encode(mac).decode()}
+    return {
+        "webhook-id": event.id,
+        "webhook-timestamp": at,
+        "webhook-signature": "v1," + base64.b64encode(mac).decode(),
+    }
 
 
 def _easypost(event: Event, now: float) -> dict[str, str]:
@@ -78,7 +104,10 @@ def _easypost(event: Event, now: float) -> dict[str, str]:
 
 
 _SIGNERS: Mapping[str, Callable[[Event, float], dict[str, str]]] = {
-    "bench": _bench, "standard": _standard, "easypost": _easypost}
+    "bench": _bench,
+    "standard": _standard,
+    "easypost": _easypost,
+}
 
 
 def _mac(key: bytes, content: bytes) -> bytes:

@@ -27,9 +27,20 @@ HOLE_REDIS = "black-hole Redis"
 HOLE_MONGO = "black-hole Mongo"
 FULL_REDIS = "Redis at maxmemory"
 DECK: Mapping[str, int] = {
-    KILL_EDGE_WORKER: 4, KILL_EDGE_MASTER: 2, KILL_LOOKUP: 4, KILL_ROUTING: 5, KILL_SCHEDULER: 3,
-    KILL_REDIS: 4, KILL_MONGOD: 3, KILL_SUPERVISORD: 1, FREEZE: 3, CUT_REDIS: 3, CUT_MONGO: 2,
-    HOLE_REDIS: 2, HOLE_MONGO: 2, FULL_REDIS: 2,
+    KILL_EDGE_WORKER: 4,
+    KILL_EDGE_MASTER: 2,
+    KILL_LOOKUP: 4,
+    KILL_ROUTING: 5,
+    KILL_SCHEDULER: 3,
+    KILL_REDIS: 4,
+    KILL_MONGOD: 3,
+    KILL_SUPERVISORD: 1,
+    FREEZE: 3,
+    CUT_REDIS: 3,
+    CUT_MONGO: 2,
+    HOLE_REDIS: 2,
+    HOLE_MONGO: 2,
+    FULL_REDIS: 2,
 }
 # How long those last that last, in seconds. Mongo's driver is patient for up to 5.
 LASTS = {FREEZE: (1.0, 3.0), HOLE_REDIS: (0.5, 4.0), HOLE_MONGO: (0.5, 6.0), FULL_REDIS: (1.0, 4.0)}

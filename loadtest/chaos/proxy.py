@@ -64,8 +64,9 @@ class Proxy:
                 up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
                 self._writers.add(up_writer)
                 try:
-                    await asyncio.gather(self._pump(reader, up_writer),
-                                         self._pump(up_reader, writer))
+                    await asyncio.gather(
+                        self._pump(reader, up_writer), self._pump(up_reader, writer)
+                    )
                 finally:
                     self._writers.discard(up_writer)
                     _reset(up_writer)

@@ -25,8 +25,14 @@ OVERLAP_SECONDS = 0.5  # two calls for one event at once; less is a race of look
 STALL_SECONDS = 2.0
 
 _MORTAL = (plan.KILL_ROUTING, plan.KILL_SUPERVISORD)
-_STORES = (plan.KILL_REDIS, plan.KILL_MONGOD, plan.CUT_REDIS, plan.CUT_MONGO, plan.HOLE_REDIS,
-           plan.HOLE_MONGO)
+_STORES = (
+    plan.KILL_REDIS,
+    plan.KILL_MONGOD,
+    plan.CUT_REDIS,
+    plan.CUT_MONGO,
+    plan.HOLE_REDIS,
+    plan.HOLE_MONGO,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,9 @@ class Repeat:
         return self.again.key
 
 
-def repeats(calls: Iterable[Call], faults: Sequence[Fault],
-            stalls: Sequence[Fault] = ()) -> list[Repeat]:
+def repeats(
+    calls: Iterable[Call], faults: Sequence[Fault], stalls: Sequence[Fault] = ()
+) -> list[Repeat]:
     """Every repeat of the run."""
     by_key: dict[str, list[Call]] = defaultdict(list)
     for call in sorted(calls, key=lambda call: call.arrived):
@@ -75,16 +82,20 @@ def _excuse(first: Call, again: Call, faults: Sequence[Fault]) -> str:
             return "its worker was frozen before the answer was recorded"
     for fault in faults:
         # It had checked its right to the event before it was frozen, and called when it awoke.
-        if (fault.kind == plan.FREEZE and again.pid in fault.pids
-                and first.arrived <= fault.until <= again.arrived + RECORD_SECONDS
-                and fault.at <= again.arrived):
+        if (
+            fault.kind == plan.FREEZE
+            and again.pid in fault.pids
+            and first.arrived <= fault.until <= again.arrived + RECORD_SECONDS
+            and fault.at <= again.arrived
+        ):
             return "the second caller was frozen between its claim and its call"
     return ""
 
 
 def _stalled(first: Call, again: Call, stalls: Sequence[Fault]) -> str:
-    stood = sum(max(0.0, min(stall.until, again.arrived) - max(stall.at, first.arrived))
-                for stall in stalls)
+    stood = sum(
+        max(0.0, min(stall.until, again.arrived) - max(stall.at, first.arrived)) for stall in stalls
+    )
     return "the machine stood still for longer than a lease bears" if stood >= STALL_SECONDS else ""
 
 

@@ -16,8 +16,15 @@ Rows = list[tuple[str, str]]
 
 def table(accounts: Accounts, before: Verdict, after: Verdict, silence: float) -> list[str]:
     """before, after: the dead letters were replayed. silence: the longest time without any 2xx."""
-    rows = [*_faults(accounts), ("", ""), *_answers(accounts.answers, silence), ("", ""),
-            *_ends(accounts, before, after), ("", ""), *_effects(accounts, after)]
+    rows = [
+        *_faults(accounts),
+        ("", ""),
+        *_answers(accounts.answers, silence),
+        ("", ""),
+        *_ends(accounts, before, after),
+        ("", ""),
+        *_effects(accounts, after),
+    ]
     width = max(len(name) for name, _ in rows)
     return [f"  {name:<{width}}  {text}".rstrip() for name, text in rows]
 
@@ -25,10 +32,12 @@ def table(accounts: Accounts, before: Verdict, after: Verdict, silence: float) -
 def _faults(accounts: Accounts) -> Rows:
     counts = Counter(fault.kind for fault in accounts.faults)
     stood = sum(stall.until - stall.at for stall in accounts.stalls)
-    return [("faults", f"{counts.total():,}"),
-            *((f"  {kind}", f"{counts[kind]:,}") for kind in DECK),
-            ("the machine itself stood still for", f"{stood:.1f} s in all"),
-            ("tracebacks in the product's logs", f"{len(accounts.traces):,}")]
+    return [
+        ("faults", f"{counts.total():,}"),
+        *((f"  {kind}", f"{counts[kind]:,}") for kind in DECK),
+        ("the machine itself stood still for", f"{stood:.1f} s in all"),
+        ("tracebacks in the product's logs", f"{len(accounts.traces):,}"),
+    ]
 
 
 def _answers(answers: Sequence[Answer], silence: float) -> Rows:
@@ -90,22 +99,27 @@ def summary(accounts: Accounts, before: Verdict, after: Verdict, silence: float)
     """The same for a machine, one line of JSON at the end."""
     statuses = Counter(answer.status for answer in accounts.answers)
     return {
-        "faults": len(accounts.faults), "requests": len(accounts.answers),
-        "accepted": statuses[202], "duplicates": statuses[200],
-        "promised": len(promised(accounts)), "unanswered": statuses[None],
+        "faults": len(accounts.faults),
+        "requests": len(accounts.answers),
+        "accepted": statuses[202],
+        "duplicates": statuses[200],
+        "promised": len(promised(accounts)),
+        "unanswered": statuses[None],
         "dead": {reason: len(ids) for reason, ids in before.dead.items()},
         "dead_after_replay": {reason: len(ids) for reason, ids in after.dead.items()},
         "repeats_excused": sum(bool(repeat.excuse) for repeat in after.repeats),
         "repeats_unexcused": sum(not repeat.excuse for repeat in after.repeats),
         "longest_silence_s": round(silence, 2),
-        "lost": len(after.of(LOST)), "doubled": len(after.of(DOUBLED)),
+        "lost": len(after.of(LOST)),
+        "doubled": len(after.of(DOUBLED)),
         "wrong": len(after.of(WRONG)),
     }
 
 
 def _dead(verdict: Verdict) -> str:
     return f"{sum(map(len, verdict.dead.values())):,}" + _list(
-        {reason: len(ids) for reason, ids in verdict.dead.items()})
+        {reason: len(ids) for reason, ids in verdict.dead.items()}
+    )
 
 
 def _list(counts: Mapping[str, int]) -> str:

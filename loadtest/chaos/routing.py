@@ -37,8 +37,9 @@ class RoutingService:
             return await self._record(request, handler)
 
         app.middlewares.append(record)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True,
-                                     shutdown_timeout=0.1)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024).start()
         self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
@@ -49,8 +50,10 @@ class RoutingService:
 
     async def behave(self, behaviour: dict[str, Any]) -> None:
         """As an operator of it would: PUT /behaviour."""
-        async with ClientSession() as http, \
-                http.put(f"{self.url}/behaviour", json=behaviour) as answer:
+        async with (
+            ClientSession() as http,
+            http.put(f"{self.url}/behaviour", json=behaviour) as answer,
+        ):
             answer.raise_for_status()
 
     async def routed(self) -> dict[str, int]:

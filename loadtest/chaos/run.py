@@ -63,7 +63,7 @@ class Clock:
     def __call__(self, text: str) -> None:
         line = f"[{time.monotonic() - self._started:5.1f} s] {text}"
         if sys.stdout.isatty():  # a line each, however narrow the window is
-            line = line[:shutil.get_terminal_size().columns]
+            line = line[: shutil.get_terminal_size().columns]
         print(line, flush=True)
 
 
@@ -73,9 +73,16 @@ class Run:
         self._told = Told()
         self._redis = stores.redis(stage.wires.redis_port)
         self._couriers = Couriers(
-            stage.stack.gateway_url, options.seed, self._told,
-            AsyncRedis(host="127.0.0.1", port=stage.wires.redis_port, socket_timeout=1,
-                       socket_connect_timeout=1))
+            stage.stack.gateway_url,
+            options.seed,
+            self._told,
+            AsyncRedis(
+                host="127.0.0.1",
+                port=stage.wires.redis_port,
+                socket_timeout=1,
+                socket_connect_timeout=1,
+            ),
+        )
         self._faults = Faults(stage.stack, stage.wires, LEASE_SECONDS, stage.keeper)
         self._weather = plan.weather(options.seed, options.duration)
         self._next_line = 0.0
@@ -122,18 +129,31 @@ class Run:
         planned = plan.faults(self._options.seed, self._options.duration)
         self._faults.run(planned, between)
         self._stage.loop.call(self._couriers.stop.set)
-        self._stage.loop.run(self._stage.service.behave(self._weather[-1][1] if self._weather
-                                                        else {"latency_ms": 100}))
-        self._say(f"{len(self._faults.log)} faults were inflicted; the load stops, what is not "
-                  "acknowledged yet is sent again")
+        self._stage.loop.run(
+            self._stage.service.behave(
+                self._weather[-1][1] if self._weather else {"latency_ms": 100}
+            )
+        )
+        self._say(
+            f"{len(self._faults.log)} faults were inflicted; the load stops, what is not "
+            "acknowledged yet is sent again"
+        )
         with contextlib.suppress(TimeoutError):
             load.result(PATIENCE_SECONDS)
         if not load.done():
             raise Stuck(f"no 2xx for {len(self._told.owed)} events, such as {self._told.owed[:3]}")
         self._until(self._all_introduced, lambda: f"shipments not made: {self._couriers.early}")
-        self._until(self._all_run, lambda: "processes that do not run: " + ", ".join(
-            f"{p.name} {p.state}" for p in self._stage.stack.supervisor.processes()
-            if p.state != "RUNNING"))
+        self._until(
+            self._all_run,
+            lambda: (
+                "processes that do not run: "
+                + ", ".join(
+                    f"{p.name} {p.state}"
+                    for p in self._stage.stack.supervisor.processes()
+                    if p.state != "RUNNING"
+                )
+            ),
+        )
 
     def _introduce(self, now: float) -> None:
         """Make known the shipments of which couriers told too early."""
@@ -161,16 +181,20 @@ class Run:
             where = ", ".join(f"{n:,} {name}" for name, n in stores.whereabouts(self._redis))
         except (RedisError, OSError):
             where = "Redis is away"
-        self._say(f"{len(self._faults.log):>3} faults  202 {counts['202']:,}  "
-                  f"200 {counts['200']:,}  503 {counts['503']:,}  none {counts['unknown']:,} | "
-                  f"{where} | {self._faults.latest}")
+        self._say(
+            f"{len(self._faults.log):>3} faults  202 {counts['202']:,}  "
+            f"200 {counts['200']:,}  503 {counts['503']:,}  none {counts['unknown']:,} | "
+            f"{where} | {self._faults.latest}"
+        )
 
     # ---- afterwards
 
     def _drain(self, what: str) -> None:
         self._say(f"waiting until {what} events have come to their end …")
-        self._until(lambda: not stores.waiting(self._redis),
-                    lambda: f"{stores.waiting(self._redis)} after {PATIENCE_SECONDS:g} s")
+        self._until(
+            lambda: not stores.waiting(self._redis),
+            lambda: f"{stores.waiting(self._redis)} after {PATIENCE_SECONDS:g} s",
+        )
 
     def _until(self, condition: Callable[[], bool], lack: Callable[[], str]) -> None:
         until = time.monotonic() + PATIENCE_SECONDS
@@ -191,15 +215,23 @@ class Run:
             self._say(f"the command failed: {done.stderr.strip()}")
 
     def _gateway(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "gateway", *arguments], check=False,
-                              env=self._stage.stack.env, capture_output=True, text=True,
-                              timeout=COMMAND_SECONDS)
+        return subprocess.run(
+            [sys.executable, "-m", "gateway", *arguments],
+            check=False,
+            env=self._stage.stack.env,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+        )
 
     def _accounts(self) -> Accounts:
         ledger, shipments = stores.read_mongo(self._stage.mongo)
         return Accounts(
-            events=self._told.events, answers=self._told.answers,
-            queue=stores.read_queue(self._redis), ledger=ledger, shipments=shipments,
+            events=self._told.events,
+            answers=self._told.answers,
+            queue=stores.read_queue(self._redis),
+            ledger=ledger,
+            shipments=shipments,
             calls=list(self._stage.service.calls),
             routed=self._stage.loop.run(self._stage.service.routed()),
             faults=sorted(self._faults.log, key=lambda fault: fault.at),
@@ -212,20 +244,32 @@ class Run:
         print("\n".join(["", *report.table(accounts, before, after, silence), ""]))
         audit = self._gateway("audit", "--effects")
         print(f"the product's own audit: {(audit.stdout or audit.stderr).strip().splitlines()[-1]}")
-        problems = sorted(dict.fromkeys([*before.problems, *after.problems]),
-                          key=lambda problem: checker.SEVERITIES.index(problem.severity))
+        problems = sorted(
+            dict.fromkeys([*before.problems, *after.problems]),
+            key=lambda problem: checker.SEVERITIES.index(problem.severity),
+        )
         for problem in problems:
-            print(f"{problem.severity.upper()}: {problem.key or problem.shipment or 'the books'}: "
-                  f"{problem.text}")
+            print(
+                f"{problem.severity.upper()}: {problem.key or problem.shipment or 'the books'}: "
+                f"{problem.text}"
+            )
         stories = list(dict.fromkeys(problem.key for problem in problems if problem.key))
         for key in stories[:STORIES]:
             print("\n".join(["", *story(accounts, key, self._logs)]))
         if problems or audit.returncode or self._options.keep:
-            kept = evidence.keep(self._options.evidence, self._options.seed, accounts, problems,
-                                 self._logs)
+            kept = evidence.keep(
+                self._options.evidence, self._options.seed, accounts, problems, self._logs
+            )
             print(f"\nevery account and log of this run is kept in {kept}")
         summary = report.summary(accounts, before, after, silence)
-        print(json.dumps({"seed": self._options.seed, **summary,
-                          "missed_faults": len(self._faults.missed),
-                          "audit": audit.returncode}))
+        print(
+            json.dumps(
+                {
+                    "seed": self._options.seed,
+                    **summary,
+                    "missed_faults": len(self._faults.missed),
+                    "audit": audit.returncode,
+                }
+            )
+        )
         return 1 if problems or audit.returncode else 0

@@ -26,11 +26,20 @@ PATIENT_SECONDS, QUICK_SECONDS = 60.0, 0.2  # for MongoDB to answer
 # Quick where the product is patient, so that everything can come to its end. No guarantee is
 # touched: redis.conf, write concerns, attempts and crashes are those that ship.
 SETTINGS = {
-    "LEASE_SECONDS": f"{LEASE_SECONDS:g}", "ROUTING_TIMEOUT_SECONDS": "3", "ATTEMPT_SECONDS": "20",
-    "RETRY_FLOOR_SECONDS": "0.1", "RETRY_BASE_SECONDS": "0.1", "RETRY_CAP_SECONDS": "2",
-    "UNKNOWN_RETRY_SECONDS": "0.5", "BREAKER_OPEN_SECONDS": "0.3", "DRAIN_SECONDS": "3",
-    "WEB_CONCURRENCY": "3", "LOOKUP_PROCESSES": "2", "LOOKUP_THREADS": "8",
-    "ROUTING_PROCESSES": "2", "ROUTING_THREADS": "16",
+    "LEASE_SECONDS": f"{LEASE_SECONDS:g}",
+    "ROUTING_TIMEOUT_SECONDS": "3",
+    "ATTEMPT_SECONDS": "20",
+    "RETRY_FLOOR_SECONDS": "0.1",
+    "RETRY_BASE_SECONDS": "0.1",
+    "RETRY_CAP_SECONDS": "2",
+    "UNKNOWN_RETRY_SECONDS": "0.5",
+    "BREAKER_OPEN_SECONDS": "0.3",
+    "DRAIN_SECONDS": "3",
+    "WEB_CONCURRENCY": "3",
+    "LOOKUP_PROCESSES": "2",
+    "LOOKUP_THREADS": "8",
+    "ROUTING_PROCESSES": "2",
+    "ROUTING_THREADS": "16",
     "WORKER_NICE": "0",  # one that the machine does not run loses its leases, to no purpose here
     "LOG_LEVEL": "DEBUG",  # for the stories
 }
@@ -56,11 +65,19 @@ def make_known(client: MongoClient[Document], shipment: str) -> None:
     database = client[stores.DATABASE]
     number = shipment.rpartition("SHP-")[2]
     database["orders"].replace_one(
-        {"_id": f"ORD-{number}"}, {"merchant_id": "MER-1", "status": "open"}, upsert=True)
+        {"_id": f"ORD-{number}"}, {"merchant_id": "MER-1", "status": "open"}, upsert=True
+    )
     document: Document = {
-        "order_id": f"ORD-{number}", "merchant_id": "MER-1", "courier": "bench",
-        "status": "label_created", "active": True, "last_event_at": None,
-        "events_applied": 0, "recent_events": [], "route": None}
+        "order_id": f"ORD-{number}",
+        "merchant_id": "MER-1",
+        "courier": "bench",
+        "status": "label_created",
+        "active": True,
+        "last_event_at": None,
+        "events_applied": 0,
+        "recent_events": [],
+        "route": None,
+    }
     database["shipments"].update_one({"_id": shipment}, {"$setOnInsert": document}, upsert=True)
 
 
@@ -73,18 +90,23 @@ def scene() -> Iterator[Scene]:
         homes: list[Stack] = []
         pulse = Pulse()
         loop.begin(pulse.run())
-        service = RoutingService(Callers(
-            lambda: orphans.find(homes[0].home) if homes else []))
+        service = RoutingService(Callers(lambda: orphans.find(homes[0].home) if homes else []))
         wires.start()
         loop.run(service.start())
         try:
-            env = {**SETTINGS, "LOCAL_REDIS_PORT": str(redis_port),
-                   "LOCAL_MONGO_PORT": str(mongo_port), "ROUTING_URL": service.url,
-                   "REDIS_URL": f"redis://127.0.0.1:{wires.port('Redis')}/0",
-                   "MONGO_URL": f"mongodb://127.0.0.1:{wires.port('Mongo')}/{stores.DATABASE}"}
-            with Stack.temporary(env, own=("redis", "mongod")) as stack, \
-                    stores.mongo(mongo_port, PATIENT_SECONDS) as mongo, \
-                    stores.mongo(mongo_port, QUICK_SECONDS) as quick:
+            env = {
+                **SETTINGS,
+                "LOCAL_REDIS_PORT": str(redis_port),
+                "LOCAL_MONGO_PORT": str(mongo_port),
+                "ROUTING_URL": service.url,
+                "REDIS_URL": f"redis://127.0.0.1:{wires.port('Redis')}/0",
+                "MONGO_URL": f"mongodb://127.0.0.1:{wires.port('Mongo')}/{stores.DATABASE}",
+            }
+            with (
+                Stack.temporary(env, own=("redis", "mongod")) as stack,
+                stores.mongo(mongo_port, PATIENT_SECONDS) as mongo,
+                stores.mongo(mongo_port, QUICK_SECONDS) as quick,
+            ):
                 homes.append(stack)
                 for number in range(SHIPMENTS):
                     make_known(mongo, f"SHP-{number}")

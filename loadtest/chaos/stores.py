@@ -18,8 +18,9 @@ Client = Any  # redis-py's annotations cover its blocking and its asyncio client
 
 def redis(port: int) -> Client:
     """A client of the server itself, past the proxy. Bytes, for bodies are bytes."""
-    return Redis(host="127.0.0.1", port=port, protocol=2, socket_timeout=5,
-                 socket_connect_timeout=2)
+    return Redis(
+        host="127.0.0.1", port=port, protocol=2, socket_timeout=5, socket_connect_timeout=2
+    )
 
 
 def mongo(port: int, seconds: float) -> MongoClient[Document]:
@@ -27,9 +28,13 @@ def mongo(port: int, seconds: float) -> MongoClient[Document]:
 
     Journaled, or a shipment made just before mongod is killed would not be there afterwards.
     """
-    return MongoClient(f"mongodb://127.0.0.1:{port}/{DATABASE}", journal=True,
-                       socketTimeoutMS=10_000,
-                       serverSelectionTimeoutMS=round(seconds * 1000), tz_aware=True)
+    return MongoClient(
+        f"mongodb://127.0.0.1:{port}/{DATABASE}",
+        journal=True,
+        socketTimeoutMS=10_000,
+        serverSelectionTimeoutMS=round(seconds * 1000),
+        tz_aware=True,
+    )
 
 
 def waiting(client: Client) -> dict[str, int]:
@@ -38,15 +43,18 @@ def waiting(client: Client) -> dict[str, int]:
     for lane in LANES:
         places[f"in work, {lane}"] = client.zcard(f"{PREFIX}locks:{lane}")
         places[f"waiting, {lane}"] = sum(
-            client.llen(key) for key in client.scan_iter(f"{PREFIX}ready:{lane}:*", count=1000))
+            client.llen(key) for key in client.scan_iter(f"{PREFIX}ready:{lane}:*", count=1000)
+        )
     return {place: count for place, count in places.items() if count}
 
 
 def whereabouts(client: Client) -> list[tuple[str, int]]:
     """The same in few words: what they do, and how many."""
     places = waiting(client)
-    return [(verb, sum(count for place, count in places.items() if place.startswith(start)))
-            for verb, start in (("wait", "waiting"), ("in work", "in work"), ("retry", "retrying"))]
+    return [
+        (verb, sum(count for place, count in places.items() if place.startswith(start)))
+        for verb, start in (("wait", "waiting"), ("in work", "in work"), ("retry", "retrying"))
+    ]
 
 
 def read_queue(client: Client) -> Queue:
@@ -54,7 +62,7 @@ def read_queue(client: Client) -> Queue:
     hashes, bodies = {}, {}
     places: dict[str, list[str]] = defaultdict(list)
     for raw in client.scan_iter(PREFIX + "*", count=5_000):
-        name = raw.decode()[len(PREFIX):]
+        name = raw.decode()[len(PREFIX) :]
         kind, _, rest = name.partition(":")
         if kind == "event":
             hashes[rest] = _text(client.hgetall(raw))
@@ -72,8 +80,10 @@ def read_queue(client: Client) -> Queue:
 def read_mongo(client: MongoClient[Document]) -> tuple[dict[str, Document], dict[str, Document]]:
     """The ledger and the shipments."""
     database = client[DATABASE]
-    return ({d["_id"]: d for d in database["events"].find()},
-            {d["_id"]: d for d in database["shipments"].find()})
+    return (
+        {d["_id"]: d for d in database["events"].find()},
+        {d["_id"]: d for d in database["shipments"].find()},
+    )
 
 
 def _text(fields: dict[bytes, bytes]) -> dict[str, str]:

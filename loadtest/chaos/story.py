@@ -20,21 +20,27 @@ def story(accounts: Accounts, key: str, logs: Path | None) -> list[str]:
     moments = sorted([*_answers(accounts, key), *_calls(accounts, key)])
     if moments:
         first, last = moments[0][0] - 1, moments[-1][0] + AROUND_SECONDS
-        moments += [(fault.at, f"FAULT    {fault.kind}: {fault.target} (until "
-                     f"{_clock(fault.until)})") for fault in accounts.faults
-                    if fault.until >= first and fault.at <= last]
+        moments += [
+            (fault.at, f"FAULT    {fault.kind}: {fault.target} (until {_clock(fault.until)})")
+            for fault in accounts.faults
+            if fault.until >= first and fault.at <= last
+        ]
     if logs is not None:
         moments += list(_log_lines(key, logs))[:LOG_LINES]
     lines = [f"the story of {key}", *(f"  {_clock(at)}  {text}" for at, text in sorted(moments))]
     queue = accounts.queue
-    lines += [f"  redis     {_shown(queue.hashes.get(key)) or 'does not know it'}",
-              f"  place     {', '.join(queue.places.get(key, ())) or 'none'}; body "
-              + (f"of {len(queue.bodies[key])} bytes" if key in queue.bodies else "none"),
-              f"  ledger    {_shown(accounts.ledger.get(key)) or 'nothing'}"]
+    lines += [
+        f"  redis     {_shown(queue.hashes.get(key)) or 'does not know it'}",
+        f"  place     {', '.join(queue.places.get(key, ())) or 'none'}; body "
+        + (f"of {len(queue.bodies[key])} bytes" if key in queue.bodies else "none"),
+        f"  ledger    {_shown(accounts.ledger.get(key)) or 'nothing'}",
+    ]
     event = accounts.events.get(key)
     if event is not None:
-        lines += [f"  shipment  {_shown(accounts.shipments.get(event.shipment)) or 'none'}",
-                  f"  sent      {event.body.decode(errors='replace')}"]
+        lines += [
+            f"  shipment  {_shown(accounts.shipments.get(event.shipment)) or 'none'}",
+            f"  sent      {event.body.decode(errors='replace')}",
+        ]
     return lines
 
 
@@ -43,8 +49,10 @@ def _answers(accounts: Accounts, key: str) -> Iterator[tuple[float, str]]:
         if answer.key == key:
             seen = f", while Redis had it {answer.seen}" if answer.seen else ""
             yield answer.sent, f"{answer.client} sends it{seen}"
-            yield (answer.answered,
-                   f"{answer.client} hears {answer.status or 'nothing'}: {answer.word}")
+            yield (
+                answer.answered,
+                f"{answer.client} hears {answer.status or 'nothing'}: {answer.word}",
+            )
 
 
 def _calls(accounts: Accounts, key: str) -> Iterator[tuple[float, str]]:
@@ -71,7 +79,7 @@ def _log_lines(key: str, logs: Path) -> Iterator[tuple[float, str]]:
 def _names(line: str, key: str) -> bool:
     """The id itself, not one that goes on after it (bench:1-2-3 in bench:1-2-33)."""
     at = line.find(key)
-    return at >= 0 and not line[at + len(key):at + len(key) + 1].isalnum()
+    return at >= 0 and not line[at + len(key) : at + len(key) + 1].isalnum()
 
 
 def _shown(document: Mapping[str, Any] | None) -> str:

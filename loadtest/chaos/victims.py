@@ -28,15 +28,21 @@ class Victims:
 
     def of(self, program: str) -> dict[int, str]:
         """pid -> name of the processes whose name starts so and that have run for a while."""
-        return self._marked({
-            process.pid: process.name for process in self._processes()
-            if process.name.startswith(program) and process.state == "RUNNING"
-            and process.since >= SETTLED_SECONDS})
+        return self._marked(
+            {
+                process.pid: process.name
+                for process in self._processes()
+                if process.name.startswith(program)
+                and process.state == "RUNNING"
+                and process.since >= SETTLED_SECONDS
+            }
+        )
 
     def edge_workers(self) -> dict[int, str]:
         """The children of gunicorn's master."""
-        return self._marked({pid: "gunicorn worker" for master in self.of("gateway")
-                             for pid in _children(master)})
+        return self._marked(
+            {pid: "gunicorn worker" for master in self.of("gateway") for pid in _children(master)}
+        )
 
     def supervisord(self) -> dict[int, str]:
         pid = self._stack.supervisor.pid()
@@ -62,7 +68,9 @@ class Victims:
 
 def _children(pid: int) -> list[int]:
     try:
-        return [int(child) for child in
-                (_PROC / str(pid) / "task" / str(pid) / "children").read_text().split()]
+        return [
+            int(child)
+            for child in (_PROC / str(pid) / "task" / str(pid) / "children").read_text().split()
+        ]
     except OSError:  # it is gone
         return []

@@ -36,6 +36,7 @@ class Wires:
     def cut(self, store: str) -> int:
         async def cut() -> int:
             return self._proxies[store].cut()
+
         return self._run(cut())
 
     def hole(self, store: str, seconds: float) -> None:

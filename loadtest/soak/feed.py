@@ -49,8 +49,9 @@ class Feed:
         for connection in self._connections:
             connection.close()
 
-    def post(self, prefix: str, count: int, statuses: Sequence[Status],
-             look: Callable[[], None]) -> None:
+    def post(
+        self, prefix: str, count: int, statuses: Sequence[Status], look: Callable[[], None]
+    ) -> None:
         """All of them. look: is called between rounds, a few times a second. Raises ``BenchError``
         when the limit (monotonic) is passed."""
         events = self._repeated(prefix, count, statuses)
@@ -78,8 +79,9 @@ class Feed:
             time.sleep(LOOK_SECONDS)
 
     @staticmethod
-    def _repeated(prefix: str, count: int, statuses: Sequence[Status]
-                  ) -> Iterator[tuple[str, bytes]]:
+    def _repeated(
+        prefix: str, count: int, statuses: Sequence[Status]
+    ) -> Iterator[tuple[str, bytes]]:
         for number, event in enumerate(signed.events(prefix, count, statuses)):
             yield event
             if number % TWICE == 0:
@@ -99,9 +101,15 @@ class Feed:
             if id in self._untold and status == DUPLICATE:
                 status = ACCEPTED
             self._untold.discard(id)
-            self.answers.append(Answer(
-                f"{signed.SOURCE}:{id}", orjson.loads(body)["shipment_id"], status, sent,
-                (time.time() - sent) * 1000))
+            self.answers.append(
+                Answer(
+                    f"{signed.SOURCE}:{id}",
+                    orjson.loads(body)["shipment_id"],
+                    status,
+                    sent,
+                    (time.time() - sent) * 1000,
+                )
+            )
 
     def _unsigned(self, event: tuple[str, bytes]) -> None:
         headers = {**signed.headers(*event), "X-Signature": "sha256=" + 64 * "0"}

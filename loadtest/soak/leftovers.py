@@ -27,8 +27,17 @@ def unknown(remaining: Mapping[str, int], sources: Collection[str]) -> list[str]
     """Those that are none of the few that stay, however many events there were: counters, wake-up
     tokens, the breaker, a token bucket for each source, and the living processes. Pure."""
     keys = Keys()
-    stay = {keys.stats, keys.breaker, keys.probes, keys.wake_scheduler,
-            *(keys.wake(lane) for lane in LANES), *(keys.quota(source) for source in sources)}
+    stay = {
+        keys.stats,
+        keys.breaker,
+        keys.probes,
+        keys.wake_scheduler,
+        *(keys.wake(lane) for lane in LANES),
+        *(keys.quota(source) for source in sources),
+    }
     process = keys.process("")
-    return sorted(name for name, left in remaining.items()
-                  if name not in stay and not (name.startswith(process) and left > FOR_EVER))
+    return sorted(
+        name
+        for name, left in remaining.items()
+        if name not in stay and not (name.startswith(process) and left > FOR_EVER)
+    )

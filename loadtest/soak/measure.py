@@ -46,8 +46,10 @@ class Soak:
         self.feed.post("first", FIRST, STATUSES, lambda: None)
         self._forgotten()
         memory, size = self._used(), self._size()
-        say(f"at rest Redis uses {memory:.1f} MiB and holds {size} keys; now {self._events:,} "
-            "events")
+        say(
+            f"at rest Redis uses {memory:.1f} MiB and holds {size} keys; now {self._events:,} "
+            "events"
+        )
         self._began = time.monotonic()
         self.feed.post("s", self._events, STATUSES, self._look)
         self._done(self._look)
@@ -63,40 +65,58 @@ class Soak:
             *self._slopes(),
             Figure("Redis: memory used more than before", self._used() - memory, "MiB", REST),
             Figure("Redis: keys more than before", self._size() - size, "keys", at_most(2)),
-            Figure("Redis: keys that are none of the fixed ones", self._unknown(left), "keys",
-                   at_most(0)),
+            Figure(
+                "Redis: keys that are none of the fixed ones",
+                self._unknown(left),
+                "keys",
+                at_most(0),
+            ),
             Figure("events done other than once", _wrong(verdict), "events", at_most(0)),
             Figure("processes that were restarted", len(self.growth.restarted()), "", at_most(0)),
             Figure("logs of all processes", _log_mib(rig.stack.run_dir), "MiB"),
-            Figure("events a second", self._events / seconds, "per s"))
+            Figure("events a second", self._events / seconds, "per s"),
+        )
         return Section(
-            "soak", f"{self._events:,} events, one in ten routed, as fast as they are done",
+            "soak",
+            f"{self._events:,} events, one in ten routed, as fast as they are done",
             f"resident memory of every process every {SAMPLE_SECONDS:g} s; the slope of a line by "
             f"least squares over the events done, after the first {WARM_UP:.0%}; of several "
             "processes of a kind the steepest; one event in twenty posted twice, "
             f"{self.feed.refused} requests with a wrong signature; {self.feed.unavailable} answers "
             f"of 503, each posted again; DEDUP_WINDOW_SECONDS = {DEDUP_SECONDS}; Redis is looked "
             "at when all tombstones have expired",
-            figures, self._notes(left, tombstones))
+            figures,
+            self._notes(left, tombstones),
+        )
 
     def _notes(self, left: dict[str, int], tombstones: int) -> tuple[str, ...]:
-        books = [f"{name} ({'for ever' if ttl == FOR_EVER else f'{ttl} ms'})"
-                 for name, ttl in sorted(left.items())]
+        books = [
+            f"{name} ({'for ever' if ttl == FOR_EVER else f'{ttl} ms'})"
+            for name, ttl in sorted(left.items())
+        ]
         ends = [f"{kind} {self.growth.last(kind):.1f}" for kind in self.growth.kinds()]
         return (
             f"keys that remain: {', '.join(books)}",
             f"{tombstones:,} tombstones at the last event, 0 a little later",
             f"MiB at the end: {', '.join(ends)}",
             "mongod fills its cache up to the 256 MiB of conf/mongod.conf; the simulator keeps a "
-            "count for each key, for the checker")
+            "count for each key, for the checker",
+        )
 
     def _slopes(self) -> list[Figure]:
         found = []
         for kind in self.growth.kinds():
             each = self.growth.slopes(kind)
             target = FLAT if kind in (*OURS, "redis", "supervisord") else None
-            found.append(Figure(f"{kind}: growth each {PER:,} events", max(each), "MiB", target,
-                                each if len(each) > 1 else ()))
+            found.append(
+                Figure(
+                    f"{kind}: growth each {PER:,} events",
+                    max(each),
+                    "MiB",
+                    target,
+                    each if len(each) > 1 else (),
+                )
+            )
         return found
 
     def _look(self) -> None:
@@ -114,8 +134,10 @@ class Soak:
         for (kind, _), mib in resident.items():
             most[kind] = max(mib, most.get(kind, 0.0))
         tombstones = self._rig.redis.command("ZCARD", Keys().done)
-        say(f"{done:>7,} done, {done / max(0.1, now - self._began):,.0f}/s, {tombstones:,} "
-            "tombstones; MiB: " + ", ".join(f"{kind} {mib:.1f}" for kind, mib in most.items()))
+        say(
+            f"{done:>7,} done, {done / max(0.1, now - self._began):,.0f}/s, {tombstones:,} "
+            "tombstones; MiB: " + ", ".join(f"{kind} {mib:.1f}" for kind, mib in most.items())
+        )
 
     def _done(self, look: object = None) -> None:
         def over() -> bool:
@@ -130,8 +152,11 @@ class Soak:
     def _forgotten(self) -> None:
         """All is done, and its tombstone has expired."""
         self._done()
-        wait_until(lambda: self._rig.redis.command("ZCARD", Keys().done) == 0,
-                   DEDUP_SECONDS + 30, "all tombstones to expire")
+        wait_until(
+            lambda: self._rig.redis.command("ZCARD", Keys().done) == 0,
+            DEDUP_SECONDS + 30,
+            "all tombstones to expire",
+        )
 
     def _used(self) -> float:
         found = re.search(r"used_memory:(\d+)", self._rig.redis.command("INFO", "memory").decode())
@@ -160,8 +185,11 @@ def _log_mib(run_dir: Path) -> float:
 def measure(events: int) -> Section:
     """The whole soak on a stack of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"DEDUP_WINDOW_SECONDS": str(DEDUP_SECONDS), "LOG_LEVEL": "INFO",
-                    "SOURCES_FILE": str(bench_alone(Path(folder)))}
+        settings = {
+            "DEDUP_WINDOW_SECONDS": str(DEDUP_SECONDS),
+            "LOG_LEVEL": "INFO",
+            "SOURCES_FILE": str(bench_alone(Path(folder))),
+        }
         with started(Options(), settings) as rig:
             soak = Soak(rig, events)
             try:
@@ -173,8 +201,9 @@ def measure(events: int) -> Section:
 def bench_alone(folder: Path) -> Path:
     """A file with that source only. While a source signs the time, tombstones are kept for twice
     its tolerance: ten minutes, in which none would expire."""
-    table = re.search(r"^\[bench\]\n(?:(?!\[).*\n)+", Settings().sources_file.read_text(),
-                      re.MULTILINE)
+    table = re.search(
+        r"^\[bench\]\n(?:(?!\[).*\n)+", Settings().sources_file.read_text(), re.MULTILINE
+    )
     assert table is not None
     path = folder / "sources.toml"
     path.write_text(table[0])

@@ -44,16 +44,22 @@ class Growth:
 
     def restarted(self) -> list[str]:
         """Processes that were not there at every look: a leak that ends in a restart is one."""
-        return [f"{kind} {pid}" for (kind, pid), points in self._found.items()
-                if len(points) < self._looks]
+        return [
+            f"{kind} {pid}"
+            for (kind, pid), points in self._found.items()
+            if len(points) < self._looks
+        ]
 
     def kinds(self) -> list[str]:
         return list(dict.fromkeys(kind for kind, _ in self._found))
 
     def slopes(self, kind: str) -> tuple[float, ...]:
         """MiB each 100,000 events, of each process of the kind, after the warm-up."""
-        return tuple(PER * slope(self._warm(points)) for (one, _), points in self._found.items()
-                     if one == kind)
+        return tuple(
+            PER * slope(self._warm(points))
+            for (one, _), points in self._found.items()
+            if one == kind
+        )
 
     def last(self, kind: str) -> float:
         """MiB of the largest of the kind, at the end."""

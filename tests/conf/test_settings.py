@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from conf.settings import ROOT, Settings, SettingsError, load, variable
 
-NUMBERS = [
-    setting for setting in fields(Settings) if type(setting.default) in (int, float)
-]
+NUMBERS = [setting for setting in fields(Settings) if type(setting.default) in (int, float)]
 NAMES = {variable(setting) for setting in fields(Settings)}
 
 WRONG = [
@@ -61,8 +59,13 @@ def test_a_wrong_value_is_named_with_its_variable_and_what_is_allowed(
 
 
 def test_no_message_holds_a_token_or_a_password() -> None:
-    problems = _problems({"OPS_TOKEN": "hunter2", "REDIS_URL": "redis://me:hunter2@host:none",
-                          "MONGO_URL": "http://me:hunter2@host"})
+    problems = _problems(
+        {
+            "OPS_TOKEN": "hunter2",
+            "REDIS_URL": "redis://me:hunter2@host:none",
+            "MONGO_URL": "http://me:hunter2@host",
+        }
+    )
     assert len(problems) == 3
     assert "hunter2" not in "".join(problems)
 
@@ -116,8 +119,16 @@ def test_the_defaults_of_the_contract_hold() -> None:
 
 
 def test_values_are_read_and_of_their_type() -> None:
-    s = load({"LEASE_SECONDS": "2.5", "MAX_ATTEMPTS": "3", "REDIS_URL": "unix:///run/redis.sock",
-              "SOURCES_FILE": "conf/sources.toml", "RUN_DIR": "/tmp/x", "OPS_TOKEN": "a" * 8})
+    s = load(
+        {
+            "LEASE_SECONDS": "2.5",
+            "MAX_ATTEMPTS": "3",
+            "REDIS_URL": "unix:///run/redis.sock",
+            "SOURCES_FILE": "conf/sources.toml",
+            "RUN_DIR": "/tmp/x",
+            "OPS_TOKEN": "a" * 8,
+        }
+    )
     assert (s.lease_seconds, s.max_attempts) == (2.5, 3)
     assert s.redis_url == "unix:///run/redis.sock"
     assert s.sources_file == ROOT / "conf" / "sources.toml"
@@ -136,8 +147,10 @@ def test_what_is_no_setting_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("environ", "names"),
     [
-        ({"ATTEMPT_SECONDS": "5", "ROUTING_TIMEOUT_SECONDS": "5"},
-         ("ATTEMPT_SECONDS=5", "ROUTING_TIMEOUT_SECONDS=5")),
+        (
+            {"ATTEMPT_SECONDS": "5", "ROUTING_TIMEOUT_SECONDS": "5"},
+            ("ATTEMPT_SECONDS=5", "ROUTING_TIMEOUT_SECONDS=5"),
+        ),
         ({"RETRY_CAP_SECONDS": "1"}, ("RETRY_CAP_SECONDS=1", "RETRY_BASE_SECONDS=2")),
     ],
 )

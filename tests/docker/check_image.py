@@ -35,8 +35,14 @@ def test_it_runs_as_a_user_with_a_fixed_number_that_is_not_root(image: str) -> N
 
 def test_it_holds_what_runs_and_nothing_else(image: str) -> None:
     assert set(inside(image, "ls -A /app").split()) == RUNNING
-    assert inside(image, "find / -xdev -name '.env*' -o -xdev -name .git -o -xdev -name tests "
-                         "-path '/app/*' 2>/dev/null || true") == ""
+    assert (
+        inside(
+            image,
+            "find / -xdev -name '.env*' -o -xdev -name .git -o -xdev -name tests "
+            "-path '/app/*' 2>/dev/null || true",
+        )
+        == ""
+    )
 
 
 def test_it_holds_no_secret(image: str) -> None:
@@ -51,8 +57,19 @@ def test_the_compiler_stayed_behind_and_what_it_made_did_not(image: str) -> None
 
 
 def test_nothing_of_the_program_can_be_written_by_the_program(image: str) -> None:
-    writable = docker("run", "--rm", "--entrypoint", "find", image, "/app", "/opt/venv",
-                      "-writable", "-not", "-type", "l")
+    writable = docker(
+        "run",
+        "--rm",
+        "--entrypoint",
+        "find",
+        image,
+        "/app",
+        "/opt/venv",
+        "-writable",
+        "-not",
+        "-type",
+        "l",
+    )
     assert writable == "/app/.run"
 
 
@@ -70,13 +87,19 @@ def test_a_stop_before_supervisord_listens_does_not_wait_for_the_kill(image: str
 
 def test_without_settings_it_is_in_production_and_names_the_secrets_it_lacks(image: str) -> None:
     name = f"gateway-test-{uuid.uuid4().hex[:8]}"
-    nowhere = {"REDIS_URL": "redis://127.0.0.1:1/0", "ROUTING_URL": "http://127.0.0.1:1",
-               "MONGO_URL": "mongodb://127.0.0.1:1/fincart"}
+    nowhere = {
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "ROUTING_URL": "http://127.0.0.1:1",
+        "MONGO_URL": "mongodb://127.0.0.1:1/fincart",
+    }
     options = [part for key, value in nowhere.items() for part in ("-e", f"{key}={value}")]
     docker("run", "-d", "--name", name, *options, image)
     try:
-        await_true(lambda: "none of STANDARD_SECRET" in docker("logs", name), 60,
-                   "a line that names the secret")
+        await_true(
+            lambda: "none of STANDARD_SECRET" in docker("logs", name),
+            60,
+            "a line that names the secret",
+        )
         assert "serving with" not in docker("logs", name)
     finally:
         docker("rm", "--force", "--volumes", name)

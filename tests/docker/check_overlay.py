@@ -18,8 +18,14 @@ DEMANDED = re.findall(r"^(\w+)=$", EXAMPLE, re.MULTILINE)
 def filled(folder: Path, but: str = "") -> str:
     """A .env made of the example, every blank filled in but one."""
     path = folder / "filled.env"
-    path.write_text(re.sub(r"^(\w+)=$", lambda m: m[0] if m[1] == but else f"{m[1]}=abcdefgh",
-                           EXAMPLE, flags=re.MULTILINE))
+    path.write_text(
+        re.sub(
+            r"^(\w+)=$",
+            lambda m: m[0] if m[1] == but else f"{m[1]}=abcdefgh",
+            EXAMPLE,
+            flags=re.MULTILINE,
+        )
+    )
     return str(path)
 
 
@@ -46,7 +52,14 @@ def test_the_example_names_the_overlay_itself(compose: str, tmp_path: Path) -> N
 def test_production_names_the_secret_that_is_missing(
     compose: str, name: str, tmp_path: Path
 ) -> None:
-    done = run(*compose.split(), "--env-file", filled(tmp_path, but=name), *OVERLAY, "up", "-d",
-               check=False)
+    done = run(
+        *compose.split(),
+        "--env-file",
+        filled(tmp_path, but=name),
+        *OVERLAY,
+        "up",
+        "-d",
+        check=False,
+    )
     assert done.returncode != 0
     assert done.stderr.strip().endswith(f"set {name}, see .env.example")

@@ -47,8 +47,9 @@ def test_the_log_of_every_process_is_the_containers(project: Project) -> None:
 
 def test_every_container_is_read_only_and_without_privileges(project: Project) -> None:
     for service in SERVICES:
-        host = json.loads(docker("inspect", "-f", "{{json .HostConfig}}",
-                                 project.container(service)))
+        host = json.loads(
+            docker("inspect", "-f", "{{json .HostConfig}}", project.container(service))
+        )
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
         assert host["Memory"] > 0
@@ -62,14 +63,17 @@ def test_every_container_is_read_only_and_without_privileges(project: Project) -
 
 def test_the_stores_are_reached_from_inside_only_and_with_a_password(project: Project) -> None:
     for service in ("redis", "mongo"):
-        ports = docker("inspect", "-f", "{{json .NetworkSettings.Ports}}",
-                       project.container(service))
+        ports = docker(
+            "inspect", "-f", "{{json .NetworkSettings.Ports}}", project.container(service)
+        )
         assert not any(json.loads(ports).values())
     without = project.exec("redis", "env", "-u", "REDISCLI_AUTH", "redis-cli", "ping", check=False)
     assert "NOAUTH" in without
-    script = ("from pymongo import MongoClient as M\n"
-              "try: M('mongodb://mongo/fincart').fincart.events.find_one()\n"
-              "except Exception as e: print(e)")
+    script = (
+        "from pymongo import MongoClient as M\n"
+        "try: M('mongodb://mongo/fincart').fincart.events.find_one()\n"
+        "except Exception as e: print(e)"
+    )
     assert "requires authentication" in project.exec("app", "python", "-c", script)
     arguments = project.exec("redis", "cat", "/proc/1/cmdline")
     assert "redis-server" in arguments
@@ -79,21 +83,29 @@ def test_the_stores_are_reached_from_inside_only_and_with_a_password(project: Pr
 def test_redis_keeps_what_was_acknowledged(project: Project) -> None:
     with urllib.request.urlopen(f"{project.url}/readyz") as answer:
         assert json.load(answer)["durability"] == "always"
-    for name, value in {"maxmemory-policy": "noeviction", "appendonly": "yes",
-                        "appendfsync": "always", "maxmemory": "2000000000"}.items():
+    for name, value in {
+        "maxmemory-policy": "noeviction",
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "maxmemory": "2000000000",
+    }.items():
         assert project.exec("redis", "redis-cli", "config", "get", name).split()[1:] == [value]
 
 
 def test_the_operators_port_wants_its_token(project: Project) -> None:
-    request = urllib.request.Request(f"{project.ops_url}/metrics",
-                                     headers={"Authorization": "Bearer demo-ops-token"})
+    request = urllib.request.Request(
+        f"{project.ops_url}/metrics", headers={"Authorization": "Bearer demo-ops-token"}
+    )
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
 
 
 def test_orphans_are_reaped(project: Project) -> None:
-    states = [line.rpartition(")")[2].split()[0]
-              for line in project.exec("app", "sh", "-c", ORPHAN).splitlines() if ")" in line]
+    states = [
+        line.rpartition(")")[2].split()[0]
+        for line in project.exec("app", "sh", "-c", ORPHAN).splitlines()
+        if ")" in line
+    ]
     assert "S" in states
     assert "Z" not in states
 
@@ -101,8 +113,14 @@ def test_orphans_are_reaped(project: Project) -> None:
 def test_a_lane_is_scaled_while_it_runs(project: Project) -> None:
     scale = "printf '[program:worker-lookup]\\nnumprocs=3\\n' > .run/supervisor.d/scale.conf"
     project.exec("app", "sh", "-c", f"{scale} && supervisorctl update")
-    await_true(lambda: project.exec("app", "supervisorctl", "status", check=False)
-               .count("RUNNING") == 8, 30, "three lookup processes")
+    await_true(
+        lambda: project.exec("app", "supervisorctl", "status", check=False).count("RUNNING") == 8,
+        30,
+        "three lookup processes",
+    )
     project.exec("app", "sh", "-c", "rm .run/supervisor.d/scale.conf && supervisorctl update")
-    await_true(lambda: project.exec("app", "supervisorctl", "status", check=False)
-               .count("RUNNING") == 6, 30, "one lookup process")
+    await_true(
+        lambda: project.exec("app", "supervisorctl", "status", check=False).count("RUNNING") == 6,
+        30,
+        "one lookup process",
+    )

@@ -37,8 +37,9 @@ def settle(project: Project, ids: list[str]) -> None:
 
 
 def slow_routing(project: Project, ms: int) -> None:
-    request = urllib.request.Request(f"{project.sim_url}/behaviour", method="PUT",
-                                     data=json.dumps({"latency_ms": ms}).encode())
+    request = urllib.request.Request(
+        f"{project.sim_url}/behaviour", method="PUT", data=json.dumps({"latency_ms": ms}).encode()
+    )
     urllib.request.urlopen(request).close()
 
 

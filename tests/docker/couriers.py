@@ -23,17 +23,25 @@ PATIENCE = 240  # seconds that an event is sent again; what is never taken fails
 
 def event(id: str, status: str = "delayed", shipment: int = 1) -> bytes:
     """The body of an event that happened just now."""
-    return json.dumps({
-        "id": id, "type": "shipment.status_updated", "shipment_id": f"SHP-{shipment}",
-        "status": status, "occurred_at": datetime.now(UTC).isoformat(),
-    }).encode()
+    return json.dumps(
+        {
+            "id": id,
+            "type": "shipment.status_updated",
+            "shipment_id": f"SHP-{shipment}",
+            "status": status,
+            "occurred_at": datetime.now(UTC).isoformat(),
+        }
+    ).encode()
 
 
 def post(url: str, body: bytes, secret: bytes = SECRET) -> int:
     """The edge's answer; 0 if there was none."""
     mac = hmac.new(secret, body, hashlib.sha256).hexdigest()
-    request = urllib.request.Request(f"{url}/v1/events/bench", body, {
-        "Content-Type": "application/json", "X-Signature": f"sha256={mac}"})
+    request = urllib.request.Request(
+        f"{url}/v1/events/bench",
+        body,
+        {"Content-Type": "application/json", "X-Signature": f"sha256={mac}"},
+    )
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return int(answer.status)

@@ -18,15 +18,27 @@ CALLERS = ("PATH", "HOME")  # of the caller's environment; and what says where t
 
 def bare_environment() -> dict[str, str]:
     """This process's environment without whatever might steer the project."""
-    return {name: value for name, value in os.environ.items()
-            if name in CALLERS or name.startswith(("DOCKER_", "BUILDX_"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in CALLERS or name.startswith(("DOCKER_", "BUILDX_"))
+    }
 
 
-def run(*command: str, env: Mapping[str, str] | None = None, check: bool = True,
-        text: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, env: Mapping[str, str] | None = None, check: bool = True, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command in the project's root; what it printed is in the failure. text: its input."""
-    done = subprocess.run(command, cwd=ROOT, env={**bare_environment(), **(env or {})}, input=text,
-                          capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**bare_environment(), **(env or {})},
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
     if check:
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
     return done
@@ -49,11 +61,16 @@ def await_true(condition: Callable[[], bool], seconds: float, what: str) -> None
 def composes() -> list[str]:
     """The Compose commands to try: COMPOSE names one, otherwise all that there are."""
     wanted = os.environ.get("COMPOSE")
-    return [wanted] if wanted else [
-        command for command in ("docker compose", "docker-compose")
-        if shutil.which(command.split()[0])
-        and run(*command.split(), "version", check=False).returncode == 0
-    ]
+    return (
+        [wanted]
+        if wanted
+        else [
+            command
+            for command in ("docker compose", "docker-compose")
+            if shutil.which(command.split()[0])
+            and run(*command.split(), "version", check=False).returncode == 0
+        ]
+    )
 
 
 def lack() -> str:

@@ -31,10 +31,14 @@ class Project:
         self.name = f"gateway-test-{uuid.uuid4().hex[:8]}"
         gateway, ops, sim = free_ports(3)
         self.url, self.ops_url, self.sim_url = (
-            f"http://127.0.0.1:{port}" for port in (gateway, ops, sim))
+            f"http://127.0.0.1:{port}" for port in (gateway, ops, sim)
+        )
         self._command = [*compose.split(), "-p", self.name, "--env-file", "tests/docker/empty.env"]
-        self.env = {"GATEWAY_PUBLISH": f"127.0.0.1:{gateway}", "OPS_PUBLISH": f"127.0.0.1:{ops}",
-                    "ROUTINGSIM_PUBLISH": f"127.0.0.1:{sim}"}
+        self.env = {
+            "GATEWAY_PUBLISH": f"127.0.0.1:{gateway}",
+            "OPS_PUBLISH": f"127.0.0.1:{ops}",
+            "ROUTINGSIM_PUBLISH": f"127.0.0.1:{sim}",
+        }
 
     def compose(self, *arguments: str, check: bool = True, text: str | None = None) -> str:
         done = run(*self._command, *arguments, env=self.env, check=check, text=text)
@@ -50,8 +54,9 @@ class Project:
             await_true(partial(self.is_healthy, service), UP_SECONDS, f"{service} to be healthy")
 
     def remove(self) -> None:
-        self.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5",
-                     check=False)
+        self.compose(
+            "down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5", check=False
+        )
 
     def container(self, service: str) -> str:
         """Its container's id, running or not."""
@@ -59,7 +64,8 @@ class Project:
 
     def state(self, service: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(
-            docker("inspect", "-f", "{{json .State}}", self.container(service)))
+            docker("inspect", "-f", "{{json .State}}", self.container(service))
+        )
         return found
 
     def health(self, service: str) -> str:
@@ -69,8 +75,7 @@ class Project:
     def is_healthy(self, service: str) -> bool:
         return self.health(service) == "healthy"
 
-    def exec(self, service: str, *command: str, check: bool = True,
-             text: str | None = None) -> str:
+    def exec(self, service: str, *command: str, check: bool = True, text: str | None = None) -> str:
         return self.compose("exec", "-T", service, *command, check=check, text=text).strip()
 
     def kill(self, service: str) -> None:
@@ -86,5 +91,6 @@ class Project:
 
     def unfinished(self, ids: list[str]) -> list[str]:
         found: list[str] = json.loads(
-            self.exec("app", "python", "-c", UNFINISHED, text=json.dumps(ids)))
+            self.exec("app", "python", "-c", UNFINISHED, text=json.dumps(ids))
+        )
         return found

@@ -13,12 +13,22 @@ from tests.e2e.running_gateway import PATIENCE, RunningGateway
 from tests.servers import await_true
 
 SETTINGS = {
-    "ROUTINGSIM_LATENCY_MS": "50", "MAX_ATTEMPTS": "4", "RETRY_FLOOR_SECONDS": "0.05",
-    "RETRY_BASE_SECONDS": "0.05", "RETRY_CAP_SECONDS": "0.2", "UNKNOWN_RETRY_SECONDS": "0.2",
-    "UNKNOWN_SHIPMENT_SECONDS": "4", "LEASE_SECONDS": "5", "ROUTING_TIMEOUT_SECONDS": "5",
+    "ROUTINGSIM_LATENCY_MS": "50",
+    "MAX_ATTEMPTS": "4",
+    "RETRY_FLOOR_SECONDS": "0.05",
+    "RETRY_BASE_SECONDS": "0.05",
+    "RETRY_CAP_SECONDS": "0.2",
+    "UNKNOWN_RETRY_SECONDS": "0.2",
+    "UNKNOWN_SHIPMENT_SECONDS": "4",
+    "LEASE_SECONDS": "5",
+    "ROUTING_TIMEOUT_SECONDS": "5",
     "BREAKER_OPEN_SECONDS": "0.3",
-    "WEB_CONCURRENCY": "1", "LOOKUP_PROCESSES": "1", "LOOKUP_THREADS": "8",
-    "ROUTING_PROCESSES": "2", "ROUTING_THREADS": "8", "OPS_TOKEN": "operators-token",
+    "WEB_CONCURRENCY": "1",
+    "LOOKUP_PROCESSES": "1",
+    "LOOKUP_THREADS": "8",
+    "ROUTING_PROCESSES": "2",
+    "ROUTING_THREADS": "8",
+    "OPS_TOKEN": "operators-token",
 }
 
 

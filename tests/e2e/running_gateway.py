@@ -58,14 +58,27 @@ class RunningGateway:
     def shipment(self) -> str:
         """A new shipment with an open order."""
         name = f"T{next(_numbers)}"
-        self.mongo["orders"].insert_one({"_id": f"ORD-{name}", "merchant_id": "MER-1",
-                                         "status": "open"})
-        self.mongo["shipments"].insert_one({"_id": f"SHP-{name}", "order_id": f"ORD-{name}",
-                                            "merchant_id": "MER-1", "active": True})
+        self.mongo["orders"].insert_one(
+            {"_id": f"ORD-{name}", "merchant_id": "MER-1", "status": "open"}
+        )
+        self.mongo["shipments"].insert_one(
+            {
+                "_id": f"SHP-{name}",
+                "order_id": f"ORD-{name}",
+                "merchant_id": "MER-1",
+                "active": True,
+            }
+        )
         return f"SHP-{name}"
 
-    def post(self, shipment: str, status: str = "delivery_failed", *, event: str = "",
-             at: datetime | None = None) -> str:
+    def post(
+        self,
+        shipment: str,
+        status: str = "delivery_failed",
+        *,
+        event: str = "",
+        at: datetime | None = None,
+    ) -> str:
         """Send an event until it is taken; its id. Without a name it is a new one."""
         event = event or f"evt_{next(_numbers)}"
         taken: list[int] = []
@@ -78,14 +91,29 @@ class RunningGateway:
         await_true(send, PATIENCE, f"the edge to take {event}: {taken[-3:]}")
         return f"bench:{event}"
 
-    def post_once(self, shipment: str, status: str = "delivery_failed", *, event: str,
-                  at: datetime | None = None, source: str = "bench") -> int:
+    def post_once(
+        self,
+        shipment: str,
+        status: str = "delivery_failed",
+        *,
+        event: str,
+        at: datetime | None = None,
+        source: str = "bench",
+    ) -> int:
         """The status that the edge answers."""
-        body = orjson.dumps({"id": event, "shipment_id": shipment, "status": status,
-                             "occurred_at": (at or datetime.now(UTC)).isoformat()})
+        body = orjson.dumps(
+            {
+                "id": event,
+                "shipment_id": shipment,
+                "status": status,
+                "occurred_at": (at or datetime.now(UTC)).isoformat(),
+            }
+        )
         signature = hmac.new(SECRET, body, hashlib.sha256).hexdigest()
         return self._http.request(
-            "POST", f"{self.stack.gateway_url}/v1/events/{source}", body=body,
+            "POST",
+            f"{self.stack.gateway_url}/v1/events/{source}",
+            body=body,
             headers={"Content-Type": "application/json", "X-Signature": f"sha256={signature}"},
         ).status
 

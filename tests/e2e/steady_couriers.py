@@ -36,8 +36,10 @@ class SteadyCouriers:
         self._shipments = itertools.cycle(shipments)
         self._numbers = itertools.count()
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(n % 2 == 0,), daemon=True)
-                         for n in range(couriers)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(n % 2 == 0,), daemon=True)
+            for n in range(couriers)
+        ]
         self.answers: list[Answer] = []
 
     def __enter__(self) -> SteadyCouriers:
@@ -55,18 +57,26 @@ class SteadyCouriers:
         http = urllib3.PoolManager(maxsize=1, retries=False, timeout=PATIENCE)
         while not self._over.wait(PAUSE):
             event, shipment = f"{self._name}_{next(self._numbers)}", next(self._shipments)
-            body = orjson.dumps({"id": event, "shipment_id": shipment, "status": "in_transit",
-                                 "occurred_at": datetime.now(UTC).isoformat()})
+            body = orjson.dumps(
+                {
+                    "id": event,
+                    "shipment_id": shipment,
+                    "status": "in_transit",
+                    "occurred_at": datetime.now(UTC).isoformat(),
+                }
+            )
             mac = hmac.new(SECRET, body, hashlib.sha256).hexdigest()
-            headers = {"Content-Type": "application/json", "X-Signature": f"sha256={mac}",
-                       "Connection": "keep-alive" if kept else "close"}
+            headers = {
+                "Content-Type": "application/json",
+                "X-Signature": f"sha256={mac}",
+                "Connection": "keep-alive" if kept else "close",
+            }
             began = time.monotonic()
             try:
                 outcome = str(http.request("POST", self._url, body=body, headers=headers).status)
             except urllib3.exceptions.HTTPError as error:
                 outcome = f"{type(error).__name__}: {error}"
-            self.answers.append(
-                Answer(kept, event, shipment, outcome, time.monotonic() - began))
+            self.answers.append(Answer(kept, event, shipment, outcome, time.monotonic() - began))
 
     @property
     def failures(self) -> list[Answer]:
@@ -81,7 +91,9 @@ class SteadyCouriers:
         for kept, kind in ((True, "one connection a courier"), (False, "one connection a post")):
             seconds = sorted(answer.seconds for answer in self.answers if answer.kept is kept)
             failed = sum(answer.kept is kept for answer in self.failures)
-            lines.append(f"{kind}: {len(seconds)} requests, {failed} failures, "
-                         f"median {seconds[len(seconds) // 2] * 1000:.1f} ms, "
-                         f"slowest {seconds[-1]:.2f} s")
+            lines.append(
+                f"{kind}: {len(seconds)} requests, {failed} failures, "
+                f"median {seconds[len(seconds) // 2] * 1000:.1f} ms, "
+                f"slowest {seconds[-1]:.2f} s"
+            )
         return "\n".join(lines)

@@ -40,8 +40,9 @@ def test_the_exit_code_is_the_verdict(gateway: RunningGateway) -> None:
     command = [sys.executable, "-m", "gateway", "audit", "--effects"]
 
     def exit_code() -> int:
-        return subprocess.run(command, cwd=ROOT, env=gateway.stack.env, timeout=60,
-                              capture_output=True, check=False).returncode
+        return subprocess.run(
+            command, cwd=ROOT, env=gateway.stack.env, timeout=60, capture_output=True, check=False
+        ).returncode
 
     assert exit_code() == 0
     gateway.redis.hincrby(STATS, "accepted", 1)
@@ -51,15 +52,18 @@ def test_the_exit_code_is_the_verdict(gateway: RunningGateway) -> None:
         gateway.redis.hincrby(STATS, "accepted", -1)
 
 
-def test_a_healthy_gateway_is_balanced_and_says_over_what(gateway: RunningGateway,
-                                                          done: str) -> None:
+def test_a_healthy_gateway_is_balanced_and_says_over_what(
+    gateway: RunningGateway, done: str
+) -> None:
     run = audit(gateway, "--effects")
     assert run.returncode == 0
     books = gateway.books()
     first, last = run.stdout.splitlines()
-    assert first == (f"accepted {books.count('accepted')} = done {books.count('done')} + waiting 0 "
-                     f"+ locked 0 + retrying 0 + dead {books.dead} + "
-                     f"dropped {books.count('dropped')}")
+    assert first == (
+        f"accepted {books.count('accepted')} = done {books.count('done')} + waiting 0 "
+        f"+ locked 0 + retrying 0 + dead {books.dead} + "
+        f"dropped {books.count('dropped')}"
+    )
     assert last == "audit: balanced"
 
 
@@ -73,8 +77,9 @@ def test_events_on_their_way_are_no_finding(gateway: RunningGateway) -> None:
 
 
 @pytest.mark.parametrize(("by", "words"), [(1, "missing"), (-2, "too many")])
-def test_an_event_that_is_nowhere_or_twice_is_found(gateway: RunningGateway, by: int,
-                                                    words: str) -> None:
+def test_an_event_that_is_nowhere_or_twice_is_found(
+    gateway: RunningGateway, by: int, words: str
+) -> None:
     gateway.redis.hincrby(STATS, "accepted", by)
     try:
         assert_found(audit(gateway), f"NOT BALANCED: {abs(by)} events are {words}")
@@ -96,18 +101,22 @@ def test_an_event_that_redis_calls_done_and_the_ledger_does_not_is_found(
     gateway: RunningGateway, done: str, state: str
 ) -> None:
     gateway.mongo["events"].update_one({"_id": done}, {"$set": {"state": state}})
-    assert_found(audit(gateway), "redis and the ledger disagree: 1",
-                 f"  {done}: redis says done, the ledger says {state}")
+    assert_found(
+        audit(gateway),
+        "redis and the ledger disagree: 1",
+        f"  {done}: redis says done, the ledger says {state}",
+    )
 
 
-def test_a_done_event_without_a_ledger_document_is_found(gateway: RunningGateway,
-                                                         done: str) -> None:
+def test_a_done_event_without_a_ledger_document_is_found(
+    gateway: RunningGateway, done: str
+) -> None:
     gateway.mongo["events"].delete_one({"_id": done})
     assert_found(audit(gateway), f"  {done}: redis says done, the ledger says nothing")
 
 
 def test_a_dead_event_that_the_ledger_calls_done_is_found_and_a_replay_mends_it(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     gateway.behave(fail_ratio=1, fail_status=400)
     id = gateway.post(gateway.shipment())
@@ -139,8 +148,11 @@ def test_a_shipment_that_counts_an_event_twice_is_found_when_effects_are_asked_f
     gateway.mongo["shipments"].update_one({"_id": shipment}, {"$inc": {"events_applied": 1}})
     try:
         assert audit(gateway).returncode == 0
-        assert_found(audit(gateway, "--effects"), "shipments that do not add up: 1",
-                     f"  {shipment}: counted 2 events, the ledger applied 1")
+        assert_found(
+            audit(gateway, "--effects"),
+            "shipments that do not add up: 1",
+            f"  {shipment}: counted 2 events, the ledger applied 1",
+        )
     finally:
         gateway.mongo["shipments"].update_one({"_id": shipment}, {"$inc": {"events_applied": -1}})
 

@@ -9,12 +9,14 @@ from tests.workers.samples import SOURCES
 
 
 def test_seed_makes_shipments_with_open_orders_and_leaves_existing_ones_alone(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     gateway.mongo["shipments"].insert_one({"_id": "SHP-2", "status": "delivered"})
     first = gateway.command("seed", "--count", "5")
     assert (first.returncode, first.stdout) == (
-        0, "4 shipments with open orders made, 1 were there already\n")
+        0,
+        "4 shipments with open orders made, 1 were there already\n",
+    )
     assert gateway.shipment_now("SHP-2") == {"_id": "SHP-2", "status": "delivered"}
     made = gateway.shipment_now("SHP-5")
     assert (made["active"], made["events_applied"], made["recent_events"]) == (True, 0, [])
@@ -28,9 +30,22 @@ def test_seed_makes_shipments_with_open_orders_and_leaves_existing_ones_alone(
 def test_send_signs_for_every_source_in_its_own_shape(gateway: RunningGateway) -> None:
     for source in SOURCES.values():
         shipment = gateway.shipment()
-        sent = [gateway.command("send", "--source", source.name, "--id", f"evt_{shipment}",
-                                "--shipment", shipment, "--status", "in_transit",
-                                "--at", "2026-01-05T12:00:00Z") for _ in range(2)]
+        sent = [
+            gateway.command(
+                "send",
+                "--source",
+                source.name,
+                "--id",
+                f"evt_{shipment}",
+                "--shipment",
+                shipment,
+                "--status",
+                "in_transit",
+                "--at",
+                "2026-01-05T12:00:00Z",
+            )
+            for _ in range(2)
+        ]
         id = f"{source.name}:evt_{shipment}"
         assert sent[0].stdout == f'202 {{"status":"accepted","id":"{id}"}}\n'
         assert sent[1].stdout == f'200 {{"status":"duplicate","id":"{id}"}}\n'
@@ -67,8 +82,13 @@ def test_show_tells_all_of_an_event_on_its_way_and_at_its_end(gateway: RunningGa
     gateway.await_state("retry routing", id)
     waiting = gateway.command("show", id)
     assert waiting.returncode == 0
-    for text in (f"{id}\n", "state        retry", "last_error   status 429",
-                 '"status":"delivery_failed"', "state        processing"):
+    for text in (
+        f"{id}\n",
+        "state        retry",
+        "last_error   status 429",
+        '"status":"delivery_failed"',
+        "state        processing",
+    ):
         assert text in waiting.stdout
     listed = gateway.command("retry", "list")
     (row,) = [line for line in listed.stdout.splitlines() if id in line]
@@ -121,10 +141,13 @@ def test_a_dropped_event_is_a_duplicate_when_it_is_sent_again(gateway: RunningGa
     assert gateway.state(id) == "dropped"
 
 
-@pytest.mark.parametrize(("command", "setting", "message"), [
-    ("status", "REDIS_URL", "redis does not answer"),
-    ("audit", "MONGO_URL", "mongodb does not answer"),
-])
+@pytest.mark.parametrize(
+    ("command", "setting", "message"),
+    [
+        ("status", "REDIS_URL", "redis does not answer"),
+        ("audit", "MONGO_URL", "mongodb does not answer"),
+    ],
+)
 def test_a_store_that_is_away_is_a_line_and_an_exit_code(
     gateway: RunningGateway, command: str, setting: str, message: str
 ) -> None:

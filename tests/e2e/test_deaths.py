@@ -21,7 +21,7 @@ def one_effect_each(gateway: RunningGateway, ids: list[str], shipments: list[str
 
 
 def test_a_routing_worker_killed_with_calls_in_its_hands_loses_none_of_them(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     gateway.behave(latency_ms=3000)
     shipments = [gateway.shipment() for _ in range(10)]
@@ -40,7 +40,7 @@ def test_a_routing_worker_killed_with_calls_in_its_hands_loses_none_of_them(
 
 
 def test_a_lookup_worker_killed_again_and_again_counts_no_event_twice(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     ids: list[str] = []
@@ -49,8 +49,16 @@ def test_a_lookup_worker_killed_again_and_again_counts_no_event_twice(
         ids += [gateway.post(shipment, "in_transit") for _ in range(15)]
         gateway.kill(before)
         ids += [gateway.post(shipment, "in_transit") for _ in range(5)]
-        await_true(lambda before=before: gateway.pids().get(  # type: ignore[misc]
-            "worker-lookup:worker-lookup_00", before) != before, PATIENCE, f"round {round}")
+        await_true(
+            lambda before=before: (
+                gateway.pids().get(  # type: ignore[misc]
+                    "worker-lookup:worker-lookup_00", before
+                )
+                != before
+            ),
+            PATIENCE,
+            f"round {round}",
+        )
     gateway.await_done(ids)
     assert gateway.shipment_now(shipment)["events_applied"] == len(ids)
 
@@ -74,7 +82,7 @@ def test_stores_killed_in_full_work_come_back_and_everything_goes_on_by_itself(
 
 
 def test_while_mongodb_is_away_the_edge_goes_on_and_the_workers_wait_without_burning_anything(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     gateway.behave(latency_ms=300)
     shipments = [gateway.shipment() for _ in range(60)]
@@ -97,7 +105,7 @@ def test_while_mongodb_is_away_the_edge_goes_on_and_the_workers_wait_without_bur
 
 
 def test_workers_restarted_in_full_work_finish_what_they_hold_and_burn_nothing(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     gateway.behave(latency_ms=400)
     shipments = [gateway.shipment() for _ in range(60)]

@@ -10,8 +10,14 @@ from tests.servers import ROOT
 
 
 def test_the_demo_loses_nothing_retries_and_balances() -> None:
-    demo = subprocess.run([sys.executable, "-m", "loadtest.demo"], cwd=ROOT, text=True,
-                          capture_output=True, timeout=120, check=False)
+    demo = subprocess.run(
+        [sys.executable, "-m", "loadtest.demo"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     last = json.loads(demo.stdout.splitlines()[-1])
     assert last["posted"] == 120

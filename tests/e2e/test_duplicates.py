@@ -14,7 +14,7 @@ NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 
 def test_a_duplicate_in_any_state_is_acknowledged_and_changes_nothing(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipment, event = gateway.shipment(), "evt_duplicated"
     id = f"bench:{event}"
@@ -48,20 +48,23 @@ def test_a_duplicate_in_any_state_is_acknowledged_and_changes_nothing(
 
 
 def test_many_couriers_sending_the_same_events_at_once_make_each_happen_once(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     names = [f"evt_again_{n}" for n in range(20)]
     with ThreadPoolExecutor(6) as couriers:
-        list(couriers.map(lambda name: gateway.post(shipment, "in_transit", event=name, at=NOON),
-                          names * 3))
+        list(
+            couriers.map(
+                lambda name: gateway.post(shipment, "in_transit", event=name, at=NOON), names * 3
+            )
+        )
     gateway.await_done(f"bench:{name}" for name in names)
     assert gateway.counted("duplicates") == 40
     assert gateway.shipment_now(shipment)["events_applied"] == 20
 
 
 def test_a_duplicate_that_differs_is_a_duplicate_all_the_same_and_counted_as_conflicting(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     id = gateway.post(shipment, "in_transit", event="evt_conflict", at=NOON)
@@ -73,7 +76,7 @@ def test_a_duplicate_that_differs_is_a_duplicate_all_the_same_and_counted_as_con
 
 
 def test_a_resend_after_redis_has_forgotten_is_absorbed_by_the_ledger(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     id = gateway.post(shipment, event="evt_forgotten", at=NOON)

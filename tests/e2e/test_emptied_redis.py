@@ -12,14 +12,16 @@ TEN_YEARS = 315_360_000_000_000  # µs
 
 
 def test_what_was_done_is_absorbed_and_what_was_under_way_is_finished_once(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     names = [f"evt_emptied_{n}" for n in range(8)]
     shipments = [gateway.shipment() for _ in names]
 
     def send(which: slice) -> list[str]:
-        return [gateway.post(shipment, event=name, at=NOON)
-                for name, shipment in zip(names[which], shipments[which], strict=True)]
+        return [
+            gateway.post(shipment, event=name, at=NOON)
+            for name, shipment in zip(names[which], shipments[which], strict=True)
+        ]
 
     done = send(slice(0, 4))
     gateway.await_done(done)
@@ -43,7 +45,7 @@ def test_what_was_done_is_absorbed_and_what_was_under_way_is_finished_once(
 
 
 def test_fences_rise_also_when_the_clock_of_redis_stands_behind_those_in_the_ledger(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     gateway.behave(fail_ratio=1, fail_status=400)

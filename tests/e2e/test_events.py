@@ -36,7 +36,7 @@ def test_an_event_that_needs_no_route_never_reaches_the_service(gateway: Running
 
 
 def test_routing_that_fails_at_first_is_tried_again_exactly_as_often_as_it_takes(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     gateway.behave(fail_first=2)
     ids = [gateway.post(gateway.shipment()) for _ in range(3)]
@@ -57,7 +57,7 @@ def test_the_status_is_shown_while_routing_still_fails(gateway: RunningGateway) 
 
 
 def test_what_the_service_refuses_for_good_is_dead_with_the_reason_and_done_after_a_replay(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     gateway.behave(fail_ratio=1, fail_status=422)
     shipment = gateway.shipment()
@@ -75,7 +75,7 @@ def test_what_the_service_refuses_for_good_is_dead_with_the_reason_and_done_afte
 
 
 def test_an_event_whose_attempts_are_used_up_is_dead_and_keeps_its_last_error(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     gateway.behave(fail_ratio=1, fail_status=500)
     id = gateway.post(gateway.shipment())
@@ -90,7 +90,7 @@ def test_an_event_whose_attempts_are_used_up_is_dead_and_keeps_its_last_error(
 
 
 def test_an_event_that_overtakes_its_shipment_waits_for_it_and_burns_no_attempt(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     document = gateway.shipment_now(shipment)
@@ -106,7 +106,7 @@ def test_an_event_that_overtakes_its_shipment_waits_for_it_and_burns_no_attempt(
 
 
 def test_an_event_whose_shipment_never_comes_is_dead_after_its_time_and_not_before(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     id = gateway.post("SHP-nowhere")
     gateway.await_state("dead lookup", id)
@@ -118,7 +118,7 @@ def test_an_event_whose_shipment_never_comes_is_dead_after_its_time_and_not_befo
 
 
 def test_a_body_that_cannot_be_understood_is_dead_at_once_and_says_why(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     id = gateway.post(shipment, "teleported")
@@ -129,11 +129,18 @@ def test_a_body_that_cannot_be_understood_is_dead_at_once_and_says_why(
 
 
 def test_events_out_of_order_leave_the_status_of_the_courier_s_latest_time(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
-    history = ["picked_up", "in_transit", "exception", "in_transit", "out_for_delivery",
-               "delivery_failed", "delayed"]
+    history = [
+        "picked_up",
+        "in_transit",
+        "exception",
+        "in_transit",
+        "out_for_delivery",
+        "delivery_failed",
+        "delayed",
+    ]
     order = [3, 6, 0, 5, 1, 4, 2]
     ids = [gateway.post(shipment, history[n], at=NOON + timedelta(minutes=n)) for n in order]
     gateway.await_done(ids)

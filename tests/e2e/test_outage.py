@@ -12,7 +12,7 @@ OUTAGE_SECONDS = 4.0
 
 
 def test_an_outage_defers_everything_burns_nothing_and_ends_by_itself(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     shipments = [gateway.shipment() for _ in range(EVENTS)]
     gateway.behave(outage=True)
@@ -33,8 +33,9 @@ def test_an_outage_defers_everything_burns_nothing_and_ends_by_itself(
     assert gateway.books().open == EVENTS
     assert gateway.counted("buried") == 0
     assert gateway.counted("deferred") > 0
-    assert [gateway.shipment_now(one)["status"] for one in shipments] == \
-        ["delivery_failed"] * EVENTS  # no merchant waits for the service
+    assert [gateway.shipment_now(one)["status"] for one in shipments] == [
+        "delivery_failed"
+    ] * EVENTS  # no merchant waits for the service
     assert gateway.command("status").stdout.count("routing breaker: closed") == 0
 
     gateway.behave()
@@ -46,7 +47,7 @@ def test_an_outage_defers_everything_burns_nothing_and_ends_by_itself(
 
 
 def test_a_call_that_hangs_costs_its_event_a_wait_and_no_other_event_anything(
-    gateway: RunningGateway
+    gateway: RunningGateway,
 ) -> None:
     gateway.behave(hang_ratio=1)
     hanging = gateway.post(gateway.shipment())

@@ -18,11 +18,19 @@ from gateway.local import instance
 from tests.servers import ROOT, await_true
 
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = [re.sub(r"^    ", "", block, flags=re.MULTILINE)
-          for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", README, re.MULTILINE)]
+BLOCKS = [
+    re.sub(r"^    ", "", block, flags=re.MULTILINE)
+    for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", README, re.MULTILINE)
+]
 # Run by tests of their own, or too long for one: the demo runs in tests/e2e/test_demo.py.
-ELSEWHERE = ("make demo", "make test", "make bench", "make load", "make test-docker",
-             "docker compose")
+ELSEWHERE = (
+    "make demo",
+    "make test",
+    "make bench",
+    "make load",
+    "make test-docker",
+    "docker compose",
+)
 
 
 def block_with(text: str) -> str:
@@ -38,17 +46,26 @@ class Checkout:
         edge, ops, redis, mongo, sim = instance.free_ports(5)
         self.edge = f"127.0.0.1:{edge}"
         self.env = environment.without_settings(os.environ) | {
-            "GATEWAY_BIND": self.edge, "OPS_BIND": f"127.0.0.1:{ops}",
-            "LOCAL_REDIS_PORT": str(redis), "LOCAL_MONGO_PORT": str(mongo),
-            "ROUTINGSIM_BIND": f"127.0.0.1:{sim}", "ROUTINGSIM_LATENCY_MS": "50",
+            "GATEWAY_BIND": self.edge,
+            "OPS_BIND": f"127.0.0.1:{ops}",
+            "LOCAL_REDIS_PORT": str(redis),
+            "LOCAL_MONGO_PORT": str(mongo),
+            "ROUTINGSIM_BIND": f"127.0.0.1:{sim}",
+            "ROUTINGSIM_LATENCY_MS": "50",
             "PYTHON": "",
         }
 
     def type(self, command: str) -> subprocess.CompletedProcess[str]:
         """What a reader types, but for the port."""
         return subprocess.run(
-            ["sh", "-c", command.replace("localhost:8080", self.edge)], cwd=self.home,
-            env=self.env, capture_output=True, text=True, timeout=120, check=False)
+            ["sh", "-c", command.replace("localhost:8080", self.edge)],
+            cwd=self.home,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     def says(self, command: str) -> str:
         done = self.type(command)
@@ -59,8 +76,13 @@ class Checkout:
 @pytest.fixture(scope="module")
 def checkout() -> Iterator[Checkout]:
     with instance.temporary_home() as home:
-        files = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-                               cwd=ROOT, capture_output=True, text=True, check=True)
+        files = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         for name in files.stdout.splitlines():
             if (ROOT / name).is_file():
                 (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -98,13 +120,14 @@ def test_redis_cli_shows_the_sets_and_an_event(checkout: Checkout) -> None:
 
 def test_the_stack_can_be_watched_and_controlled(checkout: Checkout) -> None:
     assert "RUNNING" in checkout.says("make status")
-    assert "worker-routing_01: started" in checkout.says(
-        'make ctl ARGS="restart worker-routing:*"')
+    assert "worker-routing_01: started" in checkout.says('make ctl ARGS="restart worker-routing:*"')
     assert "RUNNING" in checkout.says(".venv/bin/supervisorctl status")
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(
-    r"`(python -m gateway [a-z -]+?)(?:`| \[| ID| --rate)", README))))
+@pytest.mark.parametrize(
+    "command",
+    sorted(set(re.findall(r"`(python -m gateway [a-z -]+?)(?:`| \[| ID| --rate)", README))),
+)
 def test_operators_commands_are_there(checkout: Checkout, command: str) -> None:
     assert "usage:" in checkout.says(f".venv/bin/{command} --help")
 
@@ -119,10 +142,23 @@ def test_the_courier_of_the_readme_is_a_valid_source(tmp_path: Path) -> None:
 
 def test_every_command_of_the_readme_is_tested() -> None:
     """Whoever adds one adds its test."""
-    tested = ("gateway send", "gateway show", "gateway status", "openssl dgst", "body=", "curl -i",
-              "make redis-cli", "make up", "make down")
-    commands = [line for block in BLOCKS for line in block.splitlines()
-                if re.match(r"(make|docker|curl|\.venv|body=|mac=|python) ?", line)]
+    tested = (
+        "gateway send",
+        "gateway show",
+        "gateway status",
+        "openssl dgst",
+        "body=",
+        "curl -i",
+        "make redis-cli",
+        "make up",
+        "make down",
+    )
+    commands = [
+        line
+        for block in BLOCKS
+        for line in block.splitlines()
+        if re.match(r"(make|docker|curl|\.venv|body=|mac=|python) ?", line)
+    ]
     assert commands
     for line in commands:
         assert any(part in line for part in (*tested, *ELSEWHERE)), line

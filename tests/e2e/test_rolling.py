@@ -24,8 +24,11 @@ from tests.servers import await_true
 
 ROLL_SECONDS = float(os.environ.get("ROLL_SECONDS", "0"))  # 0: everything once
 ENOUGH = 300  # requests of each kind in one round; about a thousand when nothing else runs
-WORKERS = ("worker-lookup:worker-lookup_00", "worker-routing:worker-routing_00",
-           "worker-routing:worker-routing_01")
+WORKERS = (
+    "worker-lookup:worker-lookup_00",
+    "worker-routing:worker-routing_00",
+    "worker-routing:worker-routing_01",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +39,10 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stack(sources: Path) -> Iterator[Stack]:
     """Of its own: one that a slow disk does not make answer 503, with several workers."""
-    with Stack.temporary(env=SETTINGS | {"REDIS_TIMEOUT_SECONDS": "10", "WEB_CONCURRENCY": "2",
-                                         "SOURCES_FILE": str(sources)}) as stack:
+    with Stack.temporary(
+        env=SETTINGS
+        | {"REDIS_TIMEOUT_SECONDS": "10", "WEB_CONCURRENCY": "2", "SOURCES_FILE": str(sources)}
+    ) as stack:
         yield stack
 
 
@@ -46,16 +51,22 @@ def edge_workers(master: int) -> set[int]:
 
 
 def await_others(master: int, old: set[int]) -> None:
-    await_true(lambda: bool(now := edge_workers(master)) and not now & old, PATIENCE,
-               "other workers of the edge")
+    await_true(
+        lambda: bool(now := edge_workers(master)) and not now & old,
+        PATIENCE,
+        "other workers of the edge",
+    )
 
 
 def stop_and_start(gateway: RunningGateway, worker: str) -> None:
     """Of what it held nothing is left in its hands."""
     gateway.stack.ctl("stop", worker)
     name = worker.rpartition(":")[2]
-    locked = [str(id) for lane in ("lookup", "routing")
-              for id in gateway.redis.zrange("{gw:0}:locks:" + lane, 0, -1)]
+    locked = [
+        str(id)
+        for lane in ("lookup", "routing")
+        for id in gateway.redis.zrange("{gw:0}:locks:" + lane, 0, -1)
+    ]
     assert [id for id in locked if gateway.event(id).get("owner", "").endswith(f"/{name}")] == []
     gateway.stack.ctl("start", worker)
 

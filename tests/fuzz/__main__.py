@@ -55,20 +55,24 @@ def show(tally: Tally) -> None:
     rows = sorted(tally.table.items(), key=lambda row: (row[0][0], -row[1]))
     for (kind, answers), count in rows:
         print(f"{kind:<18}  {answers:<13}  {count:>11,}")
-    print(f"{'all':<18}  {'':<13}  {tally.table.total():>11,}\n"
-          f"\n{tally.stored:,} events stored, each with the bytes that were signed; no 5xx but the "
-          "503 of meinheld\nto half a request and the 501 of gunicorn to a coding it has not; no "
-          "hang, no restart, no false 2xx.")
+    print(
+        f"{'all':<18}  {'':<13}  {tally.table.total():>11,}\n"
+        f"\n{tally.stored:,} events stored, each with the bytes that were signed; no 5xx but the "
+        "503 of meinheld\nto half a request and the 501 of gunicorn to a coding it has not; no "
+        "hang, no restart, no false 2xx."
+    )
 
 
 def tell(bad: Bad, seed: int, kind: str) -> None:
     case = bad.case
     path = Path(tempfile.gettempdir()) / f"fuzz-{seed}-{case.number}.http"
     path.write_bytes(case.sent)
-    print(f"\n\nBAD: case {case.number} ({case.kind}): {bad}\n\n{case.sent[:1000]!r}\n"
-          f"\nThe bytes are in {path}. Again:\n"
-          f"  make fuzz KIND={kind} SEED={seed} ONLY={case.number}\n"
-          f"  nc -N 127.0.0.1 8080 < {path}")
+    print(
+        f"\n\nBAD: case {case.number} ({case.kind}): {bad}\n\n{case.sent[:1000]!r}\n"
+        f"\nThe bytes are in {path}. Again:\n"
+        f"  make fuzz KIND={kind} SEED={seed} ONLY={case.number}\n"
+        f"  nc -N 127.0.0.1 8080 < {path}"
+    )
 
 
 if __name__ == "__main__":

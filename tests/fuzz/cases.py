@@ -121,7 +121,7 @@ def _changed(rng: random.Random, data: bytes) -> bytes:
     until = min(len(data), at + rng.choice((1, 1, 2, 8, 40)))
     match rng.randrange(5):
         case 0:
-            return data[:at] + bytes([rng.randrange(256)]) + data[at + 1:]
+            return data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
         case 1:
             return data[:at] + rng.randbytes(rng.choice((1, 1, 3, 20))) + data[at:]
         case 2:
@@ -134,7 +134,7 @@ def _changed(rng: random.Random, data: bytes) -> bytes:
 
 def _cut_short(rng: random.Random, id: str) -> bytes:
     sent = _right(rng, id)
-    return sent[:rng.randrange(len(sent))]
+    return sent[: rng.randrange(len(sent))]
 
 
 def _chunked(rng: random.Random, id: str) -> bytes:
@@ -153,8 +153,14 @@ def _pipelined(rng: random.Random, id: str) -> bytes:
 
 
 KINDS: dict[str, tuple[int, Callable[[random.Random, str], bytes]]] = {
-    "right": (20, _right), "repeated": (5, _repeated), "odd body": (15, _odd_body),
-    "odd id": (10, _odd_id), "odd lines": (18, _odd_lines), "odd request line": (4,
-    _odd_request_line), "changed bytes": (20, _changed_bytes), "cut short": (3, _cut_short),
-    "chunked": (2, _chunked), "pipelined": (3, _pipelined),
+    "right": (20, _right),
+    "repeated": (5, _repeated),
+    "odd body": (15, _odd_body),
+    "odd id": (10, _odd_id),
+    "odd lines": (18, _odd_lines),
+    "odd request line": (4, _odd_request_line),
+    "changed bytes": (20, _changed_bytes),
+    "cut short": (3, _cut_short),
+    "chunked": (2, _chunked),
+    "pipelined": (3, _pipelined),
 }

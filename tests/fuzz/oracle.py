@@ -44,8 +44,13 @@ def signed(sent: bytes) -> list[Signed]:
     heads = (sent, _FOLD.sub(b"", sent), _joined(sent))
     macs = {mac.lower() for head in heads for mac in _BENCH.findall(head)}
     ids = {id for head in heads for raw in _ID.findall(head) for id in (raw, raw.strip(b" \t"))}
-    hooks = {(id, at, mac) for head in heads for id in ids
-             for at in _AT.findall(head) for mac in _V1.findall(head)}
+    hooks = {
+        (id, at, mac)
+        for head in heads
+        for id in ids
+        for at in _AT.findall(head)
+        for mac in _V1.findall(head)
+    }
     found = []
     for body in _bodies(sent):
         names: set[str] = set()
@@ -71,7 +76,7 @@ def _is_coded(sent: bytes) -> bool:
 
 def _bodies(sent: bytes) -> set[bytes]:
     sizes = {int(text.replace(b" ", b"")) for text in _LENGTH.findall(sent)}
-    return {sent[gap.end():gap.end() + size] for gap in _BLANK.finditer(sent) for size in sizes}
+    return {sent[gap.end() : gap.end() + size] for gap in _BLANK.finditer(sent) for size in sizes}
 
 
 def _bench_ids(body: bytes) -> set[str]:
@@ -126,5 +131,8 @@ def _may_be_5xx(case: Case, answer: Answer) -> bool:
 
 def accepted(heard: Talk) -> list[str]:
     """The ids that were answered as stored."""
-    return [json.loads(a.content)["id"] for a in heard.answers
-            if a.status in (200, 202) and _is_event(a)]
+    return [
+        json.loads(a.content)["id"]
+        for a in heard.answers
+        if a.status in (200, 202) and _is_event(a)
+    ]

@@ -41,8 +41,13 @@ class Tally:
         self.table[case.kind, answers] += 1
 
 
-def fuzz(edge: Edge, store: Redis, seed: int, numbers: range,
-         said: Callable[[int, float], None] = lambda done, seconds: None) -> Tally:
+def fuzz(
+    edge: Edge,
+    store: Redis,
+    seed: int,
+    numbers: range,
+    said: Callable[[int, float], None] = lambda done, seconds: None,
+) -> Tally:
     """Send the cases of those numbers. store: answers bytes. Raises ``Bad`` for the first bad one.
 
     said: told after each round how many are done, in how many seconds.
@@ -83,8 +88,11 @@ def _check_workers(edge: Edge, before: list[int], pairs: Iterable[tuple[Case, Ta
             if edge.workers() != before:
                 raise Bad(case, "a worker was restarted")
     first, *_, last = (case for case, _ in pairs)
-    raise Bad(first, "a worker was restarted by what this and the cases after it left behind; "
-                     f"again: ONLY={first.number}-{last.number}")
+    raise Bad(
+        first,
+        "a worker was restarted by what this and the cases after it left behind; "
+        f"again: ONLY={first.number}-{last.number}",
+    )
 
 
 def _check_store(store: Redis, pairs: list[tuple[Case, Talk]]) -> int:
@@ -93,7 +101,8 @@ def _check_store(store: Redis, pairs: list[tuple[Case, Talk]]) -> int:
     keys: list[bytes] = sorted(store.scan_iter(prefix + "*", count=1000))
     values: list[Any] = store.mget(keys) if keys else []
     bodies: dict[str, bytes] = {
-        key.decode().removeprefix(prefix): body for key, body in zip(keys, values, strict=True)}
+        key.decode().removeprefix(prefix): body for key, body in zip(keys, values, strict=True)
+    }
     proofs: dict[str, set[bytes]] = {}
     for case, heard in pairs:
         for one in signed(case.sent):

@@ -32,10 +32,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module", params=kinds())
-def edge(request: pytest.FixtureRequest, store: RedisServer,
-         tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    edge = Edge(tmp_path_factory.mktemp("edge"), store.url, request.param, WEB_CONCURRENCY="2",
-                REDIS_TIMEOUT_SECONDS="10")
+def edge(
+    request: pytest.FixtureRequest, store: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Edge]:
+    edge = Edge(
+        tmp_path_factory.mktemp("edge"),
+        store.url,
+        request.param,
+        WEB_CONCURRENCY="2",
+        REDIS_TIMEOUT_SECONDS="10",
+    )
     try:
         yield edge.start()
     finally:
@@ -55,22 +61,45 @@ def test_a_share_of_the_fuzzing_finds_nothing(edge: Edge, store: RedisServer) ->
 
 NAMES = st.text(string.ascii_letters + string.digits + "-_!#$%&'*+.^`|~", min_size=1, max_size=30)
 VALUES = st.text(st.characters(max_codepoint=255), max_size=60)
-KNOWN = st.sampled_from([
-    "Transfer-Encoding", "Content-Length", "Host", "Connection", "Expect", "Upgrade", "Trailer",
-    "X-Signature", "Content-Type", "Content-Encoding", "Cookie", "Keep-Alive", "TE",
-])
+KNOWN = st.sampled_from(
+    [
+        "Transfer-Encoding",
+        "Content-Length",
+        "Host",
+        "Connection",
+        "Expect",
+        "Upgrade",
+        "Trailer",
+        "X-Signature",
+        "Content-Type",
+        "Content-Encoding",
+        "Cookie",
+        "Keep-Alive",
+        "TE",
+    ]
+)
 LINES = st.lists(st.tuples(NAMES | KNOWN, VALUES), max_size=6)
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner,
-                                                                max_size=4), max_leaves=12)
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
 EVENTS = st.dictionaries(st.sampled_from(["id", "shipment_id", "status", "x"]), JSON)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(LINES)
 @example([("Upgrade", "h2c")])
 @example([("Transfer-Encoding", "xchunked")])
@@ -90,8 +119,12 @@ def test_whatever_stands_in_a_head_nothing_unsigned_is_stored(
     assert edge.workers() == before
 
 
-@settings(max_examples=100, deadline=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(EVENTS.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=80))
 def test_whatever_is_signed_is_kept_to_the_byte_or_refused(
     edge: Edge, store: RedisServer, body: bytes
@@ -119,8 +152,9 @@ def right_case() -> tuple[Case, bytes]:
     return Case(1, "right", (sent,), right=True), body
 
 
-def heard(status: int, content: bytes = b'{"status":"accepted","id":"bench:evt_1"}',
-          ended: bool = True) -> Talk:
+def heard(
+    status: int, content: bytes = b'{"status":"accepted","id":"bench:evt_1"}', ended: bool = True
+) -> Talk:
     return Talk([Answer(status, {}, content)], ended, 0.1)
 
 

@@ -19,8 +19,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def edge(kind: str, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
-         ) -> Iterator[Edge]:
+def edge(
+    kind: str, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Edge]:
     """One edge a session, kind and Redis; take ``store`` beside it for an empty Redis."""
     edge = Edge(tmp_path_factory.mktemp("edge"), redis_server.url, kind)
     try:
@@ -32,15 +33,17 @@ def edge(kind: str, redis_server: RedisServer, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def http_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """For tests of what lies before Redis, so that its version does not matter."""
-    server = RedisServer(redis_binaries()[-1], tmp_path_factory.mktemp("redis"),
-                         "--appendfsync", "no").start()
+    server = RedisServer(
+        redis_binaries()[-1], tmp_path_factory.mktemp("redis"), "--appendfsync", "no"
+    ).start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def lone_edge(kind: str, http_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
-              ) -> Iterator[Edge]:
+def lone_edge(
+    kind: str, http_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Edge]:
     """One worker, so that every request meets what the one before it left behind."""
     edge = Edge(tmp_path_factory.mktemp("edge"), http_redis.url, kind, REDIS_TIMEOUT_SECONDS="10")
     try:

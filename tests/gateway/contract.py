@@ -39,8 +39,9 @@ class Contract:
                     found |= _answers(method.upper(), path, operation["responses"])
         return found
 
-    def check(self, method: str, path: str, status: int, headers: dict[str, str],
-              content: bytes) -> None:
+    def check(
+        self, method: str, path: str, status: int, headers: dict[str, str], content: bytes
+    ) -> None:
         """Fails on an answer that is not documented as it is."""
         if headers.get("content-type", "").startswith("text/html"):
             assert status >= 400  # of the HTTP server: the request never came to the edge
@@ -52,8 +53,9 @@ class Contract:
         answer = told[str(status)]
         for name, header in answer.get("headers", {}).items():
             text = headers[name.lower()]
-            self._validate(int(text) if text.isdigit() else text,
-                           [*place, "headers", name, "schema"])
+            self._validate(
+                int(text) if text.isdigit() else text, [*place, "headers", name, "schema"]
+            )
             assert header["required"]
         known = {name.lower() for name in answer.get("headers", {})}
         assert headers.keys() & {"retry-after", "allow"} <= known

@@ -37,7 +37,10 @@ def hmac_sha256(secret: str, content: bytes) -> bytes:
     key = secret.encode().hex()
     return subprocess.run(
         ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{key}", "-binary"],
-        input=content, capture_output=True, check=True).stdout
+        input=content,
+        capture_output=True,
+        check=True,
+    ).stdout
 
 
 def in_hex(header: str, prefix: str = "", secret: str = SECRET) -> Sign:
@@ -72,26 +75,58 @@ def ours(id: str, shipment: str) -> Any:
 
 
 def easypost(id: str, shipment: str) -> Any:
-    return {"id": id, "object": "Event", "description": "tracker.updated", "mode": "production",
-            "previous_attributes": {"status": "pre_transit"}, "result": {
-                "id": "trk_5f1c", "object": "Tracker", "tracking_code": shipment,
-                "status": "in_transit", "status_detail": "departed_facility", "carrier": "UPS",
-                "updated_at": "2026-11-23T05:00:00Z", "tracking_details": []}}
+    return {
+        "id": id,
+        "object": "Event",
+        "description": "tracker.updated",
+        "mode": "production",
+        "previous_attributes": {"status": "pre_transit"},
+        "result": {
+            "id": "trk_5f1c",
+            "object": "Tracker",
+            "tracking_code": shipment,
+            "status": "in_transit",
+            "status_detail": "departed_facility",
+            "carrier": "UPS",
+            "updated_at": "2026-11-23T05:00:00Z",
+            "tracking_details": [],
+        },
+    }
 
 
 def shippo(id: str, shipment: str) -> Any:
-    return {"event": "track_updated", "test": False, "data": {
-        "carrier": "usps", "tracking_number": shipment, "tracking_history": [],
-        "tracking_status": {"object_id": id, "status": "TRANSIT",
-                            "status_details": "Left the facility \u2013 on its way",
-                            "status_date": "2026-11-23T05:00:00Z"}}}
+    return {
+        "event": "track_updated",
+        "test": False,
+        "data": {
+            "carrier": "usps",
+            "tracking_number": shipment,
+            "tracking_history": [],
+            "tracking_status": {
+                "object_id": id,
+                "status": "TRANSIT",
+                "status_details": "Left the facility \u2013 on its way",
+                "status_date": "2026-11-23T05:00:00Z",
+            },
+        },
+    }
 
 
 def aftership(id: str, shipment: str) -> Any:
-    return {"event": "tracking_update", "event_id": id, "is_tracking_first_tag": False,
-            "msg": {"id": "a3f1", "tracking_number": shipment, "slug": "dhl", "tag": "InTransit",
-                    "subtag": "InTransit_002", "updated_at": "2026-11-23T05:00:00+00:00"},
-            "ts": 1795410000}
+    return {
+        "event": "tracking_update",
+        "event_id": id,
+        "is_tracking_first_tag": False,
+        "msg": {
+            "id": "a3f1",
+            "tracking_number": shipment,
+            "slug": "dhl",
+            "tag": "InTransit",
+            "subtag": "InTransit_002",
+            "updated_at": "2026-11-23T05:00:00+00:00",
+        },
+        "ts": 1795410000,
+    }
 
 
 @dataclass(frozen=True)
@@ -126,8 +161,10 @@ COURIERS = {
     "sendcloud": Courier(in_hex("Sendcloud-Signature")),
     "fedex": Courier(in_base64("fdx-signature")),
     "dhl-push": Courier(
-        lambda body, id, at: {"X-Push-Token": "a static token"}, secret="a static token",
-        table='signature_header = "X-Push-Token"\nauthenticity = "token-only"\n' + WITH_ID),
+        lambda body, id, at: {"X-Push-Token": "a static token"},
+        secret="a static token",
+        table='signature_header = "X-Push-Token"\nauthenticity = "token-only"\n' + WITH_ID,
+    ),
 }
 
 
@@ -138,4 +175,5 @@ def variable(preset: str) -> str:
 SECRETS = {variable(preset): courier.secret for preset, courier in COURIERS.items()}
 SOURCES = "\n".join(
     f'[{preset}]\npreset = "{preset}"\nsecrets_env = ["{variable(preset)}"]\n{courier.table}'
-    for preset, courier in COURIERS.items())
+    for preset, courier in COURIERS.items()
+)

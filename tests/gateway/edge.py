@@ -36,7 +36,10 @@ statuses = "canonical"
 ACME = f"\n[acme]{_LIKE_BENCH}"
 
 # Beside the shipped sources: one with a quota, one that sends no event id, and one that is off.
-SOURCES = (ROOT / "conf" / "sources.toml").read_text() + f"\n[narrow]{_LIKE_BENCH}" + """\
+SOURCES = (
+    (ROOT / "conf" / "sources.toml").read_text()
+    + f"\n[narrow]{_LIKE_BENCH}"
+    + """\
 quota_per_second = 0.5
 quota_burst = 2
 
@@ -55,6 +58,7 @@ optional = true
 pointers = { shipment_id = "/shipment_id", status = "/status" }
 statuses = "canonical"
 """
+)
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,12 @@ def standard_headers(body: bytes, id: str, at: float | None = None) -> dict[str,
     timestamp = str(int(time.time() if at is None else at))
     content = f"{id}.{timestamp}.".encode() + body
     mac = base64.b64encode(hmac.digest(STANDARD_SECRET, content, hashlib.sha256)).decode()
-    return {"Content-Type": "application/json", "webhook-id": id,
-            "webhook-timestamp": timestamp, "webhook-signature": f"v1,{mac}"}
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{mac}",
+    }
 
 
 def event(id: str, **more: Any) -> bytes:
@@ -114,9 +122,14 @@ class Edge:
         self.port = _free_port()
         (folder / "sources.toml").write_text(SOURCES)
         self.environ = {
-            "PATH": os.environ["PATH"], "PROFILE": "local", "REDIS_URL": redis_url,
-            "GATEWAY_BIND": f"127.0.0.1:{self.port}", "WEB_CONCURRENCY": "1",
-            "SOURCES_FILE": str(folder / "sources.toml"), "RUN_DIR": str(folder), **settings,
+            "PATH": os.environ["PATH"],
+            "PROFILE": "local",
+            "REDIS_URL": redis_url,
+            "GATEWAY_BIND": f"127.0.0.1:{self.port}",
+            "WEB_CONCURRENCY": "1",
+            "SOURCES_FILE": str(folder / "sources.toml"),
+            "RUN_DIR": str(folder),
+            **settings,
         }
         if kind == "gthread":
             broken = folder / "broken" / "meinheld"
@@ -131,7 +144,11 @@ class Edge:
         with (self.folder / "edge.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "conf" / "gunicorn.py")],
-                env=self.environ, cwd=self.folder, stdout=log, stderr=log)
+                env=self.environ,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+            )
         return self.process
 
     def start(self) -> Edge:
@@ -168,8 +185,13 @@ class Edge:
     def log(self) -> str:
         return (self.folder / "edge.log").read_text()
 
-    def request(self, method: str, path: str, body: bytes | None = None,
-                headers: dict[str, str] | None = None) -> Reply:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
         """An answer that its own description foresees."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         begin = time.monotonic()
@@ -181,8 +203,14 @@ class Edge:
             connection.close()
         return self._reply(method, path, response, content, time.monotonic() - begin)
 
-    def _reply(self, method: str, path: str, response: http.client.HTTPResponse, content: bytes,
-               seconds: float) -> Reply:
+    def _reply(
+        self,
+        method: str,
+        path: str,
+        response: http.client.HTTPResponse,
+        content: bytes,
+        seconds: float,
+    ) -> Reply:
         names = {name.lower(): text for name, text in response.getheaders()}
         if self.contract is not None:
             self.contract.check(method, path, response.status, names, content)

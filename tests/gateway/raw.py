@@ -43,18 +43,37 @@ def fresh_event() -> bytes:
     return event(f"evt_raw_{next(_ids)}")
 
 
-def request(*lines: str, body: bytes | None = None, line: str = "POST /v1/events/bench HTTP/1.1",
-            host: str | None = "Host: x", length: bool = True, end: str = "\r\n") -> bytes:
+def request(
+    *lines: str,
+    body: bytes | None = None,
+    line: str = "POST /v1/events/bench HTTP/1.1",
+    host: str | None = "Host: x",
+    length: bool = True,
+    end: str = "\r\n",
+) -> bytes:
     """A signed event of its own with these header lines besides. Not in it: what is None."""
     body = fresh_event() if body is None else body
     usual = [f"{name}: {text}" for name, text in bench_headers(body).items()]
-    head = [line, *([host] if host else []), *usual,
-            *([f"Content-Length: {len(body)}"] if length else []), *lines, "", ""]
+    head = [
+        line,
+        *([host] if host else []),
+        *usual,
+        *([f"Content-Length: {len(body)}"] if length else []),
+        *lines,
+        "",
+        "",
+    ]
     return end.join(head).encode("latin-1") + body
 
 
-def talk(edge: Edge, *pieces: bytes, half_close: bool = False, patience: float = 8,
-         expect: int | None = None, pause: float = 0) -> Talk:
+def talk(
+    edge: Edge,
+    *pieces: bytes,
+    half_close: bool = False,
+    patience: float = 8,
+    expect: int | None = None,
+    pause: float = 0,
+) -> Talk:
     """Send the pieces and read until the server closes, ``expect`` answers are there, or for
     ``patience`` seconds. half_close: say that nothing more will come."""
     begin = time.monotonic()
@@ -108,7 +127,5 @@ def parse(heard: bytes) -> list[Answer]:
     return answers
 
 
-
-
 def in_bytes(data: bytes) -> Iterable[bytes]:
-    return (data[at:at + 1] for at in range(len(data)))
+    return (data[at : at + 1] for at in range(len(data)))

@@ -51,8 +51,16 @@ class Connected:
     def __init__(self, redis: Script) -> None:
         self.redis = redis
 
-    def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
-               quota_per_second: float, quota_burst: float) -> Acceptance:
+    def accept(
+        self,
+        id: str,
+        source: str,
+        body: bytes,
+        digest: str,
+        secret: str,
+        quota_per_second: float,
+        quota_burst: float,
+    ) -> Acceptance:
         self.redis.ask("accept", self.redis.reachable and self.redis.writable)
         return Acceptance("accepted", 1, 0)
 

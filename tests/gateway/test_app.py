@@ -25,8 +25,16 @@ class Broken:
 
     timeout = 0.5
 
-    def accept(self, id: str, source: str, body: bytes, digest: str, secret: str,
-               quota_per_second: float, quota_burst: float) -> Acceptance:
+    def accept(
+        self,
+        id: str,
+        source: str,
+        body: bytes,
+        digest: str,
+        secret: str,
+        quota_per_second: float,
+        quota_burst: float,
+    ) -> Acceptance:
         raise KeyError("a name of ours")
 
     def warm(self) -> None:
@@ -46,7 +54,8 @@ def test_500_for_a_fault_of_ours_with_the_trace_in_the_log_and_nothing_of_it_in_
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
     client = falcon.testing.TestClient(create_app(Deps(sources, Broken, 1000)))
     reply = client.simulate_request(
-        method, path, body=event("evt_1"), headers=bench_headers(event("evt_1")))
+        method, path, body=event("evt_1"), headers=bench_headers(event("evt_1"))
+    )
     assert (reply.status_code, reply.content) == (500, problems.INTERNAL_ERROR.body)
     assert reply.headers["content-type"] == "application/problem+json"
     (record,) = caplog.records
@@ -99,8 +108,9 @@ def test_a_fault_of_ours_that_anybody_can_cause_fills_no_disk(
 ) -> None:
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
     time = [0.0]
-    client = falcon.testing.TestClient(create_app(
-        Deps(sources, Broken, 1000, clock=lambda: time[0])))
+    client = falcon.testing.TestClient(
+        create_app(Deps(sources, Broken, 1000, clock=lambda: time[0]))
+    )
     assert {client.simulate_get("/readyz").status_code for _ in range(100)} == {500}
     client.simulate_post("/v1/events/bench", body=event("e"), headers=bench_headers(event("e")))
     time[0] += WINDOW_SECONDS
@@ -113,10 +123,20 @@ def test_a_fault_of_ours_that_anybody_can_cause_fills_no_disk(
     assert all(record.exc_info for record in caplog.records)
 
 
-@pytest.mark.parametrize(("seconds", "sent"), [
-    (0, 1), (0.2, 1), (1, 1), (1.01, 2), (59.5, 60), (1e9, 3600), (float("inf"), 3600), (-5, 1),
-    (float("nan"), 1),
-])
+@pytest.mark.parametrize(
+    ("seconds", "sent"),
+    [
+        (0, 1),
+        (0.2, 1),
+        (1, 1),
+        (1.01, 2),
+        (59.5, 60),
+        (1e9, 3600),
+        (float("inf"), 3600),
+        (-5, 1),
+        (float("nan"), 1),
+    ],
+)
 def test_retry_after_is_a_whole_number_of_seconds_and_never_0(seconds: float, sent: int) -> None:
     assert problems.whole_seconds(seconds) == sent
 
@@ -127,12 +147,21 @@ def test_every_problem_has_a_type_of_its_own() -> None:
     assert all(f'"urn:fincart:problem:{p.code}"'.encode() in p.body for p in known)
 
 
-@pytest.mark.parametrize(("content_type", "json"), [
-    ("application/json", True), (" application/json ;", True), ("application/a+json", True),
-    ("application/+json", False), ("application/a+jsons", False), ("application/json5", False),
-    ("application/json; charset=utf-8; charset=utf-7", False), ("*/*", False),
-    ("application/json; v=1", False), ("application/" + "a" * 10_000 + "+json", False),
-])
+@pytest.mark.parametrize(
+    ("content_type", "json"),
+    [
+        ("application/json", True),
+        (" application/json ;", True),
+        ("application/a+json", True),
+        ("application/+json", False),
+        ("application/a+jsons", False),
+        ("application/json5", False),
+        ("application/json; charset=utf-8; charset=utf-7", False),
+        ("*/*", False),
+        ("application/json; v=1", False),
+        ("application/" + "a" * 10_000 + "+json", False),
+    ],
+)
 def test_only_json_in_utf_8_is_json(content_type: str, json: bool) -> None:
     assert is_json(content_type) is json
 

@@ -64,11 +64,13 @@ FAITHFUL = {
     "escape sequences outside of the id": b'{"id":"evt_1","shipment_id":"\\u001b[2J"}',
     "fields of the wrong types": b'{"id":"evt_1","shipment_id":[],"status":{},"occurred_at":1e9}',
     "a status too deep to print": b'{"id":"evt_1","shipment_id":"S","status":'
-                                  + b"[" * 1000 + b"]" * 1000 + b"}",
+    + b"[" * 1000
+    + b"]" * 1000
+    + b"}",
     "a time too deep to print": b'{"id":"evt_1","shipment_id":"S","status":"delayed",'
-                                b'"occurred_at":' + b"[" * 1000 + b"]" * 1000 + b"}",
+    b'"occurred_at":' + b"[" * 1000 + b"]" * 1000 + b"}",
     "a time that is none": b'{"id":"evt_1","shipment_id":"S","status":"delayed",'
-                           b'"occurred_at":"9999-12-31T23:59:59-23:59"}',
+    b'"occurred_at":"9999-12-31T23:59:59-23:59"}',
     "nothing but the id": b'{"id":"evt_1"}',
 }
 
@@ -85,31 +87,45 @@ def test_odd_json_is_kept_to_the_byte_and_never_breaks_a_worker(
     assert len(str(caught.value)) < 200
 
 
-def test_of_two_equal_names_edge_and_worker_read_the_same_one(
-    edge: Edge, raw_store: Redis
-) -> None:
-    body = (b'{"id":"evt_0","status":"teleported","shipment_id":"SHP-0",'
-            b'"id":"evt_1","status":"delayed","shipment_id":"SHP-1"}')
+def test_of_two_equal_names_edge_and_worker_read_the_same_one(edge: Edge, raw_store: Redis) -> None:
+    body = (
+        b'{"id":"evt_0","status":"teleported","shipment_id":"SHP-0",'
+        b'"id":"evt_1","status":"delayed","shipment_id":"SHP-1"}'
+    )
     assert edge.post(body).json["id"] == "bench:evt_1"
     found = canonical("bench:evt_1", SOURCES["bench"], held(raw_store)["bench:evt_1"], NOW)
     assert (found.shipment_id, found.status.value) == ("SHP-1", "delayed")
 
 
 NO_JSON = {
-    "nothing": b"", "blanks": b" \r\n\t ", "NUL": b"\0", "BOM": b"\xef\xbb\xbf" + event("evt_1"),
-    "UTF-16": event("evt_1").decode().encode("utf-16"), "NUL before": b"\0" + event("evt_1"),
-    "NUL after": event("evt_1") + b"\0", "garbage after": event("evt_1") + b"}",
-    "two documents": event("evt_1") * 2, "too deep": nested(1030), "half": event("evt_1")[:-1],
-    "only brackets": b"[" * 200_000, "only braces": b'{"a":' * 50_000,
+    "nothing": b"",
+    "blanks": b" \r\n\t ",
+    "NUL": b"\0",
+    "BOM": b"\xef\xbb\xbf" + event("evt_1"),
+    "UTF-16": event("evt_1").decode().encode("utf-16"),
+    "NUL before": b"\0" + event("evt_1"),
+    "NUL after": event("evt_1") + b"\0",
+    "garbage after": event("evt_1") + b"}",
+    "two documents": event("evt_1") * 2,
+    "too deep": nested(1030),
+    "half": event("evt_1")[:-1],
+    "only brackets": b"[" * 200_000,
+    "only braces": b'{"a":' * 50_000,
     "lone surrogate": b'{"id":"evt_1","t":"\\ud800"}',
     "surrogates the wrong way": b'{"id":"evt_1","t":"\\ude00\\ud83d"}',
     "a surrogate in UTF-8": b'{"id":"evt_1","t":"\xed\xa0\x80"}',
-    "overlong UTF-8": b'{"id":"evt_1","t":"\xc0\xae"}', "Latin-1": b'{"id":"evt_1","t":"\xe9"}',
-    "NaN": b'{"id":"evt_1","n":NaN}', "Infinity": b'{"id":"evt_1","n":-Infinity}',
-    "too large a number": b'{"id":"evt_1","n":1e400}', "leading zero": b'{"id":"evt_1","n":01}',
+    "overlong UTF-8": b'{"id":"evt_1","t":"\xc0\xae"}',
+    "Latin-1": b'{"id":"evt_1","t":"\xe9"}',
+    "NaN": b'{"id":"evt_1","n":NaN}',
+    "Infinity": b'{"id":"evt_1","n":-Infinity}',
+    "too large a number": b'{"id":"evt_1","n":1e400}',
+    "leading zero": b'{"id":"evt_1","n":01}',
     "a very long number": b'{"id":"evt_1","n":' + b"9" * 5000 + b"}",
-    "single quotes": b"{'id':'evt_1'}", "comma": b'{"id":"evt_1",}', "comment": b'{"id":1}//',
-    "control character": b'{"id":"evt_1","t":"\n"}', "form feed": b'\f{"id":"evt_1"}',
+    "single quotes": b"{'id':'evt_1'}",
+    "comma": b'{"id":"evt_1",}',
+    "comment": b'{"id":1}//',
+    "control character": b'{"id":"evt_1","t":"\n"}',
+    "form feed": b'\f{"id":"evt_1"}',
 }
 
 
@@ -120,8 +136,9 @@ def test_400_for_what_is_no_json(edge: Edge, raw_store: Redis, body: bytes) -> N
     assert held(raw_store) == {}
 
 
-@pytest.mark.parametrize("body", [b"[]", b'["evt_1"]', b'[{"id":"evt_1"}]', b'"evt_1"', b"1",
-                                  b"1.5", b"true", b"null"])
+@pytest.mark.parametrize(
+    "body", [b"[]", b'["evt_1"]', b'[{"id":"evt_1"}]', b'"evt_1"', b"1", b"1.5", b"true", b"null"]
+)
 def test_400_for_json_that_is_no_object(edge: Edge, raw_store: Redis, body: bytes) -> None:
     reply = edge.post(body)
     assert (reply.status, reply.problem) == (400, "not-an-object")
@@ -129,11 +146,44 @@ def test_400_for_json_that_is_no_object(edge: Edge, raw_store: Redis, body: byte
 
 
 NO_ID: list[object] = [
-    None, True, False, 1.5, 1.0, [], ["evt_1"], {}, {"id": "evt_1"}, "", " ", "   ", "x" * 201,
-    "x" * 10_000, "é" * 201, "evt\0", "evt\n", "\tevt", "evt\x7f", "evt\x9b", "evt\u00a0x",
-    "evt\u00ad", "evt\u200b", "evt\u200d", "evt\u202e", "evt\u2066", "evt\u2028", "evt\ufeff",
-    "evt\ue000", "evt\u0378", "evt\ufffe", "evt\U000e0041", "evt\u3164", "evt\u2800", "evt\u115f",
-    "evt\ufe0f", "evt\u034f", "evt\U000e0100",
+    None,
+    True,
+    False,
+    1.5,
+    1.0,
+    [],
+    ["evt_1"],
+    {},
+    {"id": "evt_1"},
+    "",
+    " ",
+    "   ",
+    "x" * 201,
+    "x" * 10_000,
+    "é" * 201,
+    "evt\0",
+    "evt\n",
+    "\tevt",
+    "evt\x7f",
+    "evt\x9b",
+    "evt\u00a0x",
+    "evt\u00ad",
+    "evt\u200b",
+    "evt\u200d",
+    "evt\u202e",
+    "evt\u2066",
+    "evt\u2028",
+    "evt\ufeff",
+    "evt\ue000",
+    "evt\u0378",
+    "evt\ufffe",
+    "evt\U000e0041",
+    "evt\u3164",
+    "evt\u2800",
+    "evt\u115f",
+    "evt\ufe0f",
+    "evt\u034f",
+    "evt\U000e0100",
 ]
 
 
@@ -147,8 +197,9 @@ def test_400_for_an_id_that_an_operator_could_not_read(
     assert held(raw_store) == {}
 
 
-@pytest.mark.parametrize("number", [b"18446744073709551616", b"-9223372036854775809",
-                                    b"1" + b"0" * 200, b"1e2", b"-0.0"])
+@pytest.mark.parametrize(
+    "number", [b"18446744073709551616", b"-9223372036854775809", b"1" + b"0" * 200, b"1e2", b"-0.0"]
+)
 def test_400_for_a_number_as_id_that_cannot_be_read_exactly(
     edge: Edge, raw_store: Redis, number: bytes
 ) -> None:
@@ -157,13 +208,26 @@ def test_400_for_a_number_as_id_that_cannot_be_read_exactly(
     assert held(raw_store) == {}
 
 
-@pytest.mark.parametrize("id", [
-    "x" * 200, "é" * 200, "\U00010348" * 200, "evt 1", "evt/1?a=b#c%00", '{"$gt":""}', "evt:1:2",
-    "-1", "*", "e\u0301", "中文", "👍", "عربي",
-], ids=lambda id: ascii(id)[:40])
-def test_a_printable_id_names_its_event_everywhere(
-    edge: Edge, raw_store: Redis, id: str
-) -> None:
+@pytest.mark.parametrize(
+    "id",
+    [
+        "x" * 200,
+        "é" * 200,
+        "\U00010348" * 200,
+        "evt 1",
+        "evt/1?a=b#c%00",
+        '{"$gt":""}',
+        "evt:1:2",
+        "-1",
+        "*",
+        "e\u0301",
+        "中文",
+        "👍",
+        "عربي",
+    ],
+    ids=lambda id: ascii(id)[:40],
+)
+def test_a_printable_id_names_its_event_everywhere(edge: Edge, raw_store: Redis, id: str) -> None:
     body = orjson.dumps({"id": id})
     reply = edge.post(body)
     assert (reply.status, reply.json["id"]) == (202, f"bench:{id}")
@@ -171,10 +235,21 @@ def test_a_printable_id_names_its_event_everywhere(
     assert edge.post(body).status == 200
 
 
-@pytest.mark.parametrize(("id", "status"), [
-    ("m" * 200, 202), ("m" * 201, 400), ("m\x7f", 400), ("m\xa0", 400), ("m\xc3\xa9", 202),
-    ("m\xe9", 400), ("m\xe2\x80\xae", 400), ("m\xe3\x85\xa4", 400), ("m\xff", 400),
-], ids=ascii)
+@pytest.mark.parametrize(
+    ("id", "status"),
+    [
+        ("m" * 200, 202),
+        ("m" * 201, 400),
+        ("m\x7f", 400),
+        ("m\xa0", 400),
+        ("m\xc3\xa9", 202),
+        ("m\xe9", 400),
+        ("m\xe2\x80\xae", 400),
+        ("m\xe3\x85\xa4", 400),
+        ("m\xff", 400),
+    ],
+    ids=ascii,
+)
 def test_a_signed_id_is_held_to_the_same_rules(
     edge: Edge, raw_store: Redis, id: str, status: int
 ) -> None:

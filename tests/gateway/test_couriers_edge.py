@@ -48,12 +48,19 @@ def test_an_event_is_taken_once_from_its_courier_and_refused_from_anybody_else(
 
 
 @each
-def test_send_is_taken_for_the_courier(edge: Edge, preset: str, courier: Courier,
-                                       capsys: pytest.CaptureFixture[str]) -> None:
+def test_send_is_taken_for_the_courier(
+    edge: Edge, preset: str, courier: Courier, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = load(edge.environ)
     arguments = Namespace(
-        source=preset, id="evt_sent", shipment="SHP-2", status="in_transit", at=None,
-        url=f"http://127.0.0.1:{edge.port}", environ=edge.environ)
+        source=preset,
+        id="evt_sent",
+        shipment="SHP-2",
+        status="in_transit",
+        at=None,
+        url=f"http://127.0.0.1:{edge.port}",
+        environ=edge.environ,
+    )
     assert send(settings, arguments) == 0
     said = capsys.readouterr().out
     name = f"{preset}:evt_sent" if courier.names_events else f"{preset}:"

@@ -17,8 +17,9 @@ EACH = 4
 
 def sockets(edge: Edge) -> dict[int, int]:
     """How many sockets each worker has."""
-    return {pid: sum(name.startswith("socket:") for name in open_files(pid))
-            for pid in edge.workers()}
+    return {
+        pid: sum(name.startswith("socket:") for name in open_files(pid)) for pid in edge.workers()
+    }
 
 
 def test_connections_that_are_kept_are_spread_over_the_processes(

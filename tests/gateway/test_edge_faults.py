@@ -86,15 +86,22 @@ def test_replies_are_never_mixed_up_after_a_stall(edge: Edge, own_redis: RedisSe
         assert edge.post(event(f"evt_new_{n}")).status == 200
 
 
-@pytest.mark.parametrize(("command", "undo"), [
-    (lambda redis: redis.config_set("maxmemory", 1),
-     lambda redis: redis.config_set("maxmemory", 0)),
-    (lambda redis: redis.replicaof("127.0.0.1", 1),
-     lambda redis: redis.replicaof("NO", "ONE")),
-], ids=["out of memory", "read-only"])
+@pytest.mark.parametrize(
+    ("command", "undo"),
+    [
+        (
+            lambda redis: redis.config_set("maxmemory", 1),
+            lambda redis: redis.config_set("maxmemory", 0),
+        ),
+        (lambda redis: redis.replicaof("127.0.0.1", 1), lambda redis: redis.replicaof("NO", "ONE")),
+    ],
+    ids=["out of memory", "read-only"],
+)
 def test_503_while_redis_refuses_to_write(
-    edge: Edge, own_redis: RedisServer, command: Callable[[Redis], object],
-    undo: Callable[[Redis], object]
+    edge: Edge,
+    own_redis: RedisServer,
+    command: Callable[[Redis], object],
+    undo: Callable[[Redis], object],
 ) -> None:
     client = own_redis.client()
     command(client)
@@ -188,11 +195,12 @@ def test_clients_that_do_not_close_their_end_do_not_stop_the_others(edge: Edge) 
 def test_missing_secrets_stop_the_start_with_a_line_each_and_no_trace(
     kind: str, tmp_path: Path, own_redis: RedisServer
 ) -> None:
-    edge = Edge(tmp_path, own_redis.url, kind, PROFILE="production",
-                REDIS_TIMEOUT_SECONDS="soon")
+    edge = Edge(tmp_path, own_redis.url, kind, PROFILE="production", REDIS_TIMEOUT_SECONDS="soon")
     assert edge.launch().wait(20) == 78
-    assert edge.log == ("gateway: REDIS_TIMEOUT_SECONDS='soon' is not allowed: it must be a number "
-                        "from 0.01 to 10\n")
+    assert edge.log == (
+        "gateway: REDIS_TIMEOUT_SECONDS='soon' is not allowed: it must be a number "
+        "from 0.01 to 10\n"
+    )
     (tmp_path / "edge.log").unlink()
     del edge.environ["REDIS_TIMEOUT_SECONDS"]
     assert edge.launch().wait(20) == 78

@@ -45,9 +45,7 @@ def test_a_source_that_was_added_is_served_after_a_hang_up(edge: Edge) -> None:
     assert edge.process.poll() is None
 
 
-def test_what_is_wrong_is_logged_and_the_sources_from_before_go_on_being_served(
-    edge: Edge
-) -> None:
+def test_what_is_wrong_is_logged_and_the_sources_from_before_go_on_being_served(edge: Edge) -> None:
     write(edge, SOURCES + ACME.replace("github", "gitbub"))
     hang_up(edge)
     assert '[acme] preset: "gitbub" is unknown' in edge.log

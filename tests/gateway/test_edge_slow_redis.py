@@ -99,11 +99,21 @@ def test_a_stall_is_answered_503_in_bounded_time_and_ends_by_itself_in_every_pro
 def edge_of_one_thread(redis_url: str, timeout: float, haste: float = 1) -> Callable[[str], int]:
     """An edge in this process; post an id to it. haste: how much faster its pauses pass."""
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
-    client = falcon.testing.TestClient(create_app(Deps(
-        sources, lambda: Intake(redis_url, timeout, Caps(100, 10**6, 100)), 10_000,
-        clock=lambda: time.monotonic() * haste)))
-    return lambda id: int(client.simulate_post("/v1/events/bench", body=event(id),
-                                               headers=bench_headers(event(id))).status_code)
+    client = falcon.testing.TestClient(
+        create_app(
+            Deps(
+                sources,
+                lambda: Intake(redis_url, timeout, Caps(100, 10**6, 100)),
+                10_000,
+                clock=lambda: time.monotonic() * haste,
+            )
+        )
+    )
+    return lambda id: int(
+        client.simulate_post(
+            "/v1/events/bench", body=event(id), headers=bench_headers(event(id))
+        ).status_code
+    )
 
 
 def ids_of(names: list[str]) -> list[str]:
@@ -111,7 +121,7 @@ def ids_of(names: list[str]) -> list[str]:
 
 
 def test_a_request_that_a_stalled_redis_takes_up_later_is_a_duplicate_when_it_is_sent_again(
-    own_redis: RedisServer
+    own_redis: RedisServer,
 ) -> None:
     post = edge_of_one_thread(own_redis.url, 0.3)
     assert post("evt_0") == 202  # so that its connection is open
@@ -156,18 +166,25 @@ def test_redis_is_not_asked_anything_for_requests_that_nobody_signed(
     before, changed = commands(), client.info("persistence")["aof_current_size"]
     forged: dict[str, str | None] = {"X_Signature": "sha256=" + "0" * 64}
     flood: list[dict[str, str | None]] = [
-        {"X_Signature": None}, {"X_Signature": "sha256=zz"}, forged,
+        {"X_Signature": None},
+        {"X_Signature": "sha256=zz"},
+        forged,
         {"Content_Type": "text/plain"},
     ]
-    statuses = [edge.post(event("evt_new"), "bench", **headers).status
-                for headers in flood for _ in range(60)]
+    statuses = [
+        edge.post(event("evt_new"), "bench", **headers).status
+        for headers in flood
+        for _ in range(60)
+    ]
     assert set(statuses) == {401, 415}
     # Announced only: the edge closes without having read it, and what still comes would be reset.
     huge = forged | {"Content_Length": "9" * 9}
     assert {edge.post(b"", "bench", **huge).status for _ in range(60)} == {413}
     assert {edge.post(event("evt_new"), "nobody").status for _ in range(60)} == {404}
-    assert {edge.get(path).status for path in ("/openapi.json", "/healthz", "/nothing")} \
-        == {200, 404}
+    assert {edge.get(path).status for path in ("/openapi.json", "/healthz", "/nothing")} == {
+        200,
+        404,
+    }
     assert commands() == before
     assert client.info("persistence")["aof_current_size"] == changed
 

@@ -48,10 +48,16 @@ def test_202_for_an_event_without_an_id_under_the_hash_of_its_body(
     assert edge.post(body, "nameless").status == 200
 
 
-@pytest.mark.parametrize("content_type", [
-    "application/json; charset=utf-8", "application/json;charset=UTF-8", "Application/JSON",
-    "application/vnd.courier.v2+json", 'application/json; charset="utf-8"',
-])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        "Application/JSON",
+        "application/vnd.courier.v2+json",
+        'application/json; charset="utf-8"',
+    ],
+)
 def test_202_for_every_way_to_say_json(edge: Edge, store: Redis, content_type: str) -> None:
     assert edge.post(event("evt_1"), Content_Type=content_type).status == 202
 
@@ -83,23 +89,26 @@ def test_an_id_in_any_script_comes_back_as_it_is(edge: Edge, store: Redis) -> No
     assert edge.post(event('evt: "é" 中')).json["id"] == 'bench:evt: "é" 中'
 
 
-@pytest.mark.parametrize(("body", "problem", "detail"), [
-    (b"", "not-json", "line 1 column 1"),
-    (b'{"id":\n nope}', "not-json", "line 2 column 2"),
-    (b'{"id":"evt_1"} trailing', "not-json", "line 1 column 16"),
-    (b'{"id":"\xff"}', "not-json", ""),
-    (b'{"id":"\\ud800"}', "not-json", ""),
-    (b'{"id":NaN}', "not-json", ""),
-    (b"[" * 100_000, "not-json", ""),
-    (b'["evt_1"]', "not-an-object", None),
-    (b'"evt_1"', "not-an-object", None),
-    (b"null", "not-an-object", None),
-    (b"{}", "no-event-id", "the event id at /id is missing"),
-    (b'{"id":null}', "no-event-id", "neither a string nor a whole number"),
-    (b'{"id":""}', "no-event-id", "is empty"),
-    (b'{"id":"a\\nb"}', "no-event-id", "cannot be printed"),
-    (b'{"id":"' + b"x" * 201 + b'"}', "no-event-id", "more than 200 characters"),
-])
+@pytest.mark.parametrize(
+    ("body", "problem", "detail"),
+    [
+        (b"", "not-json", "line 1 column 1"),
+        (b'{"id":\n nope}', "not-json", "line 2 column 2"),
+        (b'{"id":"evt_1"} trailing', "not-json", "line 1 column 16"),
+        (b'{"id":"\xff"}', "not-json", ""),
+        (b'{"id":"\\ud800"}', "not-json", ""),
+        (b'{"id":NaN}', "not-json", ""),
+        (b"[" * 100_000, "not-json", ""),
+        (b'["evt_1"]', "not-an-object", None),
+        (b'"evt_1"', "not-an-object", None),
+        (b"null", "not-an-object", None),
+        (b"{}", "no-event-id", "the event id at /id is missing"),
+        (b'{"id":null}', "no-event-id", "neither a string nor a whole number"),
+        (b'{"id":""}', "no-event-id", "is empty"),
+        (b'{"id":"a\\nb"}', "no-event-id", "cannot be printed"),
+        (b'{"id":"' + b"x" * 201 + b'"}', "no-event-id", "more than 200 characters"),
+    ],
+)
 def test_400_says_what_is_wrong_and_where(
     edge: Edge, store: Redis, body: bytes, problem: str, detail: str | None
 ) -> None:
@@ -128,8 +137,9 @@ def test_401_is_one_and_the_same_for_every_reason_and_the_log_tells_them_apart(
         edge.post(body, X_Signature="sha256=" + "0" * 64),
         edge.post(body, X_Signature="sha256=\xff"),
         edge.post(b"not json", X_Signature=right),
-        edge.request("POST", "/v1/events/standard", body,
-                     standard_headers(body, "msg_1", time.time() - 301)),
+        edge.request(
+            "POST", "/v1/events/standard", body, standard_headers(body, "msg_1", time.time() - 301)
+        ),
     ]
     assert {reply.status for reply in replies} == {401}
     assert {reply.problem for reply in replies} == {"unauthenticated"}
@@ -142,23 +152,36 @@ def test_401_is_one_and_the_same_for_every_reason_and_the_log_tells_them_apart(
     assert "bench-secret" not in edge.log
 
 
-@pytest.mark.parametrize(("path", "problem"), [
-    ("/v1/events/nobody", "unknown-source"), ("/v1/events/off", "unknown-source"),
-    ("/v1/events/BENCH", "unknown-source"), ("/v1/events/%00", "unknown-source"),
-    ("/v1/events/", "unknown-source"), ("/v1/events/bench/", "not-found"),
-    ("/", "not-found"), ("/v2/events/bench", "not-found"),
-])
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/v1/events/nobody", "unknown-source"),
+        ("/v1/events/off", "unknown-source"),
+        ("/v1/events/BENCH", "unknown-source"),
+        ("/v1/events/%00", "unknown-source"),
+        ("/v1/events/", "unknown-source"),
+        ("/v1/events/bench/", "not-found"),
+        ("/", "not-found"),
+        ("/v2/events/bench", "not-found"),
+    ],
+)
 def test_404_for_unknown_sources_and_paths(edge: Edge, path: str, problem: str) -> None:
     body = event("evt_1")
     reply = edge.request("POST", path, body, bench_headers(body))
     assert (reply.status, reply.problem) == (404, problem)
 
 
-@pytest.mark.parametrize(("method", "path", "allow"), [
-    ("GET", "/v1/events/bench", "POST"), ("PUT", "/v1/events/bench", "POST"),
-    ("OPTIONS", "/v1/events/bench", "POST"), ("DELETE", "/v1/events/bench", "POST"),
-    ("POST", "/healthz", "GET, HEAD"), ("OPTIONS", "/readyz", "GET, HEAD"),
-])
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/v1/events/bench", "POST"),
+        ("PUT", "/v1/events/bench", "POST"),
+        ("OPTIONS", "/v1/events/bench", "POST"),
+        ("DELETE", "/v1/events/bench", "POST"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("OPTIONS", "/readyz", "GET, HEAD"),
+    ],
+)
 def test_405_names_the_methods_that_are_allowed(
     edge: Edge, method: str, path: str, allow: str
 ) -> None:
@@ -187,16 +210,18 @@ def test_a_transfer_encoding_beside_a_content_length_is_never_accepted(
 ) -> None:
     body = event("evt_1")
     lines = [f"{name}: {text}" for name, text in bench_headers(body).items()]
-    status, _ = edge.raw(f"Content-Length: {len(body)}", f"Transfer-Encoding: {coding}", *lines,
-                         body=body)
+    status, _ = edge.raw(
+        f"Content-Length: {len(body)}", f"Transfer-Encoding: {coding}", *lines, body=body
+    )
     assert status in (400, 411, 501)  # some the server itself refuses first
     assert stored(store) == []
 
 
 @pytest.mark.parametrize("length", ["-1", "+5", "0x5", "5 5", "five", "1" * 30])
 def test_a_content_length_that_is_none_is_refused(edge: Edge, length: str) -> None:
-    status, _ = edge.raw(f"Content-Length: {length}", "Content-Type: application/json",
-                         body=b"x" * 55)
+    status, _ = edge.raw(
+        f"Content-Length: {length}", "Content-Type: application/json", body=b"x" * 55
+    )
     assert status in (400, 413)
 
 
@@ -209,10 +234,20 @@ def test_413_for_one_byte_more_than_allowed(edge: Edge, store: Redis) -> None:
     assert stored(store) == ["bench:evt_1"]
 
 
-@pytest.mark.parametrize("content_type", [
-    None, "", "text/plain", "text/json", "application/jsonp", "application/x-www-form-urlencoded",
-    "application/json; charset=latin-1", "application/json, text/plain", "application/",
-])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "",
+        "text/plain",
+        "text/json",
+        "application/jsonp",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=latin-1",
+        "application/json, text/plain",
+        "application/",
+    ],
+)
 def test_415_for_anything_but_json(edge: Edge, store: Redis, content_type: str | None) -> None:
     reply = edge.post(event("evt_1"), Content_Type=content_type)
     assert (reply.status, reply.problem) == (415, "unsupported-media-type")
@@ -261,9 +296,7 @@ def test_healthz_and_readyz_answer_get_and_head(edge: Edge, store: Redis) -> Non
         assert (head.status, head.body) == (200, b"")
 
 
-def test_readyz_tells_when_redis_may_lose_what_it_confirmed(
-    edge: Edge, store: Redis
-) -> None:
+def test_readyz_tells_when_redis_may_lose_what_it_confirmed(edge: Edge, store: Redis) -> None:
     store.config_set("appendfsync", "everysec")
     try:
         await_readyz(edge, durability="everysec")

@@ -20,8 +20,14 @@ from gateway.event_id import NoEventId, event_id
 
 WITH_ID = Source("a", Signature("body-hmac", "X"), (), Pointers(Pointer.parse("/e/id")), {})
 WITHOUT_ID = Source("b", Signature("body-hmac", "X"), (), Pointers(), {})
-BY_SCAN = Source("c", Signature("body-hmac", "X"), (), Pointers(), {},
-                 (Pointer.parse("/number"), Pointer.parse("/scan/id"), Pointer.parse("/scan/at")))
+BY_SCAN = Source(
+    "c",
+    Signature("body-hmac", "X"),
+    (),
+    Pointers(),
+    {},
+    (Pointer.parse("/number"), Pointer.parse("/scan/id"), Pointer.parse("/scan/at")),
+)
 
 
 def test_the_signed_id_wins() -> None:
@@ -37,13 +43,26 @@ def test_a_whole_number_is_an_id_by_its_digits(number: int) -> None:
     assert event_id(WITH_ID, None, {"e": {"id": number}}, b"") == str(number)
 
 
-@pytest.mark.parametrize(("value", "said"), [
-    (None, "neither a string nor a whole number"), (True, "neither"), (1.5, "neither"),
-    (1.0, "neither"), ([], "neither"), ({}, "neither"), ("", "is empty"), ("  ", "is empty"),
-    ("x" * 201, "more than 200"), ("a\nb", "cannot be printed"), ("a\x00", "cannot be printed"),
-    ("\x7f", "cannot be printed"), ("a\u2028", "cannot be printed"),
-    ("\udcff", "cannot be printed"), ("\u200b", "cannot be printed"),
-])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "neither a string nor a whole number"),
+        (True, "neither"),
+        (1.5, "neither"),
+        (1.0, "neither"),
+        ([], "neither"),
+        ({}, "neither"),
+        ("", "is empty"),
+        ("  ", "is empty"),
+        ("x" * 201, "more than 200"),
+        ("a\nb", "cannot be printed"),
+        ("a\x00", "cannot be printed"),
+        ("\x7f", "cannot be printed"),
+        ("a\u2028", "cannot be printed"),
+        ("\udcff", "cannot be printed"),
+        ("\u200b", "cannot be printed"),
+    ],
+)
 def test_an_unusable_id_is_refused_with_the_place_where_it_was_looked_for(
     value: Any, said: str
 ) -> None:
@@ -80,10 +99,16 @@ def test_the_fields_of_a_scan_identify_it_whatever_else_the_body_says() -> None:
     assert first == hashlib.sha256(b'["N1","s1",null]').hexdigest()
 
 
-@pytest.mark.parametrize("other", [
-    {"number": "N2", "scan": {"id": "s1"}}, {"number": "N1", "scan": {"id": "s2"}},
-    {"number": "N1", "scan": {"at": "s1"}}, {"number": "N1s1"}, {"number": ["N1", "s1"]},
-])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"number": "N2", "scan": {"id": "s1"}},
+        {"number": "N1", "scan": {"id": "s2"}},
+        {"number": "N1", "scan": {"at": "s1"}},
+        {"number": "N1s1"},
+        {"number": ["N1", "s1"]},
+    ],
+)
 def test_another_scan_is_another_event(other: dict[str, Any]) -> None:
     this = event_id(BY_SCAN, None, {"number": "N1", "scan": {"id": "s1"}}, b"")
     assert event_id(BY_SCAN, None, other, orjson.dumps(other)) != this
@@ -110,12 +135,18 @@ def by_scan(number: str) -> str:
     return event_id(BY_SCAN, None, orjson.loads(body), body)
 
 
-@pytest.mark.parametrize(("one", "two"), [
-    ("18446744073709551616", "18446744073709551617"), ("0.1", "0.10000000000000000001"),
-    ("-9223372036854775809", "-9223372036854775810"), ("1.5", '"1.5"'), ("[1e300]", "[1e-300]"),
-    ("9400111899223817512345", "9400111899223817512346"),
-    ('{"a":18446744073709551616}', '{"a":18446744073709551617}'),
-])
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("18446744073709551616", "18446744073709551617"),
+        ("0.1", "0.10000000000000000001"),
+        ("-9223372036854775809", "-9223372036854775810"),
+        ("1.5", '"1.5"'),
+        ("[1e300]", "[1e-300]"),
+        ("9400111899223817512345", "9400111899223817512346"),
+        ('{"a":18446744073709551616}', '{"a":18446744073709551617}'),
+    ],
+)
 def test_numbers_that_a_parser_rounds_still_tell_scans_apart(one: str, two: str) -> None:
     assert by_scan(one) != by_scan(two)
     assert by_scan(one) == by_scan(f" {one} ")
@@ -129,11 +160,15 @@ def test_a_field_that_is_nested_too_deeply_to_compare_is_refused(levels: int) ->
 
 # By Unicode's own tables: what has no shape, and letters and marks named as having none.
 SHAPELESS = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-NAMED = re.compile("(HANGUL|KHITAN).*FILLER|VARIATION SELECTOR|BRAILLE PATTERN BLANK|"
-                   "VOWEL INHERENT|GRAPHEME JOINER|NULL NOTEHEAD|NO-BREAK SPACE")
-HIDDEN = [character for character in map(chr, range(sys.maxunicode + 1))
-          if unicodedata.category(character) in SHAPELESS
-          or NAMED.search(unicodedata.name(character, ""))]
+NAMED = re.compile(
+    "(HANGUL|KHITAN).*FILLER|VARIATION SELECTOR|BRAILLE PATTERN BLANK|"
+    "VOWEL INHERENT|GRAPHEME JOINER|NULL NOTEHEAD|NO-BREAK SPACE"
+)
+HIDDEN = [
+    character
+    for character in map(chr, range(sys.maxunicode + 1))
+    if unicodedata.category(character) in SHAPELESS or NAMED.search(unicodedata.name(character, ""))
+]
 
 
 def test_no_id_hides_a_character() -> None:

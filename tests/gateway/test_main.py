@@ -7,10 +7,14 @@ import pytest
 from gateway.__main__ import main
 
 
-@pytest.mark.parametrize("url", [
-    "redis://:hidden@127.0.0.1:1/0", "redis://user:hidden@127.0.0.1:1/0",
-    "redis://127.0.0.1:1/0?password=hidden&protocol=2",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hidden@127.0.0.1:1/0",
+        "redis://user:hidden@127.0.0.1:1/0",
+        "redis://127.0.0.1:1/0?password=hidden&protocol=2",
+    ],
+)
 def test_a_redis_that_does_not_answer_is_named_without_its_password(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,9 +68,14 @@ optional = true
 pointers = { event_id = "/id", shipment_id = "/s", status = "/t" }
 statuses = "canonical"
 """
-SECRETS = {"STRIPE_LIKE": "stripe's hidden one", "BASE64": "another hidden one",
-           "AGREED_TOKEN": "a hidden token", "EASYPOST_SECRET": "easypost's hidden one",
-           "BENCH_SECRET": "hidden, too", "STANDARD_SECRET": "whsec_aGlkZGVuLCB0b28="}
+SECRETS = {
+    "STRIPE_LIKE": "stripe's hidden one",
+    "BASE64": "another hidden one",
+    "AGREED_TOKEN": "a hidden token",
+    "EASYPOST_SECRET": "easypost's hidden one",
+    "BENCH_SECRET": "hidden, too",
+    "STANDARD_SECRET": "whsec_aGlkZGVuLCB0b28=",
+}
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +142,9 @@ def produce_faults() -> set[Answer]:
     client = falcon.testing.TestClient(create_app(Deps(loaded, Broken, 1000)))
     contract = Contract(client.simulate_get("/openapi.json").json)
     for method, path in (("POST", "/v1/events/bench"), ("GET", "/readyz"), ("HEAD", "/readyz")):
-        reply = client.simulate_request(method, path, body=event("e"),
-                                        headers=bench_headers(event("e")))
+        reply = client.simulate_request(
+            method, path, body=event("e"), headers=bench_headers(event("e"))
+        )
         contract.check(method, path, reply.status_code, dict(reply.headers), reply.content)
     return contract.answers
 
@@ -187,8 +193,11 @@ def test_each_source_is_taken_with_the_headers_and_the_example_that_are_document
         assert signed.keys() == headers
 
         def post(present: dict[str, str], name: str = name, body: bytes = body) -> int:
-            reply = client.simulate_post(f"/v1/events/{name}", body=body, headers={
-                "Content-Type": "application/json", **present})
+            reply = client.simulate_post(
+                f"/v1/events/{name}",
+                body=body,
+                headers={"Content-Type": "application/json", **present},
+            )
             return int(reply.status_code)
 
         assert post(signed) == 202
@@ -205,8 +214,10 @@ def test_the_documented_limit_is_the_limit(
     for size, status in ((limit, 202), (limit + 1, 413)):
         body = event("evt_1", p="x" * (size - len(event("evt_1", p=""))))
         headers = sign(sources["bench"], "", body, 0) | {"Content-Type": "application/json"}
-        assert client.simulate_post("/v1/events/bench", body=body,
-                                    headers=headers).status_code == status
+        assert (
+            client.simulate_post("/v1/events/bench", body=body, headers=headers).status_code
+            == status
+        )
 
 
 def test_no_secret_and_no_name_of_one_is_told(described: Any) -> None:

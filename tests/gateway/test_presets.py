@@ -55,23 +55,26 @@ def test_every_preset_has_a_signer_here() -> None:
 
 
 @each
-def test_what_the_courier_signs_is_authentic(sources: Sources, preset: str, courier: Courier
-                                             ) -> None:
+def test_what_the_courier_signs_is_authentic(
+    sources: Sources, preset: str, courier: Courier
+) -> None:
     verdict = ask(sources[preset], courier.signed(BODY, "evt_1", AT), BODY)
     assert (verdict.reason, verdict.secret) == (None, couriers.variable(preset))
     assert verdict.event_id == ("evt_1" if sources[preset].signature.id_header else None)
 
 
 @each
-def test_a_changed_body_is_refused_where_bodies_are_signed(sources: Sources, preset: str,
-                                                           courier: Courier) -> None:
+def test_a_changed_body_is_refused_where_bodies_are_signed(
+    sources: Sources, preset: str, courier: Courier
+) -> None:
     verdict = ask(sources[preset], courier.signed(BODY, "evt_1", AT), BODY + b" ")
     assert verdict.reason is (None if preset == "dhl-push" else Reason.MISMATCH)
 
 
 @each
-def test_each_header_of_the_signature_is_needed(sources: Sources, preset: str, courier: Courier
-                                                ) -> None:
+def test_each_header_of_the_signature_is_needed(
+    sources: Sources, preset: str, courier: Courier
+) -> None:
     headers = courier.signed(BODY, "evt_1", AT)
     for name in headers:
         rest = {other: text for other, text in headers.items() if other != name}
@@ -80,14 +83,18 @@ def test_each_header_of_the_signature_is_needed(sources: Sources, preset: str, c
                 event_id(sources[preset], ask(sources[preset], rest, BODY).event_id, {}, BODY)
         else:
             assert ask(sources[preset], rest, BODY).reason in (
-                Reason.MISSING, Reason.ID_MISSING, Reason.TIMESTAMP_MISSING)
+                Reason.MISSING,
+                Reason.ID_MISSING,
+                Reason.TIMESTAMP_MISSING,
+            )
 
 
 @pytest.mark.parametrize("preset", ["standard-webhooks", "svix", "stripe", "shippo"])
 def test_a_signed_time_binds_within_five_minutes_either_way(sources: Sources, preset: str) -> None:
     headers = COURIERS[preset].signed(BODY, "evt_1", AT)
-    reasons = [ask(sources[preset], headers, BODY, AT + off).reason
-               for off in (-301, -300, 300, 301)]
+    reasons = [
+        ask(sources[preset], headers, BODY, AT + off).reason for off in (-301, -300, 300, 301)
+    ]
     late = Reason.TIMESTAMP_OUTSIDE_TOLERANCE
     assert reasons == [late, None, None, late]
 
@@ -104,8 +111,10 @@ def test_we_sign_as_the_courier_does(sources: Sources, preset: str, courier: Cou
 
 def test_the_client_libraries_verify_what_we_sign(sources: Sources) -> None:
     now = time.time()
-    headers = {preset: sign(sources[preset], "evt_1", BODY, now)
-               for preset in ("standard-webhooks", "svix", "stripe", "shippo")}
+    headers = {
+        preset: sign(sources[preset], "evt_1", BODY, now)
+        for preset in ("standard-webhooks", "svix", "stripe", "shippo")
+    }
     assert standardwebhooks.Webhook(WHSEC).verify(BODY, headers["standard-webhooks"])
     Webhook(WHSEC).verify(BODY, headers["svix"])
     for preset in ("stripe", "shippo"):
@@ -121,14 +130,21 @@ def test_fedex_may_send_hex_or_base64(sources: Sources) -> None:
 
 def test_sendclouds_published_example_is_authentic(sources: Sources) -> None:
     mac = "1eed4b3d41f4653ac64fd56f1bf1cbfd349e4482cbc11dff7134bd93e5da4b0a"
-    source = Source("sendcloud", sources["sendcloud"].signature, (Secret("KEY", b"secretkey"),),
-                    sources["sendcloud"].pointers, {})
+    source = Source(
+        "sendcloud",
+        sources["sendcloud"].signature,
+        (Secret("KEY", b"secretkey"),),
+        sources["sendcloud"].pointers,
+        {},
+    )
     assert ask(source, {"Sendcloud-Signature": mac}, b'{"key": "value"}').ok
 
 
 def test_flexports_older_sha1_is_no_signature(sources: Sources) -> None:
-    assert ask(sources["flexport"], {"X-Hub-Signature": "sha1=" + "0" * 40}, BODY
-               ).reason is Reason.MISSING
+    assert (
+        ask(sources["flexport"], {"X-Hub-Signature": "sha1=" + "0" * 40}, BODY).reason
+        is Reason.MISSING
+    )
 
 
 def test_a_static_token_is_taken_only_where_the_table_asks_for_it_and_is_named_at_start(
@@ -148,18 +164,36 @@ def test_a_static_token_is_taken_only_where_the_table_asks_for_it_and_is_named_a
 S = Status
 WORDS: dict[str, dict[str, Status | None]] = {  # None: ignored
     "easypost": {
-        "pre_transit": S.LABEL_CREATED, "in_transit": S.IN_TRANSIT, "unknown": None,
-        "out_for_delivery": S.OUT_FOR_DELIVERY, "available_for_pickup": S.OUT_FOR_DELIVERY,
-        "delivered": S.DELIVERED, "return_to_sender": S.RETURNED, "failure": S.DELIVERY_FAILED,
-        "error": S.EXCEPTION, "cancelled": S.CANCELLED},
+        "pre_transit": S.LABEL_CREATED,
+        "in_transit": S.IN_TRANSIT,
+        "unknown": None,
+        "out_for_delivery": S.OUT_FOR_DELIVERY,
+        "available_for_pickup": S.OUT_FOR_DELIVERY,
+        "delivered": S.DELIVERED,
+        "return_to_sender": S.RETURNED,
+        "failure": S.DELIVERY_FAILED,
+        "error": S.EXCEPTION,
+        "cancelled": S.CANCELLED,
+    },
     "shippo": {
-        "PRE_TRANSIT": S.LABEL_CREATED, "TRANSIT": S.IN_TRANSIT, "DELIVERED": S.DELIVERED,
-        "RETURNED": S.RETURNED, "FAILURE": S.DELIVERY_FAILED, "UNKNOWN": None},
+        "PRE_TRANSIT": S.LABEL_CREATED,
+        "TRANSIT": S.IN_TRANSIT,
+        "DELIVERED": S.DELIVERED,
+        "RETURNED": S.RETURNED,
+        "FAILURE": S.DELIVERY_FAILED,
+        "UNKNOWN": None,
+    },
     "aftership": {
-        "InfoReceived": S.LABEL_CREATED, "InTransit": S.IN_TRANSIT,
-        "OutForDelivery": S.OUT_FOR_DELIVERY, "AttemptFail": S.DELIVERY_FAILED,
-        "Delivered": S.DELIVERED, "AvailableForPickup": S.OUT_FOR_DELIVERY,
-        "Exception": S.EXCEPTION, "Expired": S.EXCEPTION, "Pending": None},
+        "InfoReceived": S.LABEL_CREATED,
+        "InTransit": S.IN_TRANSIT,
+        "OutForDelivery": S.OUT_FOR_DELIVERY,
+        "AttemptFail": S.DELIVERY_FAILED,
+        "Delivered": S.DELIVERED,
+        "AvailableForPickup": S.OUT_FOR_DELIVERY,
+        "Exception": S.EXCEPTION,
+        "Expired": S.EXCEPTION,
+        "Pending": None,
+    },
 }
 
 
@@ -214,19 +248,26 @@ def test_shippo_sends_no_event_id_so_a_scan_is_known_by_what_identifies_it(
     again = scan(status_details="the same scan, told in other words")
     again["data"]["eta"] = "2026-11-25T00:00:00Z"
     assert named(again) == named(scan())
-    others = [scan(tracking_number="TRACK-2"), scan(object_id="scan_2"), scan(status="DELIVERED"),
-              scan(status_date="2026-11-23T06:00:00Z"), scan(object_id=None),
-              scan(object_id=None, status="DELIVERED"),
-              scan(object_id=None, status_date="2026-11-23T06:00:00Z")]
+    others = [
+        scan(tracking_number="TRACK-2"),
+        scan(object_id="scan_2"),
+        scan(status="DELIVERED"),
+        scan(status_date="2026-11-23T06:00:00Z"),
+        scan(object_id=None),
+        scan(object_id=None, status="DELIVERED"),
+        scan(object_id=None, status_date="2026-11-23T06:00:00Z"),
+    ]
     assert len({named(document) for document in [scan(), *others]}) == 1 + len(others)
     with pytest.raises(NoEventId):
         named({"event": "track_updated", "data": {}})
 
 
 def test_a_payload_is_made_in_the_couriers_shape_and_words(tmp_path: Path) -> None:
-    text = (TABLE % "sendcloud" + 'dedup_fields = ["/parcels/0/id", "/parcels/0/scan", "/sent"]\n'
-            'pointers = { shipment_id = "/parcels/0/id", status = "/parcels/0/at/0" }\n'
-            'statuses = { "*" = "delivered", "11" = "delivered" }\n')
+    text = (
+        TABLE % "sendcloud" + 'dedup_fields = ["/parcels/0/id", "/parcels/0/scan", "/sent"]\n'
+        'pointers = { shipment_id = "/parcels/0/id", status = "/parcels/0/at/0" }\n'
+        'statuses = { "*" = "delivered", "11" = "delivered" }\n'
+    )
     source = load(tmp_path, text, A_SECRET="x")["a"]
     made = json.loads(payload(source, "evt_1", "SHP-1", Status.DELIVERED, datetime.now(UTC)))
     assert made == {"parcels": [{"id": "SHP-1", "at": ["11"], "scan": "evt_1"}], "sent": "evt_1"}
@@ -250,17 +291,24 @@ def test_the_tables_that_the_page_on_couriers_shows_are_right(tmp_path: Path) ->
 TABLE = '[a]\npreset = "%s"\nsecrets_env = ["A_SECRET"]\n'
 
 
-@pytest.mark.parametrize(("preset", "own"), [
-    ("shiphero", couriers.WITH_ID), ("shippo", 'pointers.event_id = "/id"\n'),
-    ("easypost", 'dedup_fields = ["/id"]\n'),
-    ("aftership", 'id_header = "X-Event"\n'),
-])
+@pytest.mark.parametrize(
+    ("preset", "own"),
+    [
+        ("shiphero", couriers.WITH_ID),
+        ("shippo", 'pointers.event_id = "/id"\n'),
+        ("easypost", 'dedup_fields = ["/id"]\n'),
+        ("aftership", 'id_header = "X-Event"\n'),
+    ],
+)
 def test_a_table_that_says_what_identifies_an_event_drops_the_presets_way(
     tmp_path: Path, preset: str, own: str
 ) -> None:
     source = load(tmp_path, TABLE % preset + own, A_SECRET="x")["a"]
-    ways = (bool(source.signature.id_header), bool(source.pointers.event_id),
-            bool(source.dedup_fields))
+    ways = (
+        bool(source.signature.id_header),
+        bool(source.pointers.event_id),
+        bool(source.dedup_fields),
+    )
     assert ways == ("id_header" in own, "event_id" in own, "dedup_fields" in own)
     assert source.pointers.status is not None
 
@@ -271,11 +319,14 @@ def test_an_id_from_a_header_and_one_from_the_body_are_too_many(tmp_path: Path) 
         load(tmp_path, table, A_SECRET="x")
 
 
-@pytest.mark.parametrize(("statuses", "status", "ignored"), [
-    ('{ "*" = "ignored", "11" = "delivered" }', Status.DELIVERED, False),
-    ('{ "*" = "in_transit", "11" = "ignored" }', None, True),
-    ('{ "*" = "delivered" }', Status.DELIVERED, False),
-])
+@pytest.mark.parametrize(
+    ("statuses", "status", "ignored"),
+    [
+        ('{ "*" = "ignored", "11" = "delivered" }', Status.DELIVERED, False),
+        ('{ "*" = "in_transit", "11" = "ignored" }', None, True),
+        ('{ "*" = "delivered" }', Status.DELIVERED, False),
+    ],
+)
 def test_a_star_stands_for_all_words_that_are_not_in_the_map_and_a_number_is_a_word(
     tmp_path: Path, statuses: str, status: Status | None, ignored: bool
 ) -> None:

@@ -53,19 +53,27 @@ class Courier:
         body = event("evt_1")
         headers = sign(self.sources[self.source], "evt_1", body, at)
         headers["Content-Type"] = "application/json"
-        return lambda: int(self.edge.simulate_post(f"/v1/events/{self.source}", body=body,
-                                                   headers=headers).status_code)
+        return lambda: int(
+            self.edge.simulate_post(
+                f"/v1/events/{self.source}", body=body, headers=headers
+            ).status_code
+        )
 
 
 @pytest.fixture(params=["standard", "carrier"])
-def courier(request: pytest.FixtureRequest, redis_server: RedisServer, store: Redis,
-            tmp_path: Path) -> Courier:
+def courier(
+    request: pytest.FixtureRequest, redis_server: RedisServer, store: Redis, tmp_path: Path
+) -> Courier:
     path = tmp_path / "sources.toml"
     path.write_text((ROOT / "conf" / "sources.toml").read_text() + STRIPE_STYLE)
     sources = load_sources(path, {}, "local")
     clock = [float(SIGNED_AT)]
-    deps = Deps(sources, lambda: Intake(redis_server.url, 2, Caps(100, 10**6, 100)), 10_000,
-                now=lambda: clock[0])
+    deps = Deps(
+        sources,
+        lambda: Intake(redis_server.url, 2, Caps(100, 10**6, 100)),
+        10_000,
+        now=lambda: clock[0],
+    )
     return Courier(request.param, falcon.testing.TestClient(create_app(deps)), clock, sources)
 
 
@@ -136,9 +144,15 @@ def test_a_courier_that_signs_an_event_anew_is_told_that_it_is_known(
     assert courier.signed(courier.clock[0])() == 200
 
 
-@pytest.mark.parametrize(("off", "status"), [
-    (-TOLERANCE - 0.001, 401), (-TOLERANCE, 202), (TOLERANCE, 202), (TOLERANCE + 0.001, 401),
-])
+@pytest.mark.parametrize(
+    ("off", "status"),
+    [
+        (-TOLERANCE - 0.001, 401),
+        (-TOLERANCE, 202),
+        (TOLERANCE, 202),
+        (TOLERANCE + 0.001, 401),
+    ],
+)
 def test_the_tolerance_is_as_long_before_the_signed_time_as_after_it(
     courier: Courier, off: float, status: int
 ) -> None:

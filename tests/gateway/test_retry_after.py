@@ -37,8 +37,9 @@ def edge(own_redis: RedisServer) -> falcon.testing.TestClient:
         queue.accept(f"bench:{n}", "bench", b"{}", "d", caps=CAPS)
     queue.link.close()
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
-    return falcon.testing.TestClient(create_app(
-        Deps(sources, lambda: Intake(own_redis.url, PATIENCE, CAPS), 10_000)))
+    return falcon.testing.TestClient(
+        create_app(Deps(sources, lambda: Intake(own_redis.url, PATIENCE, CAPS), 10_000))
+    )
 
 
 @pytest.fixture
@@ -100,5 +101,7 @@ def test_the_forecast_is_bounded_on_both_sides(
     assert told == {
         "0.00": FORECAST_SECONDS_MAX,  # it stands still
         "0.01": FORECAST_SECONDS_MAX,  # 4,000 s; but who knows what is then
-        "1.00": 40, "10.00": 4, "1000000.00": 1,
+        "1.00": 40,
+        "10.00": 4,
+        "1000000.00": 1,
     }

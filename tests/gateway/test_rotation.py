@@ -32,8 +32,13 @@ Edge = falcon.testing.TestClient
 def post(edge: Edge, id: str, secret: bytes) -> int:
     body = event(id)
     signature = f"sha256={hmac.new(secret, body, hashlib.sha256).hexdigest()}"
-    return int(edge.simulate_post("/v1/events/bench", body=body, headers={
-        "Content-Type": "application/json", "X-Signature": signature}).status_code)
+    return int(
+        edge.simulate_post(
+            "/v1/events/bench",
+            body=body,
+            headers={"Content-Type": "application/json", "X-Signature": signature},
+        ).status_code
+    )
 
 
 def edge_with(redis: RedisServer, **secrets: str) -> Edge:
@@ -54,7 +59,7 @@ def status(redis: RedisServer) -> list[list[str]]:
     printed = lines(Inspector(link), Settings())
     link.close()
     head = next(n for n, line in enumerate(printed) if "last matched" in line)
-    return [line.split(maxsplit=3) for line in printed[head + 1:] if line]
+    return [line.split(maxsplit=3) for line in printed[head + 1 :] if line]
 
 
 def metrics(redis: RedisServer) -> dict[str, float]:
@@ -80,7 +85,9 @@ def test_each_secret_has_a_count_and_the_time_it_last_signed(
         seen = told["gateway_secret_last_matched_timestamp_seconds" + labels % variable]
         assert begin - 0.1 <= seen <= time.time() + 0.1
     assert [row[:3] for row in status(redis_server)] == [
-        ["bench", "BENCH_SECRET", "1"], ["bench", "BENCH_SECRET_PREVIOUS", "2"]]
+        ["bench", "BENCH_SECRET", "1"],
+        ["bench", "BENCH_SECRET_PREVIOUS", "2"],
+    ]
     text = repr(store.hgetall(STATS)) + caplog.text
     assert OLD.decode() not in text
     assert NEW.decode() not in text
@@ -91,8 +98,10 @@ def test_an_old_secret_that_fell_silent_is_seen_by_how_long_ago_it_signed(
 ) -> None:
     post(edge, "evt_1", OLD)
     name = "bench:BENCH_SECRET_PREVIOUS"
-    store.hset(STATS, mapping={f"secret:{name}": 1204,
-                               f"seen:{name}": int((time.time() - 3 * 3600) * 1000)})
+    store.hset(
+        STATS,
+        mapping={f"secret:{name}": 1204, f"seen:{name}": int((time.time() - 3 * 3600) * 1000)},
+    )
     assert status(redis_server) == [["bench", "BENCH_SECRET_PREVIOUS", "1204", "3 h ago"]]
 
 
@@ -117,4 +126,6 @@ def test_a_removed_secret_is_refused_and_its_count_stays(
     assert post(later, "evt_2", OLD) == 401
     assert post(later, "evt_2", NEW) == 202
     assert [row[1:3] for row in status(redis_server)] == [
-        ["BENCH_SECRET", "1"], ["BENCH_SECRET_PREVIOUS", "1"]]
+        ["BENCH_SECRET", "1"],
+        ["BENCH_SECRET_PREVIOUS", "1"],
+    ]

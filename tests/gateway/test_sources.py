@@ -58,7 +58,8 @@ def test_production_starts_without_an_optional_courier_and_says_so() -> None:
     sources = load_sources(SHIPPED, SECRETS, "production")
     assert [name for name in sources if sources[name].enabled] == ["bench", "standard"]
     assert sources.notices == (
-        "easypost: off, for none of EASYPOST_SECRET, EASYPOST_SECRET_PREVIOUS is set",)
+        "easypost: off, for none of EASYPOST_SECRET, EASYPOST_SECRET_PREVIOUS is set",
+    )
     assert sources.warnings == ()
 
 
@@ -76,7 +77,9 @@ def test_all_secrets_that_are_set_are_live_in_the_order_of_the_file() -> None:
     environ = SECRETS | {"BENCH_SECRET_PREVIOUS": "zero"}
     secrets = load_sources(SHIPPED, environ, "production")["bench"].secrets
     assert [(s.label, s.key) for s in secrets] == [
-        ("BENCH_SECRET", b"one"), ("BENCH_SECRET_PREVIOUS", b"zero")]
+        ("BENCH_SECRET", b"one"),
+        ("BENCH_SECRET_PREVIOUS", b"zero"),
+    ]
 
 
 def test_a_process_that_verifies_nothing_needs_no_secret() -> None:
@@ -103,8 +106,10 @@ def test_secrets_never_show() -> None:
 def test_an_easypost_secret_is_normalised_as_easypost_does() -> None:
     environ = {"EASYPOST_SECRET": "cl\u00e9 secr\u00e8te"}  # composed; signed with the decomposed
     source = load_sources(SHIPPED, environ, "local")["easypost"]
-    body = (b'{"id":"evt_7","description":"tracker.updated","result":{"id":"trk_7","tracking_code":'
-            b'"EZ7","status":"return_to_sender","updated_at":"2026-11-23T06:00:00Z"}}')
+    body = (
+        b'{"id":"evt_7","description":"tracker.updated","result":{"id":"trk_7","tracking_code":'
+        b'"EZ7","status":"return_to_sender","updated_at":"2026-11-23T06:00:00Z"}}'
+    )
     signature = "19e711098e3f5943326bdf81c4ec5cb34b05ae304fdda8fcdd3ddba80a84510e"
     environment = {"HTTP_X_HMAC_SIGNATURE": "hmac-sha256-hex=" + signature}
     assert prepare(source).verify(environment.get, body, 0).ok
@@ -116,7 +121,10 @@ def test_bench_and_standard_are_signed_as_the_contract_says() -> None:
     bench, standard = sources["bench"].signature, sources["standard"].signature
     assert (bench.header, bench.prefix, bench.encoding) == ("X-Signature", "sha256=", "hex")
     assert (standard.id_header, standard.timestamp_header, standard.header) == (
-        "webhook-id", "webhook-timestamp", "webhook-signature")
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    )
     assert standard.tolerance_seconds == 300
     assert sources["bench"].statuses == {status.value: status for status in Status}
 
@@ -133,8 +141,10 @@ def test_a_courier_is_added_by_a_table_alone(tmp_path: Path) -> None:
 
 def test_a_table_overrides_single_keys_of_its_preset(tmp_path: Path) -> None:
     path = tmp_path / "sources.toml"
-    path.write_text('[a]\npreset = "easypost"\nsecrets_env = ["ACME_SECRET"]\n'
-                    'pointers.event_id = "/result/id"\nstatuses.failure = "exception"\n')
+    path.write_text(
+        '[a]\npreset = "easypost"\nsecrets_env = ["ACME_SECRET"]\n'
+        'pointers.event_id = "/result/id"\nstatuses.failure = "exception"\n'
+    )
     source = load_sources(path, {"ACME_SECRET": "x"}, "production")["a"]
     assert source.status("failure") is Status.EXCEPTION
     assert source.status("error") is Status.EXCEPTION
@@ -152,7 +162,9 @@ def test_a_quota_without_a_burst_allows_one_second_of_it(tmp_path: Path) -> None
 def test_all_problems_are_reported_at_once_each_with_table_key_and_what_is_allowed(
     tmp_path: Path,
 ) -> None:
-    found = problems(tmp_path, """
+    found = problems(
+        tmp_path,
+        """
 [acme]
 preset = "stripe"
 tolerance_seconds = 0
@@ -163,7 +175,8 @@ colour = "red"
 [beta]
 preset = "githbu"
 [Gamma]
-""")
+""",
+    )
     assert [line.partition(";")[0] for line in found] == [
         '[acme] colour: unknown key of scheme "stripe"',
         "[acme] tolerance_seconds: 0 is not allowed",
@@ -175,30 +188,34 @@ preset = "githbu"
         '[beta] preset: "githbu" is unknown',
         "[Gamma] the name of a source must be 1 to 64 of a-z 0-9 _ -",
     ]
-    assert all("allowed: " in line or "must be" in line or "starts with /" in line
-               for line in found)
+    assert all(
+        "allowed: " in line or "must be" in line or "starts with /" in line for line in found
+    )
 
 
-@pytest.mark.parametrize(("old", "new", "said"), [
-    ('"body-hmac"', '"md5"', "scheme"),
-    ('"X-Acme"', '"X_Acme"', "signature_header"),
-    ('"X-Acme"', '"X Acme"', "signature_header"),
-    ('["ACME_SECRET"]', "[]", "secrets_env"),
-    ('["ACME_SECRET"]', '["A-B"]', "secrets_env"),
-    ('event_id = "/id", ', 'event_id = "/~2", ', "pointers: event_id"),
-    ("gone", '""', None),
-    ('{ gone = "delivered" }', "{}", "statuses"),
-    ('{ gone = "delivered" }', '"ours"', "statuses"),
-    ("[acme]", '[acme]\nencoding = "hax"', "encoding"),
-    ("[acme]", "[acme]\ntolerance_seconds = 5", "tolerance_seconds"),
-    ("[acme]", "[acme]\noptional = 1", "optional"),
-    ("[acme]", "[acme]\nquota_per_second = -1", "quota_per_second"),
-    ("[acme]", "[acme]\nquota_per_second = true", "quota_per_second"),
-    ("[acme]", "[acme]\nquota_per_second = nan", "quota_per_second"),
-    ("[acme]", "[acme]\nquota_burst = 9", "quota_burst"),
-    ("[acme]", '[acme]\ndedup_fields = ["/a"]', "dedup_fields"),
-    ("[acme]", '[acme]\nsecret_format = "hex"', "secret_format"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"body-hmac"', '"md5"', "scheme"),
+        ('"X-Acme"', '"X_Acme"', "signature_header"),
+        ('"X-Acme"', '"X Acme"', "signature_header"),
+        ('["ACME_SECRET"]', "[]", "secrets_env"),
+        ('["ACME_SECRET"]', '["A-B"]', "secrets_env"),
+        ('event_id = "/id", ', 'event_id = "/~2", ', "pointers: event_id"),
+        ("gone", '""', None),
+        ('{ gone = "delivered" }', "{}", "statuses"),
+        ('{ gone = "delivered" }', '"ours"', "statuses"),
+        ("[acme]", '[acme]\nencoding = "hax"', "encoding"),
+        ("[acme]", "[acme]\ntolerance_seconds = 5", "tolerance_seconds"),
+        ("[acme]", "[acme]\noptional = 1", "optional"),
+        ("[acme]", "[acme]\nquota_per_second = -1", "quota_per_second"),
+        ("[acme]", "[acme]\nquota_per_second = true", "quota_per_second"),
+        ("[acme]", "[acme]\nquota_per_second = nan", "quota_per_second"),
+        ("[acme]", "[acme]\nquota_burst = 9", "quota_burst"),
+        ("[acme]", '[acme]\ndedup_fields = ["/a"]', "dedup_fields"),
+        ("[acme]", '[acme]\nsecret_format = "hex"', "secret_format"),
+    ],
+)
 def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, said: str | None) -> None:
     text = RIGHT.replace(old, new)
     assert text != RIGHT
@@ -226,10 +243,15 @@ def test_a_source_whose_id_is_signed_takes_no_other_id(tmp_path: Path) -> None:
     assert line == "[acme] pointers.event_id: the signed svix-id is the event id"
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("", "holds no source"), ("x = 1", "x: unknown key"), ("[a", "is not TOML"),
-    ("[a]\n[a]", "is not TOML"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no source"),
+        ("x = 1", "x: unknown key"),
+        ("[a", "is not TOML"),
+        ("[a]\n[a]", "is not TOML"),
+    ],
+)
 def test_a_file_that_holds_no_sources_is_refused(tmp_path: Path, text: str, said: str) -> None:
     assert said in problems(tmp_path, text)[0]
 
@@ -239,11 +261,25 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         load_sources(tmp_path / "absent.toml", {}, "local")
 
 
-@pytest.mark.parametrize(("pointer", "value"), [
-    ("/a/0", 1), ("/a/1", MISSING), ("/a/-", MISSING), ("/a/00", MISSING), ("/a/x", MISSING),
-    ("/b~1c", 2), ("/d~0e", 3), ("/~01", 4), ("/", 5), ("/n", None), ("/n/x", MISSING),
-    ("/t/0", MISSING), ("/absent/x", MISSING), ("/a/٠", MISSING),
-])
+@pytest.mark.parametrize(
+    ("pointer", "value"),
+    [
+        ("/a/0", 1),
+        ("/a/1", MISSING),
+        ("/a/-", MISSING),
+        ("/a/00", MISSING),
+        ("/a/x", MISSING),
+        ("/b~1c", 2),
+        ("/d~0e", 3),
+        ("/~01", 4),
+        ("/", 5),
+        ("/n", None),
+        ("/n/x", MISSING),
+        ("/t/0", MISSING),
+        ("/absent/x", MISSING),
+        ("/a/٠", MISSING),
+    ],
+)
 def test_a_json_pointer_finds_what_rfc_6901_says(pointer: str, value: object) -> None:
     document = {"a": [1], "b/c": 2, "d~e": 3, "~1": 4, "": 5, "n": None, "t": "text"}
     found = Pointer.parse(pointer).resolve(document)

@@ -32,8 +32,9 @@ def settings(file: Path) -> dict[str, str]:
     return {"SOURCES_FILE": str(file), "PROFILE": "production", **SECRETS}
 
 
-def ask(capsys: pytest.CaptureFixture[str], environ: dict[str, str], *arguments: str
-        ) -> tuple[int, str]:
+def ask(
+    capsys: pytest.CaptureFixture[str], environ: dict[str, str], *arguments: str
+) -> tuple[int, str]:
     """In this process; exit code and all that was printed."""
     parsed = parser().parse_args(["sources", "check", *arguments])
     parsed.environ = environ
@@ -45,8 +46,12 @@ def ask(capsys: pytest.CaptureFixture[str], environ: dict[str, str], *arguments:
 
 
 def captured(folder: Path, body: bytes = BODY) -> str:
-    headers = {"Host": "x", "Content-Type": "application/json", "Content-Length": str(len(body)),
-               **COURIERS["shippo"].signed(BODY, "scan_1", AT)}
+    headers = {
+        "Host": "x",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **COURIERS["shippo"].signed(BODY, "scan_1", AT),
+    }
     lines = ["POST /v1/events/shippo HTTP/1.1", *(f"{n}: {v}" for n, v in headers.items()), "", ""]
     (folder / "captured.http").write_bytes("\r\n".join(lines).encode() + body)
     return str(folder / "captured.http")
@@ -55,15 +60,20 @@ def captured(folder: Path, body: bytes = BODY) -> str:
 def test_typed_at_a_shell_it_judges_the_file_and_a_captured_request(file: Path) -> None:
     def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "gateway", "sources", "check", *arguments], cwd=ROOT, text=True,
-            env=environment.without_settings(os.environ) | settings(file), capture_output=True,
-            check=False)
+            [sys.executable, "-m", "gateway", "sources", "check", *arguments],
+            cwd=ROOT,
+            text=True,
+            env=environment.without_settings(os.environ) | settings(file),
+            capture_output=True,
+            check=False,
+        )
 
     listed = typed()
     assert (listed.returncode, listed.stderr) == (0, "")
     assert listed.stdout.endswith(f"{file}: 13 sources, right\n")
-    skewed = typed("--source", "shippo", "--request", captured(file.parent),
-                   "--now", "2026-11-24T06:20:00Z")
+    skewed = typed(
+        "--source", "shippo", "--request", captured(file.parent), "--now", "2026-11-24T06:20:00Z"
+    )
     assert (skewed.returncode, skewed.stderr) == (1, "")
     assert skewed.stdout.startswith("shippo: refused, 401\n- ")
     assert "skewed by 1200 s" in skewed.stdout
@@ -100,8 +110,11 @@ def test_headers_and_a_body_may_be_given_by_themselves(
 def test_an_old_secret_may_be_named_to_be_tried(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rotated = {name: f"the new one of {name}" for name, secret in SECRETS.items()
-               if secret == couriers.SECRET}
+    rotated = {
+        name: f"the new one of {name}"
+        for name, secret in SECRETS.items()
+        if secret == couriers.SECRET
+    }
     environ = settings(file) | rotated | {"OF_2025": couriers.SECRET}
     request = ("--source", "shippo", "--request", captured(file.parent), "--now", str(AT))
     code, said = ask(capsys, environ, *request, "--try", "OF_2025")
@@ -116,13 +129,23 @@ def test_every_source_is_shown_with_what_it_accepts(
     assert code == 0
     blocks = {block.partition(" ")[0]: block for block in said.split("\n\n")}
     for preset, texts in {
-        "shippo": ("POST /v1/events/shippo", "over time and body, in Shippo-Auth-Signature",
-                   "SHIPPO_SECRET (live)", "signed; at most 300 s off, either way",
-                   "SHA-256 of /data/tracking_number, /data/tracking_status/object_id",
-                   "occurred at /data/tracking_status/status_date", "returned: RETURNED",
-                   "ignored: UNKNOWN; any other: dead letter", "quota      none"),
-        "easypost": ('in hex after "hmac-sha256-hex=", in X-Hmac-Signature', "read as nfkd",
-                     "not signed: a repeat is known by its event id alone", "/id in the body"),
+        "shippo": (
+            "POST /v1/events/shippo",
+            "over time and body, in Shippo-Auth-Signature",
+            "SHIPPO_SECRET (live)",
+            "signed; at most 300 s off, either way",
+            "SHA-256 of /data/tracking_number, /data/tracking_status/object_id",
+            "occurred at /data/tracking_status/status_date",
+            "returned: RETURNED",
+            "ignored: UNKNOWN; any other: dead letter",
+            "quota      none",
+        ),
+        "easypost": (
+            'in hex after "hmac-sha256-hex=", in X-Hmac-Signature',
+            "read as nfkd",
+            "not signed: a repeat is known by its event id alone",
+            "/id in the body",
+        ),
         "fedex": ("in hex or base64, in fdx-signature", "canonical"),
         "svix": ("with svix-id and svix-timestamp", "header svix-id, signed", "read as whsec"),
         "shiphero": ("header X-Shiphero-Message-ID, not signed",),
@@ -136,9 +159,12 @@ def test_every_source_is_shown_with_what_it_accepts(
 def test_one_source_alone_is_shown_alone_and_unset_secrets_are_named(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file.write_text('[a]\npreset = "shippo"\nsecrets_env = ["A", "B"]\ndemo_secret = "for all"\n'
-                    'optional = true\nquota_per_second = 5\nstatuses."*" = "ignored"\n'
-                    '[b]\npreset = "easypost"\nsecrets_env = ["C"]\noptional = true\n', "utf-8")
+    file.write_text(
+        '[a]\npreset = "shippo"\nsecrets_env = ["A", "B"]\ndemo_secret = "for all"\n'
+        'optional = true\nquota_per_second = 5\nstatuses."*" = "ignored"\n'
+        '[b]\npreset = "easypost"\nsecrets_env = ["C"]\noptional = true\n',
+        "utf-8",
+    )
     code, said = ask(capsys, {"SOURCES_FILE": str(file), "PROFILE": "local"}, "--source", "a")
     assert code == 0
     assert "A (not set, the published demo secret stands in), B (not set)" in said
@@ -157,16 +183,25 @@ def test_every_problem_of_the_file_is_a_line_and_the_exit_code_is_1(
     code, said = ask(capsys, settings(file))
     assert code == 1
     assert [line.removeprefix(f"{file}: ").partition(":")[0] for line in said.splitlines()] == [
-        "[a] colour", "[a] secrets_env", "[b] preset"]
+        "[a] colour",
+        "[a] secrets_env",
+        "[b] preset",
+    ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (("--request", "x.http"), "which source was it sent to? --source NAME"),
-    (("--source", "pigeon"), "no source pigeon; there are standard-webhooks, svix"),
-    (("--source", "svix", "--request", "/absent"), "No such file"),
-    (("--source", "svix", "--header", "no header"), "no header; it must be like"),
-    (("--source", "svix", "--header", "A: b", "--now", "noon"), "seconds since 1970 or a time in"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--request", "x.http"), "which source was it sent to? --source NAME"),
+        (("--source", "pigeon"), "no source pigeon; there are standard-webhooks, svix"),
+        (("--source", "svix", "--request", "/absent"), "No such file"),
+        (("--source", "svix", "--header", "no header"), "no header; it must be like"),
+        (
+            ("--source", "svix", "--header", "A: b", "--now", "noon"),
+            "seconds since 1970 or a time in",
+        ),
+    ],
+)
 def test_what_was_asked_in_a_wrong_way_is_said(
     file: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
 ) -> None:

@@ -34,8 +34,23 @@ def edge(lone_edge: Edge) -> Iterator[Edge]:
 CLOSE = "Connection: close"
 REFUSED = {400, 411, 413, 414, 417, 431, 501}  # 501: gunicorn's word for a coding it has not
 
-LENGTHS = ["-1", "+5", "five", "", " ", "0x5", "5.0", "5, 5", "5 5", "\0", "1" * 30, "99999999",
-           "9223372036854775808", "18446744073709551615", "18446744073709551616"]
+LENGTHS = [
+    "-1",
+    "+5",
+    "five",
+    "",
+    " ",
+    "0x5",
+    "5.0",
+    "5, 5",
+    "5 5",
+    "\0",
+    "1" * 30,
+    "99999999",
+    "9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
+]
 
 
 @pytest.mark.parametrize("length", LENGTHS, ids=ascii)
@@ -52,16 +67,25 @@ def test_two_lengths_are_refused_even_if_they_agree(edge: Edge, more: int) -> No
 
 
 CODINGS = [
-    "Transfer-Encoding: chunked", "Transfer-Encoding: xchunked", "Transfer-Encoding: identity",
-    "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: chunked, identity",
-    "Transfer-Encoding : chunked", "Transfer-Encoding : xchunked", "Transfer-Encoding\t: xchunked",
-    "transfer-encoding: CHUNKED", "Transfer-Encoding:", "Transfer-Encoding: \0",
-    "Transfer-Encoding:\x0bchunked", "Transfer-Encoding:\r\n chunked",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: xchunked",
+    "Transfer-Encoding: identity",
+    "Transfer-Encoding: gzip, chunked",
+    "Transfer-Encoding: chunked, identity",
+    "Transfer-Encoding : chunked",
+    "Transfer-Encoding : xchunked",
+    "Transfer-Encoding\t: xchunked",
+    "transfer-encoding: CHUNKED",
+    "Transfer-Encoding:",
+    "Transfer-Encoding: \0",
+    "Transfer-Encoding:\x0bchunked",
+    "Transfer-Encoding:\r\n chunked",
     "Transfer-Encoding\0: chunked",
     "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
     "Transfer-Encoding: xchunked\r\nTransfer-Encoding: chunked",
     "Transfer-Encoding: identity\r\nTransfer-Encoding: xchunked",
-    "X: y\nTransfer-Encoding: xchunked", "X: y\rTransfer-Encoding: xchunked",
+    "X: y\nTransfer-Encoding: xchunked",
+    "X: y\rTransfer-Encoding: xchunked",
 ]
 
 
@@ -76,10 +100,18 @@ def test_no_transfer_encoding_is_accepted_in_any_spelling(
     assert heard.ended
 
 
-@pytest.mark.parametrize("chunks", [
-    b"%x\r\n%b\r\n0\r\n\r\n", b"%x;ext=1\r\n%b\r\n0\r\n\r\n", b"ffffffffffffffff\r\n", b"-1\r\n",
-    b"zz\r\n", b"",
-], ids=ascii)
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"%x\r\n%b\r\n0\r\n\r\n",
+        b"%x;ext=1\r\n%b\r\n0\r\n\r\n",
+        b"ffffffffffffffff\r\n",
+        b"-1\r\n",
+        b"zz\r\n",
+        b"",
+    ],
+    ids=ascii,
+)
 def test_a_chunked_body_is_refused_and_what_follows_it_is_no_request(
     edge: Edge, chunks: bytes
 ) -> None:
@@ -116,9 +148,15 @@ def test_what_crashes_meinheld_costs_one_worker_and_gthread_nothing(
     await_true(lambda: talk(edge, request(CLOSE)).statuses == [202], 10, "a good event")
 
 
-@pytest.mark.parametrize("lines", [
-    ["Transfer-Encoding: xchunked"], ["Content-Length:\r\n 40"], ["Transfer-Encoding: identity"],
-], ids=ascii)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Transfer-Encoding: xchunked"],
+        ["Content-Length:\r\n 40"],
+        ["Transfer-Encoding: identity"],
+    ],
+    ids=ascii,
+)
 def test_after_a_doubtful_end_no_further_answer_comes(edge: Edge, lines: list[str]) -> None:
     """A proxy that saw another end would hand the second answer to somebody else."""
     inner = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -128,25 +166,48 @@ def test_after_a_doubtful_end_no_further_answer_comes(edge: Edge, lines: list[st
     assert heard.ended
 
 
-@pytest.mark.parametrize("host", [
-    None, "Host:", "Host: a.example\r\nHost: a.example", "Host: a.example\r\nHost: b.example",
-    "Host: a b", "Host: a/b", "Host: a@b", "Host: \xe9",
-], ids=ascii)
+@pytest.mark.parametrize(
+    "host",
+    [
+        None,
+        "Host:",
+        "Host: a.example\r\nHost: a.example",
+        "Host: a.example\r\nHost: b.example",
+        "Host: a b",
+        "Host: a/b",
+        "Host: a@b",
+        "Host: \xe9",
+    ],
+    ids=ascii,
+)
 def test_400_without_one_good_host(edge: Edge, host: str | None) -> None:
     assert talk(edge, request(CLOSE, host=host)).statuses == [400]
     path = talk(edge, request(CLOSE, host=host, line="GET /healthz HTTP/1.1"))
     assert path.statuses == [400]
 
 
-@pytest.mark.parametrize("host", ["x", "gateway.example.com:8080", "127.0.0.1", "[::1]:8080",
-                                  "my_host", "xn--bcher-kva.example"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "x",
+        "gateway.example.com:8080",
+        "127.0.0.1",
+        "[::1]:8080",
+        "my_host",
+        "xn--bcher-kva.example",
+    ],
+)
 def test_every_kind_of_host_is_good(edge: Edge, host: str) -> None:
     assert talk(edge, request(CLOSE, host=f"Host: {host}")).statuses == [202]
 
 
 ODD_LINES = {
-    "NUL in a name": "X\0A: b", "CR in a value": "X-A: b\rc", "blank in a name": "X A: b",
-    "no name": ": b", "bytes beyond ASCII in a name": "X-\xe9: b", "a quote in a name": 'X"A: b',
+    "NUL in a name": "X\0A: b",
+    "CR in a value": "X-A: b\rc",
+    "blank in a name": "X A: b",
+    "no name": ": b",
+    "bytes beyond ASCII in a name": "X-\xe9: b",
+    "a quote in a name": 'X"A: b',
 }
 
 
@@ -155,14 +216,18 @@ def test_a_header_line_that_is_none_is_refused(edge: Edge, line: str) -> None:
     assert talk(edge, request(line, CLOSE)).statuses == [400]
 
 
-@pytest.mark.parametrize("line", ["X-A: b\0c", "X-A: b\nc", "X-A: \x01\x7f", "X-A: \xff\xfe",
-                                  "Foo", "X-A: b\r\n folded"], ids=ascii)
+@pytest.mark.parametrize(
+    "line",
+    ["X-A: b\0c", "X-A: b\nc", "X-A: \x01\x7f", "X-A: \xff\xfe", "Foo", "X-A: b\r\n folded"],
+    ids=ascii,
+)
 def test_a_value_that_should_not_be_sent_does_no_harm(edge: Edge, line: str) -> None:
     assert talk(edge, request(line, CLOSE)).statuses in ([202], [400])
 
 
-@pytest.mark.parametrize("junk", ["\0", "\0zz", "\r\n zz", "\x7f", "\xff", " , ", "\tzz"],
-                         ids=ascii)
+@pytest.mark.parametrize(
+    "junk", ["\0", "\0zz", "\r\n zz", "\x7f", "\xff", " , ", "\tzz"], ids=ascii
+)
 def test_junk_after_a_signature_is_never_accepted_where_it_is_seen(
     edge: Edge, kind: str, junk: str
 ) -> None:
@@ -192,17 +257,36 @@ def test_a_path_of_100_kb_is_refused(edge: Edge, path: str) -> None:
     assert heard.statuses in ([400], [414])
 
 
-@pytest.mark.parametrize("path", ["/v1/events/bench%", "/v1/events/%zz", "/v1/events/%ff",
-                                  "/v1/events/%00", "/%2e%2e/", "/v1/events/%F0%9F%92%A9"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/events/bench%",
+        "/v1/events/%zz",
+        "/v1/events/%ff",
+        "/v1/events/%00",
+        "/%2e%2e/",
+        "/v1/events/%F0%9F%92%A9",
+    ],
+)
 def test_404_for_odd_paths(edge: Edge, path: str) -> None:
     assert talk(edge, request(CLOSE, line=f"POST {path} HTTP/1.1")).statuses == [404]
 
 
-@pytest.mark.parametrize("line", [
-    "POST /v1/events/be\0nch HTTP/1.1", "POST /v1/events/\xff HTTP/1.1", "POST", "POST *",
-    "POST /v1/events/bench HTTP/x.y", "post /v1/events/bench HTTP/1.1", "\0\0\0\0",
-    "POST /v1/events/bench FTP/1.1", "PRI * HTTP/2.0",
-], ids=ascii)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST /v1/events/be\0nch HTTP/1.1",
+        "POST /v1/events/\xff HTTP/1.1",
+        "POST",
+        "POST *",
+        "POST /v1/events/bench HTTP/x.y",
+        "post /v1/events/bench HTTP/1.1",
+        "\0\0\0\0",
+        "POST /v1/events/bench FTP/1.1",
+        "PRI * HTTP/2.0",
+    ],
+    ids=ascii,
+)
 def test_what_is_no_request_line_is_refused(edge: Edge, line: str) -> None:
     heard = talk(edge, request(CLOSE, line=line), half_close=True)
     assert set(heard.statuses) <= {400, 404, 411}  # without a version it is HTTP/0.9 to meinheld
@@ -233,12 +317,20 @@ def test_a_tls_hello_is_answered_or_closed_at_once(edge: Edge) -> None:
     assert heard.ended
 
 
-@pytest.mark.parametrize("lines", [
-    ["Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings"],
-    ["Upgrade: foo"],
-    ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="],
-], ids=["h2c", "unknown", "websocket"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings"],
+        ["Upgrade: foo"],
+        [
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ],
+    ],
+    ids=["h2c", "unknown", "websocket"],
+)
 def test_a_request_for_another_protocol_does_not_touch_the_next_one(
     edge: Edge, lines: list[str]
 ) -> None:
@@ -317,7 +409,7 @@ def test_pipelined_requests_without_bodies_are_all_answered(edge: Edge) -> None:
 
 
 def test_an_event_sent_before_the_first_one_was_answered_is_answered_on_its_turn(
-    edge: Edge
+    edge: Edge,
 ) -> None:
     heard = talk(edge, request(), request(CLOSE), pause=0.05)
     assert heard.statuses == [202, 202]

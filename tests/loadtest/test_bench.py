@@ -18,10 +18,16 @@ from loadtest.bench.figures import Figure, Section, at_least, at_most, median
 from loadtest.bench.pacer import Pacer
 
 SECTION = Section(
-    "drain", "a title", "somehow",
-    (Figure("efficiency", 0.9312, "ratio", at_least(0.9), (0.93, 0.94)),
-     Figure("p99", 12345.6, "ms", at_most(10)), Figure("calls", 256, "calls")),
-    ("a note",))
+    "drain",
+    "a title",
+    "somehow",
+    (
+        Figure("efficiency", 0.9312, "ratio", at_least(0.9), (0.93, 0.94)),
+        Figure("p99", 12345.6, "ms", at_most(10)),
+        Figure("calls", 256, "calls"),
+    ),
+    ("a note",),
+)
 
 
 def test_median_is_the_middle_or_the_mean_of_the_two_in_the_middle() -> None:
@@ -52,8 +58,14 @@ def test_the_json_holds_every_figure_with_its_samples_target_and_verdict() -> No
     assert found["machine"] == {"cores": "2"}
     assert found["failed"] == {"cost": "x"}
     first, _, last = found["benchmarks"]["drain"]["figures"]
-    assert first == {"name": "efficiency", "value": 0.9312, "unit": "ratio", "verdict": "ok",
-                     "target": {"kind": "≥", "limit": 0.9}, "samples": [0.93, 0.94]}
+    assert first == {
+        "name": "efficiency",
+        "value": 0.9312,
+        "unit": "ratio",
+        "verdict": "ok",
+        "target": {"kind": "≥", "limit": 0.9},
+        "samples": [0.93, 0.94],
+    }
     assert last["target"] is last["verdict"] is None
 
 
@@ -63,7 +75,7 @@ def test_requests_are_equally_long_rightly_signed_and_no_duplicates(tmp_path: Pa
     scheme = BodyHmac(source.signature, source.secrets)
     data, ids = requests.path.read_bytes(), set()
     for at in range(0, len(data), requests.size):
-        head, _, body = data[at:at + requests.size].partition(b"\r\n\r\n")
+        head, _, body = data[at : at + requests.size].partition(b"\r\n\r\n")
         lines = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
         assert int(lines["Content-Length"]) == len(body) == signed.BODY_BYTES
         headers = {"HTTP_X_SIGNATURE": lines["X-Signature"]}

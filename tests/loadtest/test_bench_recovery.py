@@ -1,5 +1,4 @@
-"""What the recovery benchmarks say is judged rightly; what they measure with sees what it should.
-"""
+"""The recovery benchmarks judge rightly, and what they measure with sees what it should."""
 
 from __future__ import annotations
 
@@ -37,23 +36,31 @@ def test_an_outage_is_told_by_its_first_and_slowest_answer_and_by_the_first_2xx_
     assert outage.again == pytest.approx(0.101)
 
 
-@pytest.mark.parametrize("bad", [
-    answer(202, 11.5),            # told to be safe while nothing could be written
-    answer(202, 10.2, 2000),      # the same, after a long wait
-    answer(500, 12.0),
-    answer(0, 10.2, 10_000),      # no answer at all
-], ids=["false 2xx", "late false 2xx", "500", "hang"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        answer(202, 11.5),  # told to be safe while nothing could be written
+        answer(202, 10.2, 2000),  # the same, after a long wait
+        answer(500, 12.0),
+        answer(0, 10.2, 10_000),  # no answer at all
+    ],
+    ids=["false 2xx", "late false 2xx", "500", "hang"],
+)
 def test_each_answer_that_is_no_503_is_counted(bad: Answer) -> None:
     outage = judge([*GOOD, bad], GONE, BACK, FAULT)
     assert outage.wrong == 1
     assert outage.slowest == max(500, bad.ms)
 
 
-@pytest.mark.parametrize("fair", [
-    answer(202, 9.9, 200),        # written before the kill
-    answer(202, 10.05, 100),      # in the moment of the kill, perhaps before it
-    answer(202, 12.9, 150),       # Redis was back when it was answered
-], ids=["before", "at the kill", "after"])
+@pytest.mark.parametrize(
+    "fair",
+    [
+        answer(202, 9.9, 200),  # written before the kill
+        answer(202, 10.05, 100),  # in the moment of the kill, perhaps before it
+        answer(202, 12.9, 150),  # Redis was back when it was answered
+    ],
+    ids=["before", "at the kill", "after"],
+)
 def test_a_2xx_that_may_be_true_is_not_called_false(fair: Answer) -> None:
     assert judge([*GOOD, fair], GONE, BACK, FAULT).wrong == 0
 
@@ -102,7 +109,7 @@ class _Edge(BaseHTTPRequestHandler):
 
 
 def test_couriers_note_every_request_also_those_that_no_answer_came_to(
-    monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(couriers, "COURIERS", 1)
     monkeypatch.setattr(couriers, "PAUSE_SECONDS", 0.001)

@@ -18,7 +18,7 @@ def test_the_same_seed_gives_the_same_faults_and_the_same_weather() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_run_of_180_s_has_150_faults_or_more_and_each_kind_as_often_as_its_cards(
-    seed: int
+    seed: int,
 ) -> None:
     faults = plan.faults(seed, 180)
     assert len(faults) >= 150
@@ -36,6 +36,12 @@ def test_the_first_forty_faults_hold_every_kind() -> None:
 def test_the_routing_service_shows_every_weather_and_is_fair_at_the_end() -> None:
     turns = plan.weather(3, 180)
     assert turns[-1] == (180, {"latency_ms": 100, "jitter_ms": 200})
-    seen = [{name: value for name, value in behaviour.items()
-             if name not in ("latency_ms", "jitter_ms", "seed")} for _, behaviour in turns]
+    seen = [
+        {
+            name: value
+            for name, value in behaviour.items()
+            if name not in ("latency_ms", "jitter_ms", "seed")
+        }
+        for _, behaviour in turns
+    ]
     assert all(dict(weather) in seen for weather in plan.WEATHER)

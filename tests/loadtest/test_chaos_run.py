@@ -20,8 +20,14 @@ CHAOS = [sys.executable, "-u", "-m", "loadtest.chaos"]
 
 
 def test_whatever_is_killed_nothing_is_lost_and_nothing_happens_twice() -> None:
-    run = subprocess.run([*CHAOS, "--duration", "41", "--seed", "40"], cwd=ROOT, text=True,
-                         capture_output=True, timeout=LIMIT_SECONDS, check=False)
+    run = subprocess.run(
+        [*CHAOS, "--duration", "41", "--seed", "40"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-5_000:]
     summary = json.loads(run.stdout.splitlines()[-1])
     assert [summary[name] for name in ("lost", "doubled", "wrong", "repeats_unexcused")] == [0] * 4
@@ -34,12 +40,17 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_happens_twice() -> None:
 
 
 def test_a_run_that_is_interrupted_leaves_nothing_behind(
-    tmp_path_factory: pytest.TempPathFactory
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("c")  # short enough for the sockets below it
-    with subprocess.Popen([*CHAOS, "--duration", "60", "--seed", "1"], cwd=ROOT, text=True,
-                          env={**os.environ, "TMPDIR": str(folder)}, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT) as run:
+    with subprocess.Popen(
+        [*CHAOS, "--duration", "60", "--seed", "1"],
+        cwd=ROOT,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as run:
         assert run.stdout is not None
         for line in run.stdout:
             if "  202 " in line and "0 faults" not in line:

@@ -36,8 +36,9 @@ def test_a_run_in_which_each_event_had_one_effect_is_clean() -> None:
 
 
 def test_a_lost_event_is_found_in_the_ledger_on_its_shipment_and_among_the_calls() -> None:
-    lost = replace(GOOD, ledger={"a": DIRECT, "c": ROUTED}, applied={"SHP-1": 1, "SHP-2": 1},
-                   calls={"c": 1})
+    lost = replace(
+        GOOD, ledger={"a": DIRECT, "c": ROUTED}, applied={"SHP-1": 1, "SHP-2": 1}, calls={"c": 1}
+    )
     assert problems(lost) == {
         "accepted and lost: not in the ledger": ["b"],
         "shipments that count other events than were accepted": ["SHP-1: 2 accepted, 1 applied"],
@@ -46,14 +47,18 @@ def test_a_lost_event_is_found_in_the_ledger_on_its_shipment_and_among_the_calls
 
 def test_an_event_applied_twice_is_found() -> None:
     assert problems(replace(GOOD, applied={"SHP-1": 3, "SHP-2": 1})) == {
-        "shipments that count other events than were accepted": ["SHP-1: 2 accepted, 3 applied"]}
+        "shipments that count other events than were accepted": ["SHP-1: 2 accepted, 3 applied"]
+    }
 
 
 def test_an_event_routed_twice_or_never_or_without_need_is_found() -> None:
     calls = problems(replace(GOOD, calls={"a": 1, "b": 2, "x": 1}))["routed other than once"]
     assert sorted(calls) == [
-        "a: 1 routes were given, 0 wanted", "b: 2 routes were given, 1 wanted",
-        "c: 0 routes were given, 1 wanted", "x: 1 routes were given, 0 wanted"]
+        "a: 1 routes were given, 0 wanted",
+        "b: 2 routes were given, 1 wanted",
+        "c: 0 routes were given, 1 wanted",
+        "x: 1 routes were given, 0 wanted",
+    ]
 
 
 def test_an_event_that_was_accepted_twice_is_found() -> None:
@@ -73,8 +78,10 @@ def test_neither_a_duplicate_nor_a_429_counts_as_accepted() -> None:
 def test_an_event_that_is_not_done_and_one_that_nobody_was_told_about_are_found() -> None:
     open_one = replace(ROUTED, state="processing", seconds=None)
     found = problems(replace(GOOD, ledger={**GOOD.ledger, "b": open_one, "z": DIRECT}))
-    assert found == {"accepted and not done": ["b: processing"],
-                     "in the ledger, and nobody was told so": ["z"]}
+    assert found == {
+        "accepted and not done": ["b: processing"],
+        "in the ledger, and nobody was told so": ["z"],
+    }
 
 
 def test_many_problems_of_a_kind_are_counted_and_not_all_spelled_out() -> None:

@@ -50,29 +50,42 @@ def test_rates_are_growth_over_the_last_two_seconds() -> None:
     assert rates(samples, "done") == [(1, 10.0), (2, 5.0), (3, 10.0)]
 
 
-@pytest.mark.parametrize(("highest", "expected"), [
-    (0, [0, 0.25, 0.5, 0.75, 1]), (7, [0, 2, 4, 6, 8]), (133, [0, 50, 100, 150]),
-    (1000, [0, 250, 500, 750, 1000]),
-])
-def test_ticks_are_round_and_reach_the_highest_value(highest: float,
-                                                     expected: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("highest", "expected"),
+    [
+        (0, [0, 0.25, 0.5, 0.75, 1]),
+        (7, [0, 2, 4, 6, 8]),
+        (133, [0, 50, 100, 150]),
+        (1000, [0, 250, 500, 750, 1000]),
+    ],
+)
+def test_ticks_are_round_and_reach_the_highest_value(highest: float, expected: list[float]) -> None:
     assert ticks(highest) == expected
 
 
 def test_the_picture_is_well_formed_and_shows_every_part() -> None:
     scene = Scene(
-        title="3 requests <0 failures>", subtitle="& more",
+        title="3 requests <0 failures>",
+        subtitle="& more",
         answers=[answer(100.0), answer(110.0), answer(111.0, status=200)],
         samples=[sample(99.5), *(sample(100 + n, 5 * n, 40 - n) for n in range(30))],
         phases={"burst": (100.0, 108.0), "sustained load": (110.0, 120.0)},
         attempts={1: 80, 2: 20},
     )
     root = ElementTree.fromstring(draw(scene))
-    texts = ["".join(element.itertext()) for element in root.iter()
-             if element.tag.endswith("}text")]
-    for wanted in ("3 requests <0 failures>", "Requests a second", "burst", "2 calls", "20 events",
-                   "Acknowledged within, ms (logarithmic)", "Events accepted and not finished",
-                   "Completed and retried, events a second"):
+    texts = [
+        "".join(element.itertext()) for element in root.iter() if element.tag.endswith("}text")
+    ]
+    for wanted in (
+        "3 requests <0 failures>",
+        "Requests a second",
+        "burst",
+        "2 calls",
+        "20 events",
+        "Acknowledged within, ms (logarithmic)",
+        "Events accepted and not finished",
+        "Completed and retried, events a second",
+    ):
         assert wanted in texts
     assert not [element for element in root.iter() if "nan" in str(element.attrib)]
 

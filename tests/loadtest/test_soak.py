@@ -39,8 +39,11 @@ def test_noise_that_comes_and_goes_is_no_growth() -> None:
     assert abs(slope((x, 40 + x % 2) for x in range(1001))) < 1e-3
 
 
-@pytest.mark.parametrize("points", [[(1.0, 1.0)] * 4, [(1.0, float(y)) for y in range(9)]],
-                         ids=["too few", "no progress"])
+@pytest.mark.parametrize(
+    "points",
+    [[(1.0, 1.0)] * 4, [(1.0, float(y)) for y in range(9)]],
+    ids=["too few", "no progress"],
+)
 def test_a_line_that_cannot_be_drawn_is_an_error(points: list[tuple[float, float]]) -> None:
     with pytest.raises(BenchError):
         slope(points)
@@ -101,12 +104,18 @@ def test_of_an_event_whose_tombstone_expired_only_the_fixed_keys_remain(link: Li
 
 
 def test_a_tombstone_a_body_a_strange_quota_and_a_process_without_an_end_are_named(
-    link: Link
+    link: Link,
 ) -> None:
     carry(link, dedup_window=60)
     link.command("SET", KEYS.body("bench:2"), "leaked")
     link.command("HSET", KEYS.quota("nobody"), "tokens", "1")
     link.command("HSET", KEYS.process("h/dead"), "pid", "1")
-    assert unknown(remaining(link), ["bench"]) == sorted([
-        KEYS.done, KEYS.event("bench:1"), KEYS.body("bench:2"), KEYS.quota("nobody"),
-        KEYS.process("h/dead")])
+    assert unknown(remaining(link), ["bench"]) == sorted(
+        [
+            KEYS.done,
+            KEYS.event("bench:1"),
+            KEYS.body("bench:2"),
+            KEYS.quota("nobody"),
+            KEYS.process("h/dead"),
+        ]
+    )

@@ -34,7 +34,8 @@ def test_a_requirement_keeps_its_marker_and_hashes_and_loses_its_comments() -> N
     packages = parse(LOCK)
     assert list(packages) == ["falcon", "greenlet", "meinheld"]
     assert packages["falcon"] == (
-        "falcon==4.4.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n")
+        "falcon==4.4.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+    )
     assert "python_full_version < '3.13'" in packages["meinheld"]
 
 
@@ -47,8 +48,7 @@ def test_of_a_package_with_a_version_for_each_python_all_are_kept_for_pip_to_cho
 def test_an_optional_package_is_not_among_the_mandatory_ones() -> None:
     mandatory, steps = split(parse(LOCK))
     assert list(mandatory) == ["falcon", "greenlet"]
-    assert [(step.name, lines) for step, lines in steps] == [
-        ("meinheld", parse(LOCK)["meinheld"])]
+    assert [(step.name, lines) for step, lines in steps] == [("meinheld", parse(LOCK)["meinheld"])]
 
 
 def test_meinheld_is_built_without_greenlets_which_nothing_that_runs_needs() -> None:
@@ -72,8 +72,11 @@ def test_the_locks_name_no_package_index(name: str) -> None:
 
 
 def test_the_real_locks_hold_every_optional_package() -> None:
-    found = [step.name for name in install.LOCKS
-             for step, _ in split(parse((install.ROOT / name).read_text()))[1]]
+    found = [
+        step.name
+        for name in install.LOCKS
+        for step, _ in split(parse((install.ROOT / name).read_text()))[1]
+    ]
     assert found == [step.name for step in install.OPTIONAL]
 
 
@@ -100,10 +103,13 @@ def test_a_compiler_installed_later_is_a_reason_to_try_again() -> None:
     assert install.fingerprint(LINUX) == install.fingerprint(dataclasses.replace(LINUX))
 
 
-@pytest.mark.parametrize(("output", "reason"), [
-    ("fatal error: Python.h: No such file", "no Python headers: apt-get install python3-dev"),
-    ("ERROR: No matching distribution found for x", "nothing for this machine"),
-    ("error: command 'gcc' failed with exit code 1", "its build failed"),
-])
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("fatal error: Python.h: No such file", "no Python headers: apt-get install python3-dev"),
+        ("ERROR: No matching distribution found for x", "nothing for this machine"),
+        ("error: command 'gcc' failed with exit code 1", "its build failed"),
+    ],
+)
 def test_a_failure_is_told_in_a_few_words(output: str, reason: str) -> None:
     assert why_not(output) == reason

@@ -64,6 +64,7 @@ def test_a_supervisor_that_is_not_there_is_no_error(tmp_path: Path) -> None:
 
 
 if sys.platform == "linux":  # elsewhere there is no /proc, and orphans are not looked for
+
     def test_processes_left_behind_are_found_by_their_mark_and_ended(tmp_path: Path) -> None:
         marked = {**os.environ, "STACK_HOME": str(tmp_path)}
         other = {**os.environ, "STACK_HOME": f"{tmp_path}-2"}

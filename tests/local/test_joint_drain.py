@@ -41,14 +41,32 @@ def test_the_edge_and_the_workers_are_told_at_once_and_the_stores_when_they_are_
     with instance.temporary_home() as home:
         instance.prepare(home, home / ".run", (), ())
         (home / "script.py").write_text(SCRIPT)
-        (home / ".run" / "supervisor.d" / "all.conf").write_text("".join(
-            PROGRAM.format(name=name, priority=priority, home=home, python=sys.executable,
-                           script=home / "script.py")
-            for name, priority in PRIORITIES.items()))
+        (home / ".run" / "supervisor.d" / "all.conf").write_text(
+            "".join(
+                PROGRAM.format(
+                    name=name,
+                    priority=priority,
+                    home=home,
+                    python=sys.executable,
+                    script=home / "script.py",
+                )
+                for name, priority in PRIORITIES.items()
+            )
+        )
         supervisord = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "-n", "-s",
-             "-c", str(home / "supervisord.conf")],
-            cwd=home, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL)
+            [
+                sys.executable,
+                "-m",
+                "supervisor.supervisord",
+                "-n",
+                "-s",
+                "-c",
+                str(home / "supervisord.conf"),
+            ],
+            cwd=home,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+        )
         try:
             await_true(lambda: having(home, ".up") == set(PRIORITIES), 30, "all programs")
             supervisord.send_signal(signal.SIGTERM)

@@ -32,9 +32,13 @@ def answers(stack: Stack) -> bool:
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """An edge alone; it starts without its stores."""
     (port,) = instance.free_ports(1)
-    settings = {"GATEWAY_BIND": f"{request.param}:{port}", "WEB_CONCURRENCY": "1",
-                "REDIS_URL": "redis://127.0.0.1:1/0", "MONGO_URL": "mongodb://127.0.0.1:1/x",
-                "ROUTING_URL": "http://127.0.0.1:1"}
+    settings = {
+        "GATEWAY_BIND": f"{request.param}:{port}",
+        "WEB_CONCURRENCY": "1",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "MONGO_URL": "mongodb://127.0.0.1:1/x",
+        "ROUTING_URL": "http://127.0.0.1:1",
+    }
     with Stack.temporary(env=settings, ready=answers, shared=["gateway"]) as stack:
         yield stack
 
@@ -47,7 +51,8 @@ class Waiting:
 
     def __init__(self, stack: Stack) -> None:
         self._connection = http.client.HTTPConnection(
-            stack.gateway_url.removeprefix("http://"), timeout=PATIENCE)
+            stack.gateway_url.removeprefix("http://"), timeout=PATIENCE
+        )
         self._connection.request("GET", "/healthz")
 
     def status(self) -> int:
@@ -55,7 +60,7 @@ class Waiting:
 
 
 def test_whoever_connects_while_the_edge_is_stopped_is_answered_after_the_start(
-    stack: Stack
+    stack: Stack,
 ) -> None:
     assert "gateway: stopped" in stack.ctl("stop", "gateway")
     client = Waiting(stack)
@@ -101,7 +106,7 @@ def test_an_edge_starts_beside_the_orphans_of_a_killed_supervisord(stack: Stack)
 
 @v4
 def test_nobody_is_queued_whom_nobody_will_serve_because_everything_is_stopping(
-    stack: Stack
+    stack: Stack,
 ) -> None:
     path = stack.home / "conf" / "supervisor.d" / "stubborn.conf"
     path.write_text(STUBBORN.format(python=sys.executable))

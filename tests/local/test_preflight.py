@@ -53,8 +53,12 @@ def test_a_redis_that_is_too_old_is_named_with_its_version(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("no_wheels")
 def test_a_mongod_that_lacks_a_library_is_told_with_the_package(tmp_path: Path) -> None:
-    program(tmp_path, "mongod", "echo 'mongod: error while loading shared libraries: libcurl.so.4:"
-            " cannot open shared object file: No such file or directory' >&2; exit 127")
+    program(
+        tmp_path,
+        "mongod",
+        "echo 'mongod: error while loading shared libraries: libcurl.so.4:"
+        " cannot open shared object file: No such file or directory' >&2; exit 127",
+    )
     assert "lacks libcurl.so.4 (apt-get install libcurl4)" in problem(servers.mongod, tmp_path)
 
 
@@ -81,7 +85,8 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it() -> None:
         port = other.getsockname()[1]
         listener = Listener("gateway", "0.0.0.0", port, "GATEWAY_BIND")
         assert preflight.port_problem(listener) == (
-            f"port {port} (gateway) is taken: stop what listens there, or set GATEWAY_BIND")
+            f"port {port} (gateway) is taken: stop what listens there, or set GATEWAY_BIND"
+        )
     assert preflight.port_problem(listener) == ""
 
 
@@ -127,16 +132,24 @@ class TestFindPython:
     """conf/find_python.sh, which runs before there is any Python of ours."""
 
     def find(self, path: Path, python: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["/bin/sh", str(ROOT / "conf" / "find_python.sh")], text=True,
-                              env={"PATH": str(path), "PYTHON": python}, capture_output=True,
-                              check=False)
+        return subprocess.run(
+            ["/bin/sh", str(ROOT / "conf" / "find_python.sh")],
+            text=True,
+            env={"PATH": str(path), "PYTHON": python},
+            capture_output=True,
+            check=False,
+        )
 
     def python(self, directory: Path, name: str, *, fits: bool, has_venv: bool = True) -> Path:
-        return program(directory, name, f"""case $2 in
+        return program(
+            directory,
+            name,
+            f"""case $2 in
             *version_info\\ *|*'<='*) exit {0 if fits else 1};;
             *ensurepip*) exit {0 if has_venv else 1};;
             *) echo 3.12;;
-        esac""")
+        esac""",
+        )
 
     def test_the_first_that_fits_is_taken(self, tmp_path: Path) -> None:
         self.python(tmp_path, "python3", fits=False)
@@ -147,8 +160,10 @@ class TestFindPython:
     def test_none_at_all_is_told_with_the_way_to_name_one(self, tmp_path: Path) -> None:
         run = self.find(tmp_path)
         assert run.returncode == 1
-        assert run.stderr == ("no Python 3.11 to 3.14 on the PATH: install one, or name it: "
-                              "make PYTHON=/path/to/python3\n")
+        assert run.stderr == (
+            "no Python 3.11 to 3.14 on the PATH: install one, or name it: "
+            "make PYTHON=/path/to/python3\n"
+        )
 
     def test_a_named_one_that_does_not_fit_is_told(self, tmp_path: Path) -> None:
         old = self.python(tmp_path, "python3", fits=False)

@@ -32,9 +32,19 @@ def test_what_died_is_started_anew_before_supervisord_would_look_again() -> None
         instance.prepare(home, home / ".run", (), ())
         (home / ".run" / "supervisor.d" / "sleeper.conf").write_text(SLEEPER.format(home=home))
         supervisord = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "-n", "-s",
-             "-c", str(home / "supervisord.conf")],
-            cwd=home, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL)
+            [
+                sys.executable,
+                "-m",
+                "supervisor.supervisord",
+                "-n",
+                "-s",
+                "-c",
+                str(home / "supervisord.conf"),
+            ],
+            cwd=home,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+        )
         try:
             # Nobody asks it anything meanwhile: a question would wake it, too.
             took = [_restart(home / "pids") for _ in range(DEATHS)]

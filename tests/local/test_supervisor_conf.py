@@ -30,7 +30,12 @@ def expanded(text: str, tmp_path: Path, **settings: str) -> str:
 
 def test_the_programs_are_those_of_the_design() -> None:
     assert [path.stem for path in SHARED] == [
-        "gateway", "ops", "scheduler", "worker-lookup", "worker-routing"]
+        "gateway",
+        "ops",
+        "scheduler",
+        "worker-lookup",
+        "worker-routing",
+    ]
     assert {path.stem for path in LOCAL} == {*STORES, "routingsim"}
 
 

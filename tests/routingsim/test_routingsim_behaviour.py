@@ -105,9 +105,7 @@ def test_each_kind_of_failure_has_its_own_share_of_one_draw(draw: float, expecte
         (Behaviour(garbage_ratio=0.2), Outcome.GARBAGE),
     ],
 )
-def test_a_ratio_is_the_share_of_calls_that_end_so(
-    behaviour: Behaviour, expected: Outcome
-) -> None:
+def test_a_ratio_is_the_share_of_calls_that_end_so(behaviour: Behaviour, expected: Outcome) -> None:
     share = sum(outcome(behaviour, key) is expected for key in KEYS) / len(KEYS)
     assert share == pytest.approx(0.2, abs=0.03)
 

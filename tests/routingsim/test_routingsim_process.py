@@ -78,6 +78,7 @@ def test_it_ends_cleanly_and_soon_although_it_holds_calls(
 
 
 if sys.platform == "linux":  # only Linux tells when a request came in
+
     def test_the_latency_counts_from_the_arrival_of_the_call_however_busy_the_process(
         start: Start,
     ) -> None:

@@ -80,10 +80,12 @@ def _books_balance(snapshot: Snapshot, places: Counter[tuple[str, str]]) -> None
     )
     assert int(stats.get("backlog", 0)) == len(backlog)
     assert int(stats.get("backlog_bytes", 0)) == sum(len(snapshot[f"body:{id}"]) for id in backlog)
-    assert len(dead) == (int(stats.get("buried", 0)) - int(stats.get("replayed", 0))
-                         - int(stats.get("dropped", 0)))
+    assert len(dead) == (
+        int(stats.get("buried", 0)) - int(stats.get("replayed", 0)) - int(stats.get("dropped", 0))
+    )
     assert len(snapshot.get("done", {})) == (
-        int(stats.get("done", 0)) + int(stats.get("dropped", 0)) - int(stats.get("trimmed", 0)))
+        int(stats.get("done", 0)) + int(stats.get("dropped", 0)) - int(stats.get("trimmed", 0))
+    )
     negative = {key: value for key, value in stats.items() if float(value) < 0}
     assert not negative
 

@@ -99,8 +99,9 @@ class Beside(RuleBasedStateMachine):
             self.accept(id, "d1", ROOM, (0, 0))
 
     @rule(id=ids, digest=st.sampled_from(["d1", "d2"]), quota=quotas, full=rarely)
-    def accept_with_room(self, id: str, digest: str, quota: tuple[float, float],
-                         full: bool) -> None:
+    def accept_with_room(
+        self, id: str, digest: str, quota: tuple[float, float], full: bool
+    ) -> None:
         was = self.model.full
         self.fill(full)
         self.accept(id, digest, ROOM, quota)
@@ -115,16 +116,22 @@ class Beside(RuleBasedStateMachine):
             self.fill(full)
         self.fill(was)
 
-    @rule(id=ids, cap=st.sampled_from(["events", "bytes", "dead"]), room=st.integers(0, 1),
-          full=rarely)
+    @rule(
+        id=ids,
+        cap=st.sampled_from(["events", "bytes", "dead"]),
+        room=st.integers(0, 1),
+        full=rarely,
+    )
     def accept_at_a_cap(self, id: str, cap: str, room: int, full: bool) -> None:
         """Just no room, or just enough."""
         if cap == "dead":
             self.one_dead(0, id, False)
         stats, was, size = self.model.stats, self.model.full, len(self.body(id, "d1"))
-        caps = {"events": Caps(stats["backlog"] + room, 10**6, 100),
-                "bytes": Caps(1000, stats["backlog_bytes"] + size - 1 + room, 100),
-                "dead": Caps(1000, 10**6, len(self.model.dead) + room)}[cap]
+        caps = {
+            "events": Caps(stats["backlog"] + room, 10**6, 100),
+            "bytes": Caps(1000, stats["backlog_bytes"] + size - 1 + room, 100),
+            "dead": Caps(1000, 10**6, len(self.model.dead) + room),
+        }[cap]
         self.fill(full)
         self.accept(id, "d1", caps, (0, 0))
         self.fill(was)
@@ -135,29 +142,45 @@ class Beside(RuleBasedStateMachine):
     def accept(self, id: str, digest: str, caps: Caps, quota: tuple[float, float]) -> None:
         body, source, (rate, burst) = self.body(id, digest), id.split(":")[0], quota
         self.both(
-            lambda: self.queue.accept(id, source, body, digest, caps=caps, quota_per_second=rate,
-                                      quota_burst=burst),
-            lambda model, now: model.accept(now, id, body, digest, caps, rate, burst))
+            lambda: self.queue.accept(
+                id, source, body, digest, caps=caps, quota_per_second=rate, quota_burst=burst
+            ),
+            lambda model, now: model.accept(now, id, body, digest, caps, rate, burst),
+        )
 
     # ---- holders
 
-    @rule(lane=lanes, n=st.integers(1, 4), owner=owners, suspects=st.sampled_from([1, 1, 0]),
-          held=st.sampled_from([0, 1]))
-    def reserve(self, lane: Lane, n: int, owner: tuple[str, str], suspects: int,
-                held: int) -> None:
+    @rule(
+        lane=lanes,
+        n=st.integers(1, 4),
+        owner=owners,
+        suspects=st.sampled_from([1, 1, 0]),
+        held=st.sampled_from([0, 1]),
+    )
+    def reserve(self, lane: Lane, n: int, owner: tuple[str, str], suspects: int, held: int) -> None:
         if not self.model.turn[lane] and n > 1:  # rather where something is to be had
             lane = "routing" if lane == "lookup" else "lookup"
-        taken = _answer(lambda: self.queue.reserve(
-            lane, n, owner=owner[0], boot=owner[1], lease=LEASE, suspects=suspects, held=held,
-            max_crashes=MAX_CRASHES))
+        taken = _answer(
+            lambda: self.queue.reserve(
+                lane,
+                n,
+                owner=owner[0],
+                boot=owner[1],
+                lease=LEASE,
+                suspects=suspects,
+                held=held,
+                max_crashes=MAX_CRASHES,
+            )
+        )
         first, last = self.link.span
         # By the clock where it was not the old number + 1; all of one reserve have the same.
         drawn = [event.fence for event in taken if first <= event.fence <= last]
         span = {micros // 1000 for micros in drawn[:1] or (first, last)}
 
         def verb(model: Model, now: int) -> list[Reserved]:
-            return model.reserve(now, drawn[0] if drawn else first, lane, n, owner, LEASE * 1000,
-                                 suspects, held)
+            return model.reserve(
+                now, drawn[0] if drawn else first, lane, n, owner, LEASE * 1000, suspects, held
+            )
 
         self.handles += self.compare(taken, verb, range(min(span), max(span) + 1))
 
@@ -178,8 +201,15 @@ class Beside(RuleBasedStateMachine):
             self.accept(new[0] if new else IDS[0], "d1", ROOM, (0, 0))
         self.reserve("lookup", 2, ("w1", "b1"), 1, 0)
 
-    def say(self, pick: int, stale: bool, verb: str,
-            model_verb: Callable[..., bool], *args: Any, **more: Any) -> None:
+    def say(
+        self,
+        pick: int,
+        stale: bool,
+        verb: str,
+        model_verb: Callable[..., bool],
+        *args: Any,
+        **more: Any,
+    ) -> None:
         handle = self.handle(pick, stale)
         if handle is None:
             return
@@ -203,15 +233,33 @@ class Beside(RuleBasedStateMachine):
 
     @rule(pick=picks, stale=rarely, delay=st.sampled_from([0, 5, 30]))
     def retry(self, pick: int, stale: bool, delay: int) -> None:
-        self.say(pick, stale, "retry",
-                 lambda m, now, x: m.retry(now, x, delay * 1000, "timeout"), delay, "timeout")
+        self.say(
+            pick,
+            stale,
+            "retry",
+            lambda m, now, x: m.retry(now, x, delay * 1000, "timeout"),
+            delay,
+            "timeout",
+        )
 
-    @rule(pick=picks, stale=rarely, delay=st.sampled_from([0, 5, 30]),
-          route=st.sampled_from(["", "r1"]), floor=st.sampled_from([None, 17, AHEAD]))
+    @rule(
+        pick=picks,
+        stale=rarely,
+        delay=st.sampled_from([0, 5, 30]),
+        route=st.sampled_from(["", "r1"]),
+        floor=st.sampled_from([None, 17, AHEAD]),
+    )
     def defer(self, pick: int, stale: bool, delay: int, route: str, floor: int | None) -> None:
-        self.say(pick, stale, "defer",
-                 lambda m, now, x: m.defer(now, x, delay * 1000, "away", floor, route),
-                 delay, "away", fence=floor, route=route.encode())
+        self.say(
+            pick,
+            stale,
+            "defer",
+            lambda m, now, x: m.defer(now, x, delay * 1000, "away", floor, route),
+            delay,
+            "away",
+            fence=floor,
+            route=route.encode(),
+        )
 
     @rule(source=st.sampled_from("ab"))
     def give_back_beside_another(self, source: str) -> None:
@@ -223,16 +271,24 @@ class Beside(RuleBasedStateMachine):
 
     @rule(pick=picks, stale=rarely, error=st.sampled_from(["", "no"]), attempts=st.integers(0, 1))
     def bury(self, pick: int, stale: bool, error: str, attempts: int) -> None:
-        self.say(pick, stale, "bury",
-                 lambda m, now, x: m.bury(now, x, "permanent", error, attempts),
-                 "permanent", error, attempts=attempts)
+        self.say(
+            pick,
+            stale,
+            "bury",
+            lambda m, now, x: m.bury(now, x, "permanent", error, attempts),
+            "permanent",
+            error,
+            attempts=attempts,
+        )
 
     @rule(lane=lanes, which=st.lists(st.tuples(picks, st.booleans()), min_size=1, max_size=3))
     def extend(self, lane: Lane, which: list[tuple[int, bool]]) -> None:
         held = [x for x in (self.handle(*one) for one in which) if x is not None]
         if held:
-            self.both(lambda: self.queue.extend(lane, [(x.id, x.gen) for x in held], LEASE),
-                      lambda model, now: model.extend(now, lane, held, LEASE * 1000))
+            self.both(
+                lambda: self.queue.extend(lane, [(x.id, x.gen) for x in held], LEASE),
+                lambda model, now: model.extend(now, lane, held, LEASE * 1000),
+            )
 
     @rule(pick=picks, same_boot=st.booleans(), forgets=st.booleans())
     def reclaim_what_is_held(self, pick: int, same_boot: bool, forgets: bool) -> None:
@@ -245,8 +301,10 @@ class Beside(RuleBasedStateMachine):
     def reclaim(self, lane: Lane, owner: tuple[str, str], forgets: bool) -> None:
         locks, events = self.model.locks[lane], self.model.events
         held = [] if forgets else [id for id in locks if id in events]
-        self.both(lambda: self.queue.reclaim(lane, *owner, MAX_CRASHES, held),
-                  lambda model, now: model.reclaim(now, lane, *owner, held))
+        self.both(
+            lambda: self.queue.reclaim(lane, *owner, MAX_CRASHES, held),
+            lambda model, now: model.reclaim(now, lane, *owner, held),
+        )
 
     @rule(lane=lanes, times=st.integers(1, 4), n=st.sampled_from([1, 3]))
     def crash(self, lane: Lane, times: int, n: int) -> None:
@@ -258,12 +316,23 @@ class Beside(RuleBasedStateMachine):
                 self.reserve(lane, n, ("w1", "b1"), 1, 0)
             self.reclaim(lane, ("w1", "b2"), True)
 
-    @rule(lane=lanes, crashes=st.integers(2, MAX_CRASHES - 1), many=st.integers(1, 3),
-          others=st.integers(0, 6), asks=st.lists(
-              st.tuples(owners, st.integers(1, 6), st.integers(0, 1), st.integers(0, 1)),
-              max_size=5))
-    def suspects(self, lane: Lane, crashes: int, many: int, others: int,
-                 asks: list[tuple[tuple[str, str], int, int, int]]) -> None:
+    @rule(
+        lane=lanes,
+        crashes=st.integers(2, MAX_CRASHES - 1),
+        many=st.integers(1, 3),
+        others=st.integers(0, 6),
+        asks=st.lists(
+            st.tuples(owners, st.integers(1, 6), st.integers(0, 1), st.integers(0, 1)), max_size=5
+        ),
+    )
+    def suspects(
+        self,
+        lane: Lane,
+        crashes: int,
+        many: int,
+        others: int,
+        asks: list[tuple[tuple[str, str], int, int, int]],
+    ) -> None:
         """Some, and some that must be taken alone, beside others; several ask, free for them or
         not."""
         self.fill(False)
@@ -285,11 +354,19 @@ class Beside(RuleBasedStateMachine):
         self.promote(batch, max(0, len(self.model.finished) + spare), guard)
 
     def promote(self, batch: int, most: int, guard: int = 0) -> None:
-        self.both(lambda: self.queue.promote(lease=LEASE, max_crashes=MAX_CRASHES,
-                                             dedup_window=WINDOW, tombstones_max=most,
-                                             replay_window=guard, batch=batch),
-                  lambda model, now: model.promote(now, LEASE * 1000, WINDOW * 1000, most,
-                                                  guard * 1000, batch))
+        self.both(
+            lambda: self.queue.promote(
+                lease=LEASE,
+                max_crashes=MAX_CRASHES,
+                dedup_window=WINDOW,
+                tombstones_max=most,
+                replay_window=guard,
+                batch=batch,
+            ),
+            lambda model, now: model.promote(
+                now, LEASE * 1000, WINDOW * 1000, most, guard * 1000, batch
+            ),
+        )
 
     @rule(seconds=st.sampled_from([0.001, 1, 6, 11, 40, 110]))
     def nothing_happens_for(self, seconds: float) -> None:
@@ -305,8 +382,9 @@ class Beside(RuleBasedStateMachine):
             self.nothing_happens_for(SLICE)
             self.promote(batch, 100)
 
-    @rule(pick=picks, verb=st.sampled_from(["retry", "defer"]), batch=batches,
-          many=st.integers(1, 3))
+    @rule(
+        pick=picks, verb=st.sampled_from(["retry", "defer"]), batch=batches, many=st.integers(1, 3)
+    )
     def they_come_back(self, pick: int, verb: str, batch: int, many: int) -> None:
         for _ in range(many):
             getattr(self, verb)(pick, False, 5, *(["", None] if verb == "defer" else []))
@@ -368,9 +446,14 @@ class Beside(RuleBasedStateMachine):
         for (lane, source), list_ in model.ready.items():
             waiting[lane][source] = len(list_)
         assert books == Books(
-            books.now, waiting, {lane: len(model.locks[lane]) for lane in LANES},
-            len(model.retrying), len(model.dead), len(model.finished),
-            {name: str(value) for name, value in {**model.stats, **model.marks}.items()})
+            books.now,
+            waiting,
+            {lane: len(model.locks[lane]) for lane in LANES},
+            len(model.retrying),
+            len(model.dead),
+            len(model.finished),
+            {name: str(value) for name, value in {**model.stats, **model.marks}.items()},
+        )
         assert books.balanced
 
 

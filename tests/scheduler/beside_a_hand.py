@@ -30,8 +30,10 @@ class BesideAHand(Beside):
         if id in self.model.ready.get((lane, source), ()):
             return
         self.model.line_up(id, lane, source, head=True)
-        for key, content in ((KEYS.ready(lane, source), self.model.ready[lane, source]),
-                             (KEYS.turn(lane), self.model.turn[lane])):
+        for key, content in (
+            (KEYS.ready(lane, source), self.model.ready[lane, source]),
+            (KEYS.turn(lane), self.model.turn[lane]),
+        ):
             self.store.delete(key)
             self.store.rpush(key, *content)
         while int(self.store.llen(KEYS.wake(lane))) < self.model.wake[lane]:
@@ -42,8 +44,11 @@ class BesideAHand(Beside):
         """An event that waits to be taken; given back for it, if need be."""
         self.fill(False)
         for _ in range(2):
-            ready = [id for id, event in sorted(self.model.events.items())
-                     if event.state == "ready" and not event.lacks]
+            ready = [
+                id
+                for id, event in sorted(self.model.events.items())
+                if event.state == "ready" and not event.lacks
+            ]
             if ready:
                 return ready[pick % len(ready)]
             self.defer(pick, False, 0, "", None)
@@ -75,15 +80,19 @@ class BesideAHand(Beside):
             self.store.rpush(KEYS.turn(lane), "ghost")
         self.reserve(lane, 4, ("w1", "b1"), 1, 0)
 
-    @rule(id=ids | st.just("nobody:1"), lane=lanes,
-          what=st.sampled_from(["promote", "reclaim", "replay", "drop"]))
+    @rule(
+        id=ids | st.just("nobody:1"),
+        lane=lanes,
+        what=st.sampled_from(["promote", "reclaim", "replay", "drop"]),
+    )
     def a_hand_adds_to_a_set(self, id: str, lane: Lane, what: str) -> None:
         """An id that does not belong there; then comes the verb that meets it."""
         self.fill(False)
         model = self.model
         members, key = {
-            "promote": (model.retrying, KEYS.retry), "reclaim": (model.locks[lane],
-            KEYS.locks(lane))}.get(what, (model.dead, KEYS.dead))
+            "promote": (model.retrying, KEYS.retry),
+            "reclaim": (model.locks[lane], KEYS.locks(lane)),
+        }.get(what, (model.dead, KEYS.dead))
         if id not in members:
             members[id] = 1000
             self.store.zadd(key, {id: 1000})

@@ -105,8 +105,9 @@ class Model:
         event = self.events[id]
         event.state, event.reason = "dead", reason
         self.dead[id] = now
-        self.stats.update({"buried": 1, f"buried:{reason}": 1, "backlog": -1,
-                           "backlog_bytes": -event.size})
+        self.stats.update(
+            {"buried": 1, f"buried:{reason}": 1, "backlog": -1, "backlog_bytes": -event.size}
+        )
 
     def crashed(self, now: int, id: str) -> None:
         event = self.events[id]
@@ -119,8 +120,9 @@ class Model:
 
     # ---- the edge
 
-    def accept(self, now: int, id: str, body: bytes, digest: str, caps: Caps, rate: float,
-               burst: float) -> Acceptance:
+    def accept(
+        self, now: int, id: str, body: bytes, digest: str, caps: Caps, rate: float, burst: float
+    ) -> Acceptance:
         source = id.split(":")[0]
         event = self.events.get(id)
         if event is not None:
@@ -131,8 +133,11 @@ class Model:
                 self.stats["conflicting"] += 1
             return Acceptance(code, 0, 0)
         backlog, dead_full = self.stats["backlog"], len(self.dead) >= caps.dead
-        if (dead_full or backlog >= caps.events
-                or self.stats["backlog_bytes"] + len(body) > caps.bytes):
+        if (
+            dead_full
+            or backlog >= caps.events
+            or self.stats["backlog_bytes"] + len(body) > caps.bytes
+        ):
             self._sign(now, source)
             self.stats["refused_full"] += 1
             drain = float(self.marks.get("drain_per_second", 0))
@@ -163,8 +168,17 @@ class Model:
 
     # ---- holders
 
-    def reserve(self, now: int, micros: int, lane: Lane, n: int, owner: tuple[str, str],
-                lease: int, suspects: int, held: int) -> list[Reserved]:
+    def reserve(
+        self,
+        now: int,
+        micros: int,
+        lane: Lane,
+        n: int,
+        owner: tuple[str, str],
+        lease: int,
+        suspects: int,
+        held: int,
+    ) -> list[Reserved]:
         taken: list[Reserved] = []
         turn, barred = self.turn[lane], suspects == 0
         idle, passed_over = 0, False
@@ -172,8 +186,12 @@ class Model:
             source = turn.popleft()
             turn.append(source)
             waiting = self.ready.get((lane, source), deque())
-            alone = (source == SUSPECTS and suspects > 0 and bool(waiting)
-                     and self._crashes(waiting[-1]) >= MAX_CRASHES - 1)
+            alone = (
+                source == SUSPECTS
+                and suspects > 0
+                and bool(waiting)
+                and self._crashes(waiting[-1]) >= MAX_CRASHES - 1
+            )
             if source == SUSPECTS and not suspects:
                 idle, passed_over = idle + 1, barred
                 continue
@@ -215,8 +233,9 @@ class Model:
         self.alone[lane] = (owner, now + EMPTYING_MS)
         return True
 
-    def _take(self, now: int, micros: int, lane: Lane, id: str, owner: tuple[str, str],
-              lease: int) -> Reserved | None:
+    def _take(
+        self, now: int, micros: int, lane: Lane, id: str, owner: tuple[str, str], lease: int
+    ) -> Reserved | None:
         event = self.events.get(id)
         if event is None or event.state != "ready" or event.lacks:
             self.stats["skipped"] += 1
@@ -230,10 +249,18 @@ class Model:
             event.owner, event.boot = owner
             self.locks[lane][id] = now + lease
             return Reserved(
-                id=id, gen=str(event.gen), lane=lane, source=event.source,
-                attempts=event.attempts, waits=event.waits or 0, crashes=event.crashes,
-                received_at=event.received_at, live_since=event.live_since,
-                route=(event.route or "").encode(), body=event.body)
+                id=id,
+                gen=str(event.gen),
+                lane=lane,
+                source=event.source,
+                attempts=event.attempts,
+                waits=event.waits or 0,
+                crashes=event.crashes,
+                received_at=event.received_at,
+                live_since=event.live_since,
+                route=(event.route or "").encode(),
+                body=event.body,
+            )
         return None
 
     def holds(self, handle: Reserved, lane: Lane) -> bool:
@@ -267,9 +294,15 @@ class Model:
     def done(self, now: int, handle: Reserved, outcome: str) -> bool:
         event = self.heard(handle, handle.lane)
         if event is not None:
-            self.stats.update({
-                "done": 1, f"done:{outcome}": 1, "done_ms": max(0, now - event.received_at),
-                "backlog": -1, "backlog_bytes": -event.size})
+            self.stats.update(
+                {
+                    "done": 1,
+                    f"done:{outcome}": 1,
+                    "done_ms": max(0, now - event.received_at),
+                    "backlog": -1,
+                    "backlog_bytes": -event.size,
+                }
+            )
             event.state, event.reason, event.body = "done", None, None
             self.finished[handle.id] = now
         return event is not None
@@ -289,8 +322,9 @@ class Model:
         if min(self.retrying, key=lambda id: (self.retrying[id], id)) == id:
             self.ring("scheduler", 1)
 
-    def defer(self, now: int, handle: Reserved, delay: int, reason: str, floor: int | None,
-              route: str) -> bool:
+    def defer(
+        self, now: int, handle: Reserved, delay: int, reason: str, floor: int | None, route: str
+    ) -> bool:
         event = self.heard(handle, handle.lane)
         if event is None:
             return False
@@ -331,8 +365,9 @@ class Model:
 
     # ---- scheduler and operators
 
-    def promote(self, now: int, lease: int, window: int, most: int, guard: int,
-                batch: int) -> Promotion:
+    def promote(
+        self, now: int, lease: int, window: int, most: int, guard: int, batch: int
+    ) -> Promotion:
         marks = self.marks
         if now - marks.get("promoted_at", now) > lease / 2:
             marks["spare_until"] = now + lease
@@ -360,7 +395,7 @@ class Model:
                         self.stats["skipped"] += 1
         old = in_order(self.finished, until=now - max(window, guard))[:batch]
         beyond = max(0, len(self.finished) - most)
-        old = old or in_order(self.finished, until=now - guard)[:min(batch, beyond)]
+        old = old or in_order(self.finished, until=now - guard)[: min(batch, beyond)]
         for id in old:
             del self.finished[id], self.events[id]
         if old:
@@ -423,15 +458,22 @@ class Model:
         """What ``dump`` must say of the real store."""
         stats = {**self.stats, **self.marks}
         found: Snapshot = {
-            "retry": self.retrying, "dead": self.dead, "done": self.finished,
+            "retry": self.retrying,
+            "dead": self.dead,
+            "done": self.finished,
             "stats": {name: str(value) for name, value in stats.items()},
         }
         found |= {f"wake:{name}": ["1"] * count for name, count in self.wake.items()}
         found |= {f"ready:{lane}:{source}": list(ids) for (lane, source), ids in self.ready.items()}
-        found |= {f"quota:{source}": {"tokens": f"{tokens:.3f}", "at": str(at)}
-                  for source, (tokens, at) in self.quota.items()}
-        found |= {f"alone:{lane}": who.encode() for lane, (who, until) in self.alone.items()
-                  if until > now}
+        found |= {
+            f"quota:{source}": {"tokens": f"{tokens:.3f}", "at": str(at)}
+            for source, (tokens, at) in self.quota.items()
+        }
+        found |= {
+            f"alone:{lane}": who.encode()
+            for lane, (who, until) in self.alone.items()
+            if until > now
+        }
         for lane in LANES:
             found[f"turn:{lane}"] = list(self.turn[lane])
             found[f"locks:{lane}"] = self.locks[lane]

@@ -16,14 +16,29 @@ ID = "bench:1"
 KEYS = Keys()
 
 
-def accept(queue: Queue, id: str = ID, *, body: bytes = b'{"n":1}', digest: str = "d1",
-           caps: Caps = CAPS, **more: Any) -> Acceptance:
+def accept(
+    queue: Queue,
+    id: str = ID,
+    *,
+    body: bytes = b'{"n":1}',
+    digest: str = "d1",
+    caps: Caps = CAPS,
+    **more: Any,
+) -> Acceptance:
     """Accept an event; its source is the first part of its id."""
     return queue.accept(id, id.split(":")[0], body, digest, caps=caps, **more)
 
 
-def take(queue: Queue, n: int = 1, *, lane: Lane = "lookup", owner: str = "host/w",
-         boot: str = "b1", lease: float = 15, suspects: int = 1) -> list[Reserved]:
+def take(
+    queue: Queue,
+    n: int = 1,
+    *,
+    lane: Lane = "lookup",
+    owner: str = "host/w",
+    boot: str = "b1",
+    lease: float = 15,
+    suspects: int = 1,
+) -> list[Reserved]:
     return queue.reserve(lane, n, owner=owner, boot=boot, lease=lease, suspects=suspects)
 
 
@@ -49,10 +64,24 @@ def buried(queue: Queue, id: str = ID) -> Reserved:
     return event
 
 
-def promote(queue: Queue, *, lease: float = 15, max_crashes: int = 5, dedup_window: float = 86400,
-            tombstones_max: int = 1000, replay_window: float = 0, batch: int = 500) -> Promotion:
-    return queue.promote(lease=lease, max_crashes=max_crashes, dedup_window=dedup_window,
-                         tombstones_max=tombstones_max, replay_window=replay_window, batch=batch)
+def promote(
+    queue: Queue,
+    *,
+    lease: float = 15,
+    max_crashes: int = 5,
+    dedup_window: float = 86400,
+    tombstones_max: int = 1000,
+    replay_window: float = 0,
+    batch: int = 500,
+) -> Promotion:
+    return queue.promote(
+        lease=lease,
+        max_crashes=max_crashes,
+        dedup_window=dedup_window,
+        tombstones_max=tombstones_max,
+        replay_window=replay_window,
+        batch=batch,
+    )
 
 
 def expire(store: Redis, *ids: str, lane: Lane = "lookup") -> None:

@@ -21,14 +21,25 @@ def test_a_first_event_writes_its_body_hash_place_turn_books_and_a_token(
     assert dump(store) == {
         "body:bench:1": b'{"n":1}',
         "event:bench:1": {
-            "state": "ready", "lane": "lookup", "source": "bench", "received_at": now(),
-            "live_since": now(), "attempts": "0", "crashes": "0", "digest": "d1",
+            "state": "ready",
+            "lane": "lookup",
+            "source": "bench",
+            "received_at": now(),
+            "live_since": now(),
+            "attempts": "0",
+            "crashes": "0",
+            "digest": "d1",
         },
         "ready:lookup:bench": ["bench:1"],
         "turn:lookup": ["bench"],
         "wake:lookup": ["1"],
-        "stats": {"accepted": "1", "backlog": "1", "backlog_bytes": "7",
-                  "secret:bench:KEY_A": "1", "seen:bench:KEY_A": now()},
+        "stats": {
+            "accepted": "1",
+            "backlog": "1",
+            "backlog_bytes": "7",
+            "secret:bench:KEY_A": "1",
+            "seen:bench:KEY_A": now(),
+        },
     }
 
 
@@ -92,8 +103,11 @@ def test_the_same_id_of_two_sources_is_two_events(queue: Queue) -> None:
 
 @pytest.mark.parametrize(
     "caps",
-    [Caps(2, CAPS.bytes, CAPS.dead), Caps(CAPS.events, 20, CAPS.dead),
-     Caps(CAPS.events, CAPS.bytes, 1)],
+    [
+        Caps(2, CAPS.bytes, CAPS.dead),
+        Caps(CAPS.events, 20, CAPS.dead),
+        Caps(CAPS.events, CAPS.bytes, 1),
+    ],
     ids=["events", "bytes", "dead"],
 )
 def test_at_a_cap_an_event_is_refused_and_only_the_refusal_is_counted(
@@ -125,8 +139,11 @@ def test_a_full_backlog_says_how_long_a_twentieth_of_it_takes(queue: Queue, stor
     assert accept(queue, "bench:x", caps=Caps(40, 10**6, 1)) == Acceptance("full", 40, 40 / 20 / 8)
 
 
-@pytest.mark.parametrize(("drain", "dead"), [("0.00", 0), (None, 0), ("8.00", 1)],
-                         ids=["nothing drains", "never measured", "the dead letters are at theirs"])
+@pytest.mark.parametrize(
+    ("drain", "dead"),
+    [("0.00", 0), (None, 0), ("8.00", 1)],
+    ids=["nothing drains", "never measured", "the dead letters are at theirs"],
+)
 def test_how_long_a_full_queue_stays_full_is_unknown_when_draining_does_not_help(
     queue: Queue, store: Redis, drain: str | None, dead: int
 ) -> None:

@@ -14,19 +14,48 @@ TEXTS = st.text(min_size=1) | st.sampled_from(["%", "%%b", "%d", "bench:évt", "
 ENCODABLE = TEXTS.filter(lambda text: text.isprintable() or text.isascii())
 
 
-@given(source=ENCODABLE, id=ENCODABLE, digest=ENCODABLE, secret=ENCODABLE,
-       body=st.binary() | st.sampled_from([b"%b", b"$3\r\n", b"x" * 100_000]),
-       caps=st.builds(Caps, *[st.integers(0, 10**13)] * 3),
-       quota=st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)))
+@given(
+    source=ENCODABLE,
+    id=ENCODABLE,
+    digest=ENCODABLE,
+    secret=ENCODABLE,
+    body=st.binary() | st.sampled_from([b"%b", b"$3\r\n", b"x" * 100_000]),
+    caps=st.builds(Caps, *[st.integers(0, 10**13)] * 3),
+    quota=st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)),
+)
 def test_it_is_what_all_of_its_parts_packed_anew_would_be(
-    source: str, id: str, digest: str, secret: str, body: bytes, caps: Caps,
+    source: str,
+    id: str,
+    digest: str,
+    secret: str,
+    body: bytes,
+    caps: Caps,
     quota: tuple[float, float],
 ) -> None:
     keys, script = Keys(), load("accept")
-    names = [keys.event(id), keys.body(id), keys.ready("lookup", source), keys.turn("lookup"),
-             keys.wake("lookup"), keys.stats, keys.dead, keys.quota(source)]
-    parts: tuple[Arg, ...] = ("EVALSHA", script.sha, len(names), *names, id, source, body, digest,
-                               secret, *caps, *quota)
+    names = [
+        keys.event(id),
+        keys.body(id),
+        keys.ready("lookup", source),
+        keys.turn("lookup"),
+        keys.wake("lookup"),
+        keys.stats,
+        keys.dead,
+        keys.quota(source),
+    ]
+    parts: tuple[Arg, ...] = (
+        "EVALSHA",
+        script.sha,
+        len(names),
+        *names,
+        id,
+        source,
+        body,
+        digest,
+        secret,
+        *caps,
+        *quota,
+    )
     command = AcceptCommand(keys, source, caps, *quota)
     assert command.script is script
     assert command.packed(id, body, digest, secret) == pack(parts)

@@ -131,9 +131,7 @@ def test_permits_have_names_of_their_own(breaker: Breaker, store: Redis) -> None
     assert len(set(permits)) == 8
 
 
-def test_a_permit_that_is_given_back_unused_is_free_at_once(
-    breaker: Breaker, store: Redis
-) -> None:
+def test_a_permit_that_is_given_back_unused_is_free_at_once(breaker: Breaker, store: Redis) -> None:
     _half_open(breaker, store)
     [permit] = _ask(breaker, 1).permits
     assert breaker.report(0, 0, [(permit, "unused")]) == Permits("half_open", 0)

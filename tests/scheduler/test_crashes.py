@@ -201,7 +201,11 @@ def test_an_event_that_keeps_killing_its_holders_is_dead_as_poison(
     promote(queue, max_crashes=5)
     assert changes(before, dump(store)) == {
         "stats": {
-            "crashed": 1, "buried": 1, "buried:poison": 1, "backlog": -1, "backlog_bytes": -7,
+            "crashed": 1,
+            "buried": 1,
+            "buried:poison": 1,
+            "backlog": -1,
+            "backlog_bytes": -7,
         },
         "event:bench:1": {"state": "dead", "reason": "poison", "crashes": "5"},
         "locks:lookup": None,

@@ -40,19 +40,27 @@ def test_a_replayed_event_goes_the_whole_way_again_with_its_history(
     after = dump(store)
     assert changes(before, after) == {
         "event:bench:1": {
-            "state": "ready", "lane": "lookup", "attempts": "0", "live_since": now(),
+            "state": "ready",
+            "lane": "lookup",
+            "attempts": "0",
+            "live_since": now(),
             "replays": "1",
         },
         "dead": None,
         "ready:lookup:bench": [ID],
         "turn:lookup": ["bench"],
         "stats": {"replayed": 1, "backlog": 1, "backlog_bytes": 7},
-    } | ({} if len(before["wake:lookup"]) == len(after["wake:lookup"]) else
-         {"wake:lookup": ["1"] * (len(before["wake:lookup"]) + 1)})
+    } | (
+        {}
+        if len(before["wake:lookup"]) == len(after["wake:lookup"])
+        else {"wake:lookup": ["1"] * (len(before["wake:lookup"]) + 1)}
+    )
     event = take_one(queue)
     assert (event.attempts, event.crashes, event.body) == (0, 0, b'{"n":1}')
     assert store.hmget(KEYS.event(ID), "reason", "last_error", "received_at") == [
-        "attempts_exhausted", "status 500", "1",
+        "attempts_exhausted",
+        "status 500",
+        "1",
     ]
 
 
@@ -98,7 +106,10 @@ def test_a_dropped_event_leaves_a_tombstone(queue: Queue, store: Redis) -> None:
     changed = changes(before, after)
     del changed["event:bench:1"]
     assert changed == {
-        "body:bench:1": None, "dead": None, "done": {ID: now()}, "stats": {"dropped": 1},
+        "body:bench:1": None,
+        "dead": None,
+        "done": {ID: now()},
+        "stats": {"dropped": 1},
     }
 
 

@@ -67,9 +67,7 @@ def test_a_token_that_was_there_before_wakes_it(doorbell: Doorbell, store: Redis
     assert not store.exists(KEY)
 
 
-def test_a_token_that_came_between_two_sleeps_is_not_lost(
-    doorbell: Doorbell, store: Redis
-) -> None:
+def test_a_token_that_came_between_two_sleeps_is_not_lost(doorbell: Doorbell, store: Redis) -> None:
     assert not doorbell.wait(0.01)
     store.lpush(KEY, "1")
     assert doorbell.wait(1)

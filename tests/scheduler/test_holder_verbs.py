@@ -33,7 +33,11 @@ def test_forward_moves_the_event_to_the_routing_lane_with_attempts_of_its_own(
     queue.forward(event)
     assert changes(before, dump(store)) == {
         "event:bench:1": {
-            "state": "ready", "lane": "routing", "attempts": "0", "waits": None, "reason": None,
+            "state": "ready",
+            "lane": "routing",
+            "attempts": "0",
+            "waits": None,
+            "reason": None,
         },
         "locks:lookup": None,
         "ready:routing:bench": [ID],
@@ -47,7 +51,9 @@ def test_forwarded_events_are_taken_in_the_order_they_came(queue: Queue) -> None
     for id in ("bench:1", "bench:2", "bench:3"):
         queue.forward(held(queue, id))
     assert [take_one(queue, lane="routing").id for _ in range(3)] == [
-        "bench:1", "bench:2", "bench:3",
+        "bench:1",
+        "bench:2",
+        "bench:3",
     ]
 
 
@@ -79,7 +85,10 @@ def test_retry_counts_the_attempt_and_names_the_next(queue: Queue, store: Redis)
     after = dump(store)
     assert changes(before, after) == {
         "event:bench:1": {
-            "state": "retry", "attempts": "1", "next_at": now(8.25), "last_error": "status 503",
+            "state": "retry",
+            "attempts": "1",
+            "next_at": now(8.25),
+            "last_error": "status 503",
         },
         "locks:routing": None,
         "retry": {ID: now(8.25)},
@@ -108,7 +117,10 @@ def test_defer_burns_no_attempt(queue: Queue, store: Redis) -> None:
     queue.defer(event, 3, "breaker_open")
     assert changes(before, dump(store)) == {
         "event:bench:1": {
-            "state": "retry", "waits": "1", "next_at": now(3), "reason": "breaker_open",
+            "state": "retry",
+            "waits": "1",
+            "next_at": now(3),
+            "reason": "breaker_open",
         },
         "locks:routing": None,
         "retry": {ID: now(3)},
@@ -151,13 +163,18 @@ def test_bury_keeps_body_and_history(queue: Queue, store: Redis) -> None:
     queue.bury(event, "attempts_exhausted", "status 500", attempts=1)
     assert changes(before, dump(store)) == {
         "event:bench:1": {
-            "state": "dead", "reason": "attempts_exhausted", "last_error": "status 500",
+            "state": "dead",
+            "reason": "attempts_exhausted",
+            "last_error": "status 500",
             "attempts": "2",
         },
         "locks:routing": None,
         "dead": {ID: now()},
         "stats": {
-            "buried": 1, "buried:attempts_exhausted": 1, "backlog": -1, "backlog_bytes": -7,
+            "buried": 1,
+            "buried:attempts_exhausted": 1,
+            "backlog": -1,
+            "backlog_bytes": -7,
         },
     }
 

@@ -33,10 +33,21 @@ def test_it_accepts_through_the_queue(store: Redis, redis_server: RedisServer) -
     assert _post(intake, "bench:2").code == "full"
 
 
-@pytest.mark.parametrize("reply", [
-    None, 7, b"PONG", b"abc", [], [b"accepted"], [b"granted", 1, 0], [b"accepted", 1, b"soon"],
-    [1, 2, 3], [[], 1, 0],
-])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        None,
+        7,
+        b"PONG",
+        b"abc",
+        [],
+        [b"accepted"],
+        [b"granted", 1, 0],
+        [b"accepted", 1, b"soon"],
+        [1, 2, 3],
+        [[], 1, 0],
+    ],
+)
 def test_a_reply_that_is_none_to_accept_confirms_nothing_and_ends_the_connection(
     store: Redis, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, reply: Any
 ) -> None:
@@ -97,9 +108,7 @@ def test_a_thread_keeps_its_connection(
         assert proxy.connections == 1
 
 
-def test_readiness_tells_the_backlog_and_the_dead(
-    queue: Queue, redis_server: RedisServer
-) -> None:
+def test_readiness_tells_the_backlog_and_the_dead(queue: Queue, redis_server: RedisServer) -> None:
     buried(queue, "bench:dead")
     accept(queue, "bench:1")
     accept(queue, "bench:2")
@@ -151,7 +160,7 @@ def test_readiness_tells_what_a_kill_may_lose(
 
 
 def test_a_server_that_hides_its_configuration_is_ready_and_unknown(
-    own_server: RedisServer
+    own_server: RedisServer,
 ) -> None:
     own_server.client().execute_command(  # type: ignore[no-untyped-call]
         "ACL", "SETUSER", "default", "-config"
@@ -181,11 +190,13 @@ def test_the_probe_follows_redis_down_and_up(own_server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "act", [lambda i: i.probe(0.1), lambda i: _post(i, ID), lambda i: i.ready()],
+    "act",
+    [lambda i: i.probe(0.1), lambda i: _post(i, ID), lambda i: i.ready()],
     ids=["probe", "accept", "ready"],
 )
 def test_a_silent_redis_costs_no_more_than_the_timeout(
-    redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory,
+    redis_server: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
     act: Callable[[Intake], object],
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("p")

@@ -57,7 +57,7 @@ def test_a_timeout_of_one_command_is_not_kept_for_the_next(redis_server: RedisSe
 
 
 def test_a_server_that_takes_nothing_is_not_waited_for_longer_than_the_timeout(
-    folder: Path
+    folder: Path,
 ) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "deaf.sock"))

@@ -167,15 +167,31 @@ def _breaker_permit(queue: Queue, store: Redis) -> Scene:
 
 
 SCENES = [
-    _reserve, _extend, _forward, _done, _retry, _defer, _bury, _refusal, _promote_retry,
-    _promote_lock, _promote_tombstone, _reclaim, _replay, _drop, _alive, _breaker_report,
+    _reserve,
+    _extend,
+    _forward,
+    _done,
+    _retry,
+    _defer,
+    _bury,
+    _refusal,
+    _promote_retry,
+    _promote_lock,
+    _promote_tombstone,
+    _reclaim,
+    _replay,
+    _drop,
+    _alive,
+    _breaker_report,
     _breaker_permit,
 ]
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__.strip("_"))
 def test_every_other_verb_works_as_ever(
-    queue: Queue, store: Redis, fill: Callable[[], None],
+    queue: Queue,
+    store: Redis,
+    fill: Callable[[], None],
     scene: Callable[[Queue, Redis], Scene],
 ) -> None:
     act, result = scene(queue, store)

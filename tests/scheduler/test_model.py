@@ -1,6 +1,6 @@
 """The queue beside its model: whatever is said to both, in whatever order, they agree.
 
-    make test ARGS="tests/scheduler/test_model.py --hypothesis-profile=thorough"
+make test ARGS="tests/scheduler/test_model.py --hypothesis-profile=thorough"
 """
 
 from __future__ import annotations
@@ -24,9 +24,14 @@ def budget(examples: int, steps: int) -> settings:
     current = settings()
     thorough = settings.get_current_profile_name() == "thorough"
     return settings(
-        current, deadline=None, suppress_health_check=list(HealthCheck),
-        derandomize=not thorough, database=None, stateful_step_count=steps,
-        max_examples=current.max_examples if thorough else examples)
+        current,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=not thorough,
+        database=None,
+        stateful_step_count=steps,
+        max_examples=current.max_examples if thorough else examples,
+    )
 
 
 def corners(queue: Beside) -> None:
@@ -34,10 +39,12 @@ def corners(queue: Beside) -> None:
     one, two = ("w1", "b1"), ("w2", "b1")
     for lane in LANES:
         for crashes in (2, MAX_CRASHES - 1):
-            for asks in ([(one, n, suspects, 0) for n in (1, 6) for suspects in (0, 1)],
-                         [(one, 1, 1, 1), (two, 2, 1, 1), (one, 2, 1, 1), (two, 1, 1, 0)],
-                         [(one, 6, 1, 1), (two, 1, 0, 1), (two, 6, 1, 0)],
-                         [(one, 5, 1, 0)]):
+            for asks in (
+                [(one, n, suspects, 0) for n in (1, 6) for suspects in (0, 1)],
+                [(one, 1, 1, 1), (two, 2, 1, 1), (one, 2, 1, 1), (two, 1, 1, 0)],
+                [(one, 6, 1, 1), (two, 1, 0, 1), (two, 6, 1, 0)],
+                [(one, 5, 1, 0)],
+            ):
                 queue.operators_empty_redis(True)
                 queue.suspects(lane, crashes, 3, 6, asks)
     queue.operators_empty_redis(True)
@@ -74,12 +81,14 @@ def test_a_hand_is_survived_in_corners(hasty_server: RedisServer) -> None:
 def test_the_queue_does_what_its_model_does(hasty_server: RedisServer) -> None:
     run_state_machine_as_test(
         partial(Beside, hasty_server),  # type: ignore[arg-type]
-        settings=budget(*CLEAN))
+        settings=budget(*CLEAN),
+    )
 
 
 def test_what_somebodys_hand_does_to_the_store_is_survived_as_the_model_says(
-    hasty_server: RedisServer
+    hasty_server: RedisServer,
 ) -> None:
     run_state_machine_as_test(
         partial(BesideAHand, hasty_server),  # type: ignore[arg-type]
-        settings=budget(*HAND))
+        settings=budget(*HAND),
+    )

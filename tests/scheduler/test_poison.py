@@ -21,8 +21,9 @@ MAX_CRASHES = 5
 
 
 def reserve(queue: Queue, n: int = 9, *, owner: str = "host/w", held: int = 0) -> list[str]:
-    taken = queue.reserve("lookup", n, owner=owner, boot="b1", lease=900, held=held,
-                          max_crashes=MAX_CRASHES)
+    taken = queue.reserve(
+        "lookup", n, owner=owner, boot="b1", lease=900, held=held, max_crashes=MAX_CRASHES
+    )
     return [event.id for event in taken]
 
 
@@ -107,8 +108,16 @@ def test_only_one_of_two_last_chances_is_taken(queue: Queue, store: Redis) -> No
 def test_with_a_suspect_in_hand_a_last_chance_is_passed_over(queue: Queue, store: Redis) -> None:
     last_chance(queue, store, "a:1")
     accept(queue, "a:2")
-    taken = queue.reserve("lookup", 9, owner="host/w", boot="b1", lease=900, suspects=0, held=1,
-                          max_crashes=MAX_CRASHES)
+    taken = queue.reserve(
+        "lookup",
+        9,
+        owner="host/w",
+        boot="b1",
+        lease=900,
+        suspects=0,
+        held=1,
+        max_crashes=MAX_CRASHES,
+    )
     assert [event.id for event in taken] == ["a:2"]
 
 
@@ -132,9 +141,15 @@ class Process:
         if worst >= MAX_CRASHES - 1:
             return
         taken = self.queue.reserve(
-            "lookup", self.slots - len(self.held), owner=self.owner, boot=str(self.boot),
-            lease=900, suspects=0 if worst >= 2 else 1, held=len(self.held),
-            max_crashes=MAX_CRASHES)
+            "lookup",
+            self.slots - len(self.held),
+            owner=self.owner,
+            boot=str(self.boot),
+            lease=900,
+            suspects=0 if worst >= 2 else 1,
+            held=len(self.held),
+            max_crashes=MAX_CRASHES,
+        )
         self.held |= {event.id: event for event in taken}
 
     @property

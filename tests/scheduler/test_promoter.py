@@ -40,7 +40,9 @@ def launch(own_server: RedisServer, folder: Path) -> Iterator[Launch]:
         clean = {k: v for k, v in without_settings(os.environ).items() if "SUPERVISOR" not in k}
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "scheduler"], cwd=ROOT, stderr=log,
+                [sys.executable, "-m", "scheduler"],
+                cwd=ROOT,
+                stderr=log,
                 env={**clean, "REDIS_URL": own_server.url, **settings},
             )
         processes.append(process)
@@ -166,9 +168,7 @@ def test_it_ends_promptly_also_while_redis_is_away(
     assert process.wait(3) == 0
 
 
-def test_it_ends_promptly_under_a_stream_of_retries(
-    own_queue: Queue, launch: Launch
-) -> None:
+def test_it_ends_promptly_under_a_stream_of_retries(own_queue: Queue, launch: Launch) -> None:
     process = launch()
     end = threading.Event()
 
@@ -224,8 +224,13 @@ def test_a_finished_event_is_remembered_for_twice_the_tolerance_whatever_the_set
 def test_wrong_sources_stop_it_with_a_line_for_each(tmp_path: Path) -> None:
     (tmp_path / "sources.toml").write_text('[acme]\npreset = "none such"\n')
     run = subprocess.run(
-        [sys.executable, "-m", "scheduler"], cwd=ROOT, capture_output=True, text=True, check=False,
-        env={"SOURCES_FILE": str(tmp_path / "sources.toml")}, timeout=20,
+        [sys.executable, "-m", "scheduler"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"SOURCES_FILE": str(tmp_path / "sources.toml")},
+        timeout=20,
     )
     assert run.returncode == 78
     [line] = run.stderr.splitlines()
@@ -235,13 +240,19 @@ def test_wrong_sources_stop_it_with_a_line_for_each(tmp_path: Path) -> None:
 
 def test_wrong_settings_stop_it_with_a_line_for_each() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "scheduler"], cwd=ROOT, capture_output=True, text=True, check=False,
-        env={"REDIS_URL": "nonsense", "LEASE_SECONDS": "0"}, timeout=20,
+        [sys.executable, "-m", "scheduler"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"REDIS_URL": "nonsense", "LEASE_SECONDS": "0"},
+        timeout=20,
     )
     assert run.returncode == 78
     lines = run.stderr.splitlines()
     assert [line.split("=")[0] for line in lines] == [
-        "scheduler: REDIS_URL", "scheduler: LEASE_SECONDS",
+        "scheduler: REDIS_URL",
+        "scheduler: LEASE_SECONDS",
     ]
 
 

@@ -36,8 +36,17 @@ def test_a_reserved_event_is_locked_with_owner_boot_and_a_fresh_fencing_token(
         "stats": {"reserved": 1},
     }
     assert event == Reserved(
-        id=ID, gen=event.gen, lane="lookup", source="bench", attempts=0, waits=0, crashes=0,
-        received_at=now(), live_since=now(), route=b"", body=b'{"n":1}',
+        id=ID,
+        gen=event.gen,
+        lane="lookup",
+        source="bench",
+        attempts=0,
+        waits=0,
+        crashes=0,
+        received_at=now(),
+        live_since=now(),
+        route=b"",
+        body=b'{"n":1}',
     )
     assert event.gen == store.hget(KEYS.event(ID), "gen")
 
@@ -82,7 +91,13 @@ def test_sources_are_served_in_turn_whatever_their_backlog(queue: Queue) -> None
         accept(queue, f"calm:{i}")
         accept(queue, f"quiet:{i}")
     assert [e.id for e in take(queue, 7)] == [
-        "flood:0", "calm:0", "quiet:0", "flood:1", "calm:1", "quiet:1", "flood:2",
+        "flood:0",
+        "calm:0",
+        "quiet:0",
+        "flood:1",
+        "calm:1",
+        "quiet:1",
+        "flood:2",
     ]
 
 
@@ -174,9 +189,7 @@ def test_an_id_that_is_not_ready_is_skipped_and_counted(
     assert f"body:{ID}" not in changed
 
 
-def test_an_id_in_the_list_of_another_lane_goes_to_its_own(
-    bare_queue: Queue, store: Redis
-) -> None:
+def test_an_id_in_the_list_of_another_lane_goes_to_its_own(bare_queue: Queue, store: Redis) -> None:
     bare_queue.forward(held(bare_queue))
     store.delete(KEYS.ready("routing", "bench"), KEYS.turn("routing"), KEYS.wake("routing"))
     store.rpush(KEYS.ready("lookup", "bench"), ID)
@@ -185,8 +198,12 @@ def test_an_id_in_the_list_of_another_lane_goes_to_its_own(
     before = dump(store)
     assert take(bare_queue, 1) == []
     assert changes(before, dump(store)) == {
-        "ready:lookup:bench": None, "turn:lookup": None, "stats": {"skipped": 1},
-        "ready:routing:bench": [ID], "turn:routing": ["bench"], "wake:routing": ["1"],
+        "ready:lookup:bench": None,
+        "turn:lookup": None,
+        "stats": {"skipped": 1},
+        "ready:routing:bench": [ID],
+        "turn:routing": ["bench"],
+        "wake:routing": ["1"],
     }
 
 
@@ -202,7 +219,10 @@ def test_an_event_without_its_body_is_dead_and_its_neighbours_are_served(
     assert changed["event:bench:1"] == {"state": "dead", "reason": "body_missing"}
     assert changed["dead"] == {"bench:1": now()}
     assert changed["stats"] == {
-        "buried": 1, "buried:body_missing": 1, "backlog": -1, "reserved": 1,
+        "buried": 1,
+        "buried:body_missing": 1,
+        "backlog": -1,
+        "reserved": 1,
     }
 
 

@@ -20,8 +20,11 @@ DEFAULT = RetryPolicy(floor=1, base=2, cap=900, max_attempts=12, max_age=86_400)
 @st.composite
 def policies(draw: st.DrawFn) -> RetryPolicy:
     return RetryPolicy(
-        floor=draw(seconds), base=draw(seconds), cap=draw(seconds),
-        max_attempts=draw(st.integers(1, 1000)), max_age=draw(seconds),
+        floor=draw(seconds),
+        base=draw(seconds),
+        cap=draw(seconds),
+        max_attempts=draw(st.integers(1, 1000)),
+        max_age=draw(seconds),
     )
 
 

@@ -68,8 +68,9 @@ def test_an_unknown_verb_is_an_error() -> None:
         load("no_such_verb")
 
 
-def test_an_unknown_include_is_an_error(tmp_path_factory: pytest.TempPathFactory,
-                                        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_include_is_an_error(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path_factory.mktemp("lua")
     (folder / "verb.lua").write_text("-- include: missing\nreturn 1\n")
     monkeypatch.setattr("scheduler.scripts.FOLDER", folder)

@@ -108,8 +108,16 @@ def _held(queue: Queue, lane: Lane) -> Reserved:
 
 
 WAYS = [
-    _expired, _reclaimed, _taken_over, _poisoned, _retried_meanwhile, _finished, _forgotten,
-    _of_another_generation, _in_the_wrong_lane, _never_taken,
+    _expired,
+    _reclaimed,
+    _taken_over,
+    _poisoned,
+    _retried_meanwhile,
+    _finished,
+    _forgotten,
+    _of_another_generation,
+    _in_the_wrong_lane,
+    _never_taken,
 ]
 
 

@@ -17,7 +17,8 @@ from tests.workers.simulator import running
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     redis = RedisServer(redis_binaries()[-1], tmp_path_factory.mktemp("redis"))
     mongod = MongoServer(
-        tmp_path_factory.mktemp("mongod"), "--setParameter", "enableTestCommands=1")
+        tmp_path_factory.mktemp("mongod"), "--setParameter", "enableTestCommands=1"
+    )
     with running() as simulator:
         redis.start()
         mongod.start()

@@ -53,8 +53,13 @@ def _post(world: World, death: Death | None) -> Lived:
 
 def _ask(edge: socket.socket) -> int | None:
     headers: dict[str, Any] = {**bench_headers(BODY), "Content-Length": len(BODY)}
-    lines = ["POST /v1/events/bench HTTP/1.1", "Host: edge",
-             *(f"{name}: {text}" for name, text in headers.items()), "", ""]
+    lines = [
+        "POST /v1/events/bench HTTP/1.1",
+        "Host: edge",
+        *(f"{name}: {text}" for name, text in headers.items()),
+        "",
+        "",
+    ]
     edge.sendall("\r\n".join(lines).encode() + BODY)
     answer = b""
     try:

@@ -15,20 +15,28 @@ Document = dict[str, Any]
 
 # Fields whose value differs by nature; that they are there is compared.
 OF_AN_EVENT = {
-    "received_at": "a time", "live_since": "a time", "next_at": "a time",
+    "received_at": "a time",
+    "live_since": "a time",
+    "next_at": "a time",
     "gen": "a fence: each reservation draws a higher one",
-    "owner": "whoever held it last: on a lost host another one", "boot": "a process",
+    "owner": "whoever held it last: on a lost host another one",
+    "boot": "a process",
     "crashes": "the deaths that the event was part of, each of them one",
 }
 OF_THE_LEDGER = {
-    "received_at": "a time", "applied_at": "a time", "done_at": "a time", "dead_at": "a time",
+    "received_at": "a time",
+    "applied_at": "a time",
+    "done_at": "a time",
+    "dead_at": "a time",
     "fence": "a fence: the last holder's",
 }
 # Sets ordered by time: their members are compared.
 BY_TIME = ("retry", "dead", "done")
 # Keys that say nothing of any event.
 NOT_OF_EVENTS = {
-    "wake:lookup": "tokens, a convenience", "wake:routing": "tokens", "wake:scheduler": "tokens",
+    "wake:lookup": "tokens, a convenience",
+    "wake:routing": "tokens",
+    "wake:scheduler": "tokens",
     "breaker": "how calls of the last 10 s went: a repeated one counts again",
 }
 COUNTS = {
@@ -53,8 +61,11 @@ def end_state(world: World) -> Document:
         if key in BY_TIME:
             content = sorted(content)
         elif key == "stats":
-            content = {name: count for name, count in content.items() if count != "0"
-                       and name not in COUNTS and not name.startswith((OUTCOMES, SEEN))}
+            content = {
+                name: count
+                for name, count in content.items()
+                if count != "0" and name not in COUNTS and not name.startswith((OUTCOMES, SEEN))
+            }
         elif key.startswith("event:"):
             content = _veiled(content, OF_AN_EVENT)
         found[key] = content
@@ -77,5 +88,6 @@ def differences(expected: Document, found: Document) -> list[str]:
     """Each a line; none if the two are the same."""
     return [
         f"{key}: {found.get(key)!r}, not {expected.get(key)!r}"
-        for key in sorted(expected.keys() | found.keys()) if expected.get(key) != found.get(key)
+        for key in sorted(expected.keys() | found.keys())
+        if expected.get(key) != found.get(key)
     ]

@@ -46,8 +46,14 @@ class Life:
         return " ".join((self.role, *self.arguments))
 
 
-def live(life: Life, environ: dict[str, str], log: Path, death: Death | None,
-         journal: Connection, courier: socket.socket | None = None) -> None:
+def live(
+    life: Life,
+    environ: dict[str, str],
+    log: Path,
+    death: Death | None,
+    journal: Connection,
+    courier: socket.socket | None = None,
+) -> None:
     """The whole life of a child. It ends with exit code 0 when it was not killed and all went
     well. courier: the edge's connection to the courier."""
     os.environ.clear()

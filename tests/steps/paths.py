@@ -54,10 +54,12 @@ def the_shipment_has_a_long_history(world: World) -> None:
     """So long that ids must leave ``recent_events``, which the ledger has to allow: of one it does
     not know that it was applied."""
     ids = [f"bench:old_{n}" for n in range(32)]
-    world.database["shipments"].update_one({"_id": "SHP-1"}, {
-        "$set": {"recent_events": ids, "events_applied": 32}})
-    world.database["events"].insert_many([
-        {"_id": id, "state": "done", "fence": 1, "applied_at": "long ago"} for id in ids[1:]])
+    world.database["shipments"].update_one(
+        {"_id": "SHP-1"}, {"$set": {"recent_events": ids, "events_applied": 32}}
+    )
+    world.database["events"].insert_many(
+        [{"_id": id, "state": "done", "fence": 1, "applied_at": "long ago"} for id in ids[1:]]
+    )
 
 
 def redis_knows_no_script(world: World) -> None:
@@ -75,7 +77,8 @@ def a_scheduler_has_work(world: World) -> None:
     for id in ("bench:finished", "bench:retried", "bench:forwarded", "bench:poison"):
         world.accept(id=id)
     finished, retried, forwarded, _ = queue.reserve(
-        "lookup", 4, owner="host/gone", boot="boot", lease=60)
+        "lookup", 4, owner="host/gone", boot="boot", lease=60
+    )
     queue.done(finished, "recorded")
     world.hours_pass(25)  # the tombstone's window is over, the lock on the poison as well
     queue.retry(retried, 60, "status 500")
@@ -92,44 +95,119 @@ DONE = {EVT: "done"}
 
 PATHS = {
     "status only": EventPath(
-        (accepted("in_transit"), LOOKUP), (1,), DONE,
-        outcome="recorded", status="in_transit", calls=0),
+        (accepted("in_transit"), LOOKUP),
+        (1,),
+        DONE,
+        outcome="recorded",
+        status="in_transit",
+        calls=0,
+    ),
     "status only, Redis without scripts": EventPath(
-        (accepted("in_transit"), redis_knows_no_script, LOOKUP), (2,), DONE,
-        outcome="recorded", status="in_transit", calls=0),
+        (accepted("in_transit"), redis_knows_no_script, LOOKUP),
+        (2,),
+        DONE,
+        outcome="recorded",
+        status="in_transit",
+        calls=0,
+    ),
     "status only, long history": EventPath(
-        (the_shipment_has_a_long_history, accepted("in_transit"), LOOKUP), (2,), DONE,
-        outcome="recorded", status="in_transit", calls=0, applied=33),
+        (the_shipment_has_a_long_history, accepted("in_transit"), LOOKUP),
+        (2,),
+        DONE,
+        outcome="recorded",
+        status="in_transit",
+        calls=0,
+        applied=33,
+    ),
     "routed": EventPath((accepted(), LOOKUP, ROUTING), (1, 2), DONE),
     "retried": EventPath(
-        (accepted(), LOOKUP, routing(fail_ratio=1), ROUTING, routing(), hours_pass(1), SCHEDULER,
-         ROUTING),
-        (3, 6, 7), DONE),
+        (
+            accepted(),
+            LOOKUP,
+            routing(fail_ratio=1),
+            ROUTING,
+            routing(),
+            hours_pass(1),
+            SCHEDULER,
+            ROUTING,
+        ),
+        (3, 6, 7),
+        DONE,
+    ),
     "unknown shipment": EventPath(
-        (accepted(shipment="SHP-2"), LOOKUP, the_shipment_appears, hours_pass(1), SCHEDULER,
-         LOOKUP, ROUTING),
-        (1, 4, 5), DONE),
+        (
+            accepted(shipment="SHP-2"),
+            LOOKUP,
+            the_shipment_appears,
+            hours_pass(1),
+            SCHEDULER,
+            LOOKUP,
+            ROUTING,
+        ),
+        (1, 4, 5),
+        DONE,
+    ),
     "duplicate while it waits": EventPath(
-        (accepted(), accepted(), LOOKUP, accepted(), ROUTING, accepted()), (2, 4), DONE),
+        (accepted(), accepted(), LOOKUP, accepted(), ROUTING, accepted()), (2, 4), DONE
+    ),
     "duplicate that only the ledger knows": EventPath(
-        (accepted(), LOOKUP, ROUTING, hours_pass(25), SCHEDULER, accepted(), LOOKUP), (4, 6), DONE),
+        (accepted(), LOOKUP, ROUTING, hours_pass(25), SCHEDULER, accepted(), LOOKUP), (4, 6), DONE
+    ),
     "route that MongoDB did not take": EventPath(
-        (accepted(), LOOKUP, mongo_refuses("update"), ROUTING, mongo_refuses(), hours_pass(1),
-         SCHEDULER, ROUTING),
-        (3, 7), DONE),
+        (
+            accepted(),
+            LOOKUP,
+            mongo_refuses("update"),
+            ROUTING,
+            mongo_refuses(),
+            hours_pass(1),
+            SCHEDULER,
+            ROUTING,
+        ),
+        (3, 7),
+        DONE,
+    ),
     "dead letter": EventPath(
-        (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING), (3,),
-        {EVT: "dead"}, outcome=None, calls=0),
+        (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING),
+        (3,),
+        {EVT: "dead"},
+        outcome=None,
+        calls=0,
+    ),
     "dead letter, replayed": EventPath(
-        (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING, routing(), REPLAY,
-         LOOKUP, ROUTING),
-        (5, 6, 7), DONE),
+        (
+            accepted(),
+            LOOKUP,
+            routing(fail_ratio=1, fail_status=400),
+            ROUTING,
+            routing(),
+            REPLAY,
+            LOOKUP,
+            ROUTING,
+        ),
+        (5, 6, 7),
+        DONE,
+    ),
     "dead letter, dropped": EventPath(
-        (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING, DROP), (4,),
-        {EVT: "dropped"}, outcome=None, calls=0),
+        (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING, DROP),
+        (4,),
+        {EVT: "dropped"},
+        outcome=None,
+        calls=0,
+    ),
     "scheduler": EventPath(
-        (a_scheduler_has_work, SCHEDULER), (1,),
-        {"bench:retried": "ready", "bench:forwarded": "ready", "bench:locked": "ready",
-         "bench:waiting": "ready", "bench:poison": "dead"},
-        outcome=None, status="label_created", applied=0, calls=0),
+        (a_scheduler_has_work, SCHEDULER),
+        (1,),
+        {
+            "bench:retried": "ready",
+            "bench:forwarded": "ready",
+            "bench:locked": "ready",
+            "bench:waiting": "ready",
+            "bench:poison": "dead",
+        },
+        outcome=None,
+        status="label_created",
+        applied=0,
+        calls=0,
+    ),
 }

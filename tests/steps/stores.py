@@ -23,8 +23,10 @@ def contents(redis: Redis, database: Database[Document]) -> Contents:
     """redis: a client that decodes nothing."""
     raw: Any = redis
     names = [name for name in raw.scan_iter() if not name.startswith(b"gw:proc:")]
-    return Contents({name: raw.dump(name) for name in names},
-                    {name: list(database[name].find()) for name in COLLECTIONS})
+    return Contents(
+        {name: raw.dump(name) for name in names},
+        {name: list(database[name].find()) for name in COLLECTIONS},
+    )
 
 
 def fill(redis: Redis, database: Database[Document], there: Contents) -> None:

@@ -20,7 +20,8 @@ from tests.steps.world import EVT, World
 
 VICTIMS = [
     pytest.param(name, victim, id=f"{name}: {path.acts[victim]} (act {victim})")
-    for name, path in PATHS.items() for victim in path.victims
+    for name, path in PATHS.items()
+    for victim in path.victims
 ]
 
 
@@ -47,7 +48,7 @@ def kill_at_every_step(world: World, name: str, victim: int, lost_host: bool = F
         if not torn.victim.killed:
             break
         # Each life is the same up to its death, so no step is left out and none is died at twice.
-        assert torn.victim.steps == steps[:death.step]
+        assert torn.victim.steps == steps[: death.step]
         if found := differs(torn, whole):
             wrong[f"{death}, {torn.victim.steps[-1]}"] = found
     # The first to get through alive was to die behind the last step.
@@ -60,8 +61,11 @@ def kill_at_every_step(world: World, name: str, victim: int, lost_host: bool = F
 @pytest.mark.parametrize("name", PATHS)
 def test_an_undisturbed_run_ends_as_it_should(world: World, name: str) -> None:
     path, whole = PATHS[name], undisturbed(world, name)
-    states = {key.removeprefix("event:"): event["state"]
-              for key, event in whole.end.items() if key.startswith("event:")}
+    states = {
+        key.removeprefix("event:"): event["state"]
+        for key, event in whole.end.items()
+        if key.startswith("event:")
+    }
     assert states == path.redis
     entry = whole.end["mongo events"].get(EVT, {})
     assert entry.get("outcome") == path.outcome
@@ -72,12 +76,14 @@ def test_an_undisturbed_run_ends_as_it_should(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "victim"), VICTIMS)
-def test_a_kill_between_any_two_steps_changes_nothing_of_the_end(world: World, name: str,
-                                                                 victim: int) -> None:
+def test_a_kill_between_any_two_steps_changes_nothing_of_the_end(
+    world: World, name: str, victim: int
+) -> None:
     kill_at_every_step(world, name, victim)
 
 
 @pytest.mark.parametrize("victim", PATHS["routed"].victims)
-def test_a_host_lost_between_any_two_steps_changes_nothing_of_the_end(world: World,
-                                                                      victim: int) -> None:
+def test_a_host_lost_between_any_two_steps_changes_nothing_of_the_end(
+    world: World, victim: int
+) -> None:
     kill_at_every_step(world, "routed", victim, lost_host=True)

@@ -47,8 +47,9 @@ def with_resends(end: Document, count: int) -> Document:
     return {**end, "stats": {name: value for name, value in stats.items() if value != "0"}}
 
 
-def arranged(world: World, before: Callable[[World], None], death: Death | None = None
-             ) -> tuple[Delivery, Document]:
+def arranged(
+    world: World, before: Callable[[World], None], death: Death | None = None
+) -> tuple[Delivery, Document]:
     world.begin()
     before(world)
     delivery = deliver(world, death)
@@ -68,7 +69,7 @@ def test_an_edge_killed_between_any_two_steps_costs_a_resend_at_most(
         torn, found = arranged(world, before, death)
         if not torn.first.killed:
             break
-        assert torn.first.steps == whole.first.steps[:death.step]
+        assert torn.first.steps == whole.first.steps[: death.step]
         told = torn.statuses[0]
         # Nothing is said that is not so; and what is so need not have been said.
         problems = [] if told in (None, status) else [f"told {told}"]

@@ -15,8 +15,9 @@ def received(world: World) -> Counter[str]:
     """What came to each server, as it says itself: scripts and sleeps, commands of MongoDB by
     collection, calls."""
     stats: Any = world.store.info("commandstats")
-    found = Counter({name: stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]
-                     for name in ("evalsha", "blpop")})
+    found = Counter(
+        {name: stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "blpop")}
+    )
     for entry in world.database["system.profile"].find({"appName": "fincart-gateway"}):
         command = OPERATIONS.get(entry["op"]) or next(iter(entry["command"]))
         found[f"mongo {command} {entry['ns'].split('.', 1)[1]}"] += 1
@@ -26,6 +27,7 @@ def received(world: World) -> Counter[str]:
 
 def counted(names: tuple[str, ...]) -> Counter[str]:
     """The same, of what was written into a journal."""
+
     def kind(name: str) -> str:
         server, what = name.split(" ", 1)
         if server == "redis":

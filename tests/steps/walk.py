@@ -54,8 +54,9 @@ def walk(world: World, path: EventPath) -> Whole:
     return Whole(lives, before, end_state(world), world.routed())
 
 
-def walk_with(world: World, path: EventPath, whole: Whole, victim: int, death: Death,
-              lost_host: bool) -> Torn:
+def walk_with(
+    world: World, path: EventPath, whole: Whole, victim: int, death: Death, lost_host: bool
+) -> Torn:
     """From the start of the life that ends so. lost_host: the process is not started again; its
     locks expire, and one on another host takes over."""
     world.resume(whole.before[victim])
@@ -70,7 +71,7 @@ def walk_with(world: World, path: EventPath, whole: Whole, victim: int, death: D
             world.lead(SCHEDULER)
             act = replace(act, host="another")
         world.lead(act)
-    for act in path.acts[victim + 1:]:
+    for act in path.acts[victim + 1 :]:
         _act(world, act)
     audit(dump(world.store))
     return Torn(lived, end_state(world), world.routed(), lost)

@@ -41,7 +41,7 @@ def _redis(data: bytes) -> str:
 
 def _mongo(data: bytes) -> str:
     size = int.from_bytes(data[21:25], "little")  # behind a header, flags and the kind of section
-    command, what = next(iter(bson.decode(data[21:21 + size]).items()))
+    command, what = next(iter(bson.decode(data[21 : 21 + size]).items()))
     if command.lower() == "ismaster":  # its old name
         return "hello"
     return f"{command} {what}" if isinstance(what, str) else str(command)

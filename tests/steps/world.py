@@ -62,8 +62,9 @@ class Checkpoint(NamedTuple):
 class World:
     """What all lives share. folder: for their log and the locks on their names."""
 
-    def __init__(self, redis: RedisServer, mongod: MongoServer, simulator: Simulator,
-                 folder: Path) -> None:
+    def __init__(
+        self, redis: RedisServer, mongod: MongoServer, simulator: Simulator, folder: Path
+    ) -> None:
         self.log = folder / "children.log"
         self.log.touch()
         self.store = redis.client()
@@ -76,9 +77,13 @@ class World:
         self._refused: tuple[str, ...] = ()
         self._scripts = False
         self._environ = {
-            "PATH": os.environ["PATH"], "PROFILE": "local", "REDIS_URL": redis.url,
-            "MONGO_URL": f"{mongod.url}/steps", "ROUTING_URL": simulator.url,
-            "RUN_DIR": str(folder), "REDIS_TIMEOUT_SECONDS": "10",
+            "PATH": os.environ["PATH"],
+            "PROFILE": "local",
+            "REDIS_URL": redis.url,
+            "MONGO_URL": f"{mongod.url}/steps",
+            "ROUTING_URL": simulator.url,
+            "RUN_DIR": str(folder),
+            "REDIS_TIMEOUT_SECONDS": "10",
         }
 
     def close(self) -> None:
@@ -99,8 +104,13 @@ class World:
 
     def checkpoint(self) -> Checkpoint:
         """Of this moment, at which no process lives."""
-        return Checkpoint(contents(self._raw, self.database), self.routed(), self._behaviour,
-                          self._refused, self._scripts)
+        return Checkpoint(
+            contents(self._raw, self.database),
+            self.routed(),
+            self._behaviour,
+            self._refused,
+            self._scripts,
+        )
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go back: what came before a life need not be lived through anew for each death in it."""
@@ -110,9 +120,14 @@ class World:
         self.scripts(known=checkpoint.scripts)
         self._forget_calls(checkpoint.calls)
 
-    def lead(self, life: Life, death: Death | None = None, *,
-             outside: Callable[[], Any] = lambda: None,
-             courier: socket.socket | None = None) -> Lived:
+    def lead(
+        self,
+        life: Life,
+        death: Death | None = None,
+        *,
+        outside: Callable[[], Any] = lambda: None,
+        courier: socket.socket | None = None,
+    ) -> Lived:
         """A process of that kind, from its start to its end. outside: what goes on meanwhile."""
         if life.role in LANES:  # a token, so that an idle one need not sleep out its time
             wake = f"{self.queue.keys.prefix}wake:{life.role}"
@@ -133,16 +148,22 @@ class World:
         assert killed or child.exitcode == 0, self.log.read_text()[-4000:]
         assert death is not None or not killed
         child.close()
-        return Lived(killed, tuple(name for n, name in entries if n),
-                     tuple(name for n, name in entries if not n), heard)
+        return Lived(
+            killed,
+            tuple(name for n, name in entries if n),
+            tuple(name for n, name in entries if not n),
+            heard,
+        )
 
     # ---- what happens outside of the processes
 
-    def accept(self, status: str = "delivery_failed", id: str = EVT, shipment: str = "SHP-1"
-               ) -> None:
+    def accept(
+        self, status: str = "delivery_failed", id: str = EVT, shipment: str = "SHP-1"
+    ) -> None:
         """The edge takes the event in, or knows it."""
-        self.queue.accept(id, "bench", body(shipment, status), "digest",
-                          caps=Caps(10**6, 10**9, 10**6))
+        self.queue.accept(
+            id, "bench", body(shipment, status), "digest", caps=Caps(10**6, 10**9, 10**6)
+        )
 
     def routing(self, **behaviour: Any) -> None:
         """What the Routing Service does from here on; see its README."""
@@ -168,8 +189,10 @@ class World:
         self._refused = commands
         point: Document = {"configureFailPoint": "failCommand", "mode": "off"}
         if commands:
-            point |= {"mode": "alwaysOn",
-                      "data": {"failCommands": list(commands), "errorCode": 11600}}
+            point |= {
+                "mode": "alwaysOn",
+                "data": {"failCommands": list(commands), "errorCode": 11600},
+            }
         self.database.client.admin.command(point)
 
     def scripts(self, *, known: bool) -> None:

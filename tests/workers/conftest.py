@@ -90,12 +90,21 @@ def url(own_redis: RedisServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def scene(url: str, database: Database[Document], mongod: MongoServer, simulator: Simulator,
-          tmp_path: Path) -> Iterator[Scene]:
+def scene(
+    url: str,
+    database: Database[Document],
+    mongod: MongoServer,
+    simulator: Simulator,
+    tmp_path: Path,
+) -> Iterator[Scene]:
     settings = {
-        "REDIS_URL": url, "MONGO_URL": f"{mongod.url}/{database.name}",
-        "ROUTING_URL": simulator.url, "LEASE_SECONDS": "3600", "MAX_CRASHES": str(MAX_CRASHES),
-        "LOOKUP_THREADS": str(SLOTS), "ROUTING_THREADS": str(SLOTS),
+        "REDIS_URL": url,
+        "MONGO_URL": f"{mongod.url}/{database.name}",
+        "ROUTING_URL": simulator.url,
+        "LEASE_SECONDS": "3600",
+        "MAX_CRASHES": str(MAX_CRASHES),
+        "LOOKUP_THREADS": str(SLOTS),
+        "ROUTING_THREADS": str(SLOTS),
     }
     redis = Redis.from_url(url, decode_responses=True, protocol=2)
     scene = Scene(redis, Queue(Link(url)), database, settings, tmp_path)

@@ -76,8 +76,9 @@ made: list[Worker] = []
 class Worker:
     """A process under test; ``start`` runs it in a thread."""
 
-    def __init__(self, url: str, handle: Callable[[Job], Result], boot: str = "boot",
-                 **settings: str) -> None:
+    def __init__(
+        self, url: str, handle: Callable[[Job], Result], boot: str = "boot", **settings: str
+    ) -> None:
         self.steps = Steps(handle)
         self.stop = Stop()
         self.gate = StoreGate(lambda: self.mongo_answers)
@@ -85,8 +86,12 @@ class Worker:
         nothing: Any = None
         attempts = Attempts(self.steps, nothing, self.gate, POLICY, lease=5)
         self.process = WorkerProcess(
-            load({"LEASE_SECONDS": "5", "DRAIN_SECONDS": "5", **settings}), attempts,
-            Identity("host/worker", boot), 4, lambda: Queue(Link(url)), self.stop,
+            load({"LEASE_SECONDS": "5", "DRAIN_SECONDS": "5", **settings}),
+            attempts,
+            Identity("host/worker", boot),
+            4,
+            lambda: Queue(Link(url)),
+            self.stop,
         )
         self._thread = threading.Thread(target=self.process.run, daemon=True)
         made.append(self)

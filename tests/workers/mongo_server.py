@@ -21,10 +21,20 @@ class MongoServer:
         (port,) = free_ports(1)
         (folder / "data").mkdir()
         # Tethered: it must not outlive a test run that is killed.
-        self._command = [sys.executable, "-m", "gateway.local.tether", str(os.getpid()),
-                         str(servers.mongod(os.environ["PATH"]).path),
-                         "--config", str(ROOT / "conf" / "mongod.conf"),
-                         "--port", str(port), "--dbpath", str(folder / "data"), *options]
+        self._command = [
+            sys.executable,
+            "-m",
+            "gateway.local.tether",
+            str(os.getpid()),
+            str(servers.mongod(os.environ["PATH"]).path),
+            "--config",
+            str(ROOT / "conf" / "mongod.conf"),
+            "--port",
+            str(port),
+            "--dbpath",
+            str(folder / "data"),
+            *options,
+        ]
         self.url = f"mongodb://127.0.0.1:{port}"
         self.process: subprocess.Popen[bytes] | None = None
 

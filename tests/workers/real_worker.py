@@ -30,8 +30,9 @@ from workers.shipments import Shipments
 _forked = multiprocessing.get_context("forkserver")
 _forked.set_forkserver_preload(["tests.workers.real_worker"])
 
-CLASSES: dict[str, type] = {cls.__name__: cls for cls in (
-    Ledger, LookupLane, Queue, RoutingClient, RoutingLane, Shipments)}
+CLASSES: dict[str, type] = {
+    cls.__name__: cls for cls in (Ledger, LookupLane, Queue, RoutingClient, RoutingLane, Shipments)
+}
 Spoil = Callable[[], None]
 
 
@@ -108,15 +109,29 @@ class DiesOf:
 class RealWorker:
     """``python -m workers <lane>`` in a process of its own, under ``name``."""
 
-    def __init__(self, lane: str, name: str, settings: dict[str, str], folder: Path,
-                 spoil: Spoil | None = None) -> None:
+    def __init__(
+        self,
+        lane: str,
+        name: str,
+        settings: dict[str, str],
+        folder: Path,
+        spoil: Spoil | None = None,
+    ) -> None:
         # SUPERVISOR_ENABLED, so that it ends when the process it is forked from does.
-        environ = {**os.environ, "PROFILE": "local", "HOST_NAME": "host", "WORKER_NICE": "0",
-                   "RUN_DIR": str(folder / "run"), **settings, "SUPERVISOR_PROCESS_NAME": name,
-                   "SUPERVISOR_ENABLED": "1"}
+        environ = {
+            **os.environ,
+            "PROFILE": "local",
+            "HOST_NAME": "host",
+            "WORKER_NICE": "0",
+            "RUN_DIR": str(folder / "run"),
+            **settings,
+            "SUPERVISOR_PROCESS_NAME": name,
+            "SUPERVISOR_ENABLED": "1",
+        }
         self.log = folder / f"{name}.log"
-        self.process = _forked.Process(target=_main, args=(lane, environ, self.log, spoil),
-                                       daemon=True)
+        self.process = _forked.Process(
+            target=_main, args=(lane, environ, self.log, spoil), daemon=True
+        )
 
     def start(self) -> RealWorker:
         self.process.start()
@@ -129,9 +144,14 @@ class RealWorker:
 
     def await_stopped(self) -> None:
         """Until SIGSTOP has taken effect."""
+
         def stopped() -> bool:
-            shown = subprocess.run(["ps", "-o", "stat=", "-p", str(self.pid)], text=True,
-                                   capture_output=True, check=False)
+            shown = subprocess.run(
+                ["ps", "-o", "stat=", "-p", str(self.pid)],
+                text=True,
+                capture_output=True,
+                check=False,
+            )
             return shown.stdout.startswith("T")
 
         await_true(stopped, 30, f"the worker to stop: {self.log}")

@@ -43,8 +43,9 @@ class Scene:
 
     def send(self, event: str, name: str, status: str, at: str = EARLIER) -> str:
         """One event more for a shipment; its id."""
-        done = self.queue.accept(f"bench:{event}", "bench", body(name, status, at), "d",
-                                 caps=Caps(10**6, 10**9, 10**3))
+        done = self.queue.accept(
+            f"bench:{event}", "bench", body(name, status, at), "d", caps=Caps(10**6, 10**9, 10**3)
+        )
         assert done.code == "accepted"
         return f"bench:{event}"
 
@@ -56,8 +57,14 @@ class Scene:
     def forward_all(self) -> None:
         """The lookup lane's part, by a worker that nothing happens to."""
         worker = self.start("lookup", "forerunner")
-        await_true(lambda: self.redis.hget(KEYS.stats, "backlog") ==
-                   str(self.redis.llen(KEYS.ready("routing", "bench"))), 60, "all forwarded")
+        await_true(
+            lambda: (
+                self.redis.hget(KEYS.stats, "backlog")
+                == str(self.redis.llen(KEYS.ready("routing", "bench")))
+            ),
+            60,
+            "all forwarded",
+        )
         worker.kill()  # it holds nothing any more
 
     def keep(self, lane: Lane, spoil: Spoil, returns: bool) -> Callable[[], bool]:

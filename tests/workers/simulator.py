@@ -37,8 +37,18 @@ def running() -> Iterator[Simulator]:
     """One that answers at once."""
     # Tethered: it must not outlive a test run that is killed.
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway.local.tether", str(os.getpid()),
-         sys.executable, "-m", "routingsim"], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+        [
+            sys.executable,
+            "-m",
+            "gateway.local.tether",
+            str(os.getpid()),
+            sys.executable,
+            "-m",
+            "routingsim",
+        ],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
         env={**os.environ, "ROUTINGSIM_BIND": "127.0.0.1:0", "ROUTINGSIM_LATENCY_MS": "0"},
     )
     assert process.stdout is not None

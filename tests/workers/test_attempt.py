@@ -58,19 +58,31 @@ def attempts(steps: Steps, ledger: Any, store: StoreGate | None = None) -> Attem
     return Attempts(steps, ledger, store or StoreGate(lambda: False), POLICY, lease=10)
 
 
-def end(ledger: Any, how: Result | Exception, event: Reserved | None = None, *,
-        probe: bool = False, queue: Any = None) -> Result:
+def end(
+    ledger: Any,
+    how: Result | Exception,
+    event: Reserved | None = None,
+    *,
+    probe: bool = False,
+    queue: Any = None,
+) -> Result:
     """What an attempt that ends like this is turned into."""
     job = Job(event or reserved(), time.monotonic(), probe=probe)
     return attempts(Steps(how), ledger).run(job, queue)
 
 
-@pytest.mark.parametrize(("how", "wanted"), [
-    (Done("routed"), Done("routed")), (Forward(), Forward()),
-    (AlreadyDone("x"), Done("already_done")), (LostFence("x"), Nothing()),
-])
-def test_an_end_that_needs_no_judgement(ledger: Ledger, how: Result | Exception,
-                                        wanted: Result) -> None:
+@pytest.mark.parametrize(
+    ("how", "wanted"),
+    [
+        (Done("routed"), Done("routed")),
+        (Forward(), Forward()),
+        (AlreadyDone("x"), Done("already_done")),
+        (LostFence("x"), Nothing()),
+    ],
+)
+def test_an_end_that_needs_no_judgement(
+    ledger: Ledger, how: Result | Exception, wanted: Result
+) -> None:
     assert end(ledger, how) == wanted
 
 
@@ -91,7 +103,8 @@ def test_a_service_s_retry_after_is_heard(ledger: Ledger) -> None:
 def test_the_last_failed_attempt_is_the_end(ledger: Ledger) -> None:
     assert isinstance(end(ledger, Transient("status 500"), reserved(attempts=1)), Retry)
     assert end(ledger, Transient("status 500"), reserved(attempts=2)) == Bury(
-        "attempts_exhausted", "status 500", attempts=1)
+        "attempts_exhausted", "status 500", attempts=1
+    )
 
 
 def test_an_old_event_that_fails_is_dead_and_one_that_does_not_is_not(ledger: Ledger) -> None:
@@ -130,7 +143,8 @@ def test_mongodb_away_defers_and_shuts_the_gate(ledger: Ledger) -> None:
     gate = StoreGate(lambda: False)
     assert gate.open()
     result = attempts(Steps(StoreAway("AutoReconnect")), ledger, gate).run(
-        Job(reserved(attempts=2, age=1000), 0), _no_queue())
+        Job(reserved(attempts=2, age=1000), 0), _no_queue()
+    )
     assert isinstance(result, Defer)
     assert (result.reason, result.route) == ("mongo_away", b"")
     assert not gate.open()
@@ -165,8 +179,7 @@ def test_a_ledger_ahead_of_a_lock_that_is_another_s_means_hands_off(
     assert store.hget("{gw:0}:event:bench:evt_1", "gen") == later.gen
 
 
-def test_a_death_is_noted_in_the_ledger_first(database: Database[Document],
-                                              ledger: Ledger) -> None:
+def test_a_death_is_noted_in_the_ledger_first(database: Database[Document], ledger: Ledger) -> None:
     ledger.claim(reserved(), {})
     assert isinstance(end(ledger, Permanent("status 400")), Bury)
     entry = database["events"].find_one({"_id": "bench:evt_1"}) or {}
@@ -209,7 +222,7 @@ def test_what_passed_its_deadline_is_never_the_end_by_itself(ledger: Ledger) -> 
 
 
 def test_an_event_whose_last_attempt_passed_its_deadline_ends_with_the_next_holder(
-    ledger: Ledger
+    ledger: Ledger,
 ) -> None:
     steps = Steps(Forward())
     work = attempts(steps, ledger)

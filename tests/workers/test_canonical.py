@@ -29,14 +29,26 @@ def occurred(text: object) -> datetime:
 def test_the_fields_are_found_where_the_source_says() -> None:
     found = read(body("SHP-7", "delayed", "2026-11-23T08:30:00+03:00"))
     assert found == CanonicalEvent(
-        id="bench:evt_1", source="bench", shipment_id="SHP-7", status=Status.DELAYED,
-        occurred_at=datetime(2026, 11, 23, 5, 30, tzinfo=UTC), received_at=RECEIVED,
+        id="bench:evt_1",
+        source="bench",
+        shipment_id="SHP-7",
+        status=Status.DELAYED,
+        occurred_at=datetime(2026, 11, 23, 5, 30, tzinfo=UTC),
+        received_at=RECEIVED,
     )
 
 
 def test_a_courier_s_own_words_and_places_become_ours() -> None:
-    raw = orjson.dumps({"id": "evt_9", "result": {
-        "tracking_code": "EZ1", "status": "failure", "updated_at": "2026-11-23T05:00:00Z"}})
+    raw = orjson.dumps(
+        {
+            "id": "evt_9",
+            "result": {
+                "tracking_code": "EZ1",
+                "status": "failure",
+                "updated_at": "2026-11-23T05:00:00Z",
+            },
+        }
+    )
     found = read(raw, source="easypost")
     assert found.shipment_id == "EZ1"
     assert found.status is SOURCES["easypost"].statuses["failure"]
@@ -48,8 +60,13 @@ def test_without_a_time_the_time_of_receipt_counts(missing: dict[str, None]) -> 
     assert read(raw).occurred_at == RECEIVED
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9990, 1, 1),
-                    timezones=st.sampled_from([UTC, timezone(timedelta(hours=-11))])))
+@given(
+    st.datetimes(
+        datetime(1970, 1, 1),
+        datetime(9990, 1, 1),
+        timezones=st.sampled_from([UTC, timezone(timedelta(hours=-11))]),
+    )
+)
 def test_no_time_is_later_than_five_minutes_after_receipt(moment: datetime) -> None:
     found = occurred(moment.isoformat())
     whole = moment.astimezone(UTC)
@@ -57,12 +74,18 @@ def test_no_time_is_later_than_five_minutes_after_receipt(moment: datetime) -> N
     assert found == min(whole, RECEIVED + AHEAD)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [
-    ("2026-11-23T06:05:00Z", 300), ("2026-11-23T06:05:00.001Z", 300),
-    ("2026-11-23T06:04:59.999Z", 299.999), ("9999-12-31T23:59:59.999999Z", 300),
-])
-def test_the_clamp_lets_pass_up_to_five_minutes_and_no_millisecond_more(text: str,
-                                                                        seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-11-23T06:05:00Z", 300),
+        ("2026-11-23T06:05:00.001Z", 300),
+        ("2026-11-23T06:04:59.999Z", 299.999),
+        ("9999-12-31T23:59:59.999999Z", 300),
+    ],
+)
+def test_the_clamp_lets_pass_up_to_five_minutes_and_no_millisecond_more(
+    text: str, seconds: float
+) -> None:
     assert occurred(text) == RECEIVED + timedelta(seconds=seconds)
 
 
@@ -75,35 +98,49 @@ def test_times_are_kept_to_the_millisecond_as_mongodb_does() -> None:
     assert read(body(), RECEIVED.replace(microsecond=5_999)).received_at.microsecond == 5_000
 
 
-@pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01T00:00:00Z", 1_790_000_000, True,
-                                  ["2026"], "0001-01-01T00:00:00+10:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday",
+        "",
+        "2026-13-01T00:00:00Z",
+        1_790_000_000,
+        True,
+        ["2026"],
+        "0001-01-01T00:00:00+10:00",
+    ],
+)
 def test_a_time_that_cannot_be_read_is_malformed_and_the_message_names_the_field(
-    text: object
+    text: object,
 ) -> None:
     with pytest.raises(Malformed, match="at /occurred_at is not ISO 8601"):
         occurred(text)
 
 
-@pytest.mark.parametrize("word", ["teleported", "", "DELIVERED", 5, True, ["delayed"],
-                                  {"delayed": 1}])
+@pytest.mark.parametrize(
+    "word", ["teleported", "", "DELIVERED", 5, True, ["delayed"], {"delayed": 1}]
+)
 def test_a_status_that_is_not_in_the_map_is_malformed(word: object) -> None:
     raw = orjson.dumps({"shipment_id": "SHP-1", "status": word})
     with pytest.raises(Malformed, match="not in the status map of source bench"):
         read(raw)
 
 
-@pytest.mark.parametrize(("document", "message"), [
-    ({"status": "delayed"}, "no shipment id at /shipment_id"),
-    ({"status": "delayed", "shipment_id": None}, "no shipment id"),
-    ({"status": "delayed", "shipment_id": ""}, "not a string of 1 to 200"),
-    ({"status": "delayed", "shipment_id": "x" * 201}, "not a string of 1 to 200"),
-    ({"status": "delayed", "shipment_id": {"$gt": ""}}, "not a string of 1 to 200"),
-    ({"status": "delayed", "shipment_id": "\x1b[2J"}, "of 1 to 200 printable characters"),
-    ({"status": "delayed", "shipment_id": "SHP\n1"}, "printable"),
-    ({"shipment_id": "SHP-1"}, "no status at /status"),
-    ([], "no shipment id"),
-    ("text", "no shipment id"),
-])
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"status": "delayed"}, "no shipment id at /shipment_id"),
+        ({"status": "delayed", "shipment_id": None}, "no shipment id"),
+        ({"status": "delayed", "shipment_id": ""}, "not a string of 1 to 200"),
+        ({"status": "delayed", "shipment_id": "x" * 201}, "not a string of 1 to 200"),
+        ({"status": "delayed", "shipment_id": {"$gt": ""}}, "not a string of 1 to 200"),
+        ({"status": "delayed", "shipment_id": "\x1b[2J"}, "of 1 to 200 printable characters"),
+        ({"status": "delayed", "shipment_id": "SHP\n1"}, "printable"),
+        ({"shipment_id": "SHP-1"}, "no status at /status"),
+        ([], "no shipment id"),
+        ("text", "no shipment id"),
+    ],
+)
 def test_a_body_that_lacks_a_field_is_malformed(document: object, message: str) -> None:
     with pytest.raises(Malformed, match=message):
         read(orjson.dumps(document))
@@ -113,8 +150,7 @@ def test_a_body_that_lacks_a_field_is_malformed(document: object, message: str) 
 def test_a_value_too_deep_to_be_written_out_is_malformed_and_no_fault_of_ours(field: str) -> None:
     deep = b'{"x":' * 500 + b"[" * 500 + b"]" * 500 + b"}" * 500
     fields = {"shipment_id": b'"SHP-1"', "status": b'"delayed"', field: deep}
-    raw = b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), value)
-                              for name, value in fields.items())
+    raw = b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), value) for name, value in fields.items())
     with pytest.raises(Malformed, match=f"at /{field}"):
         read(raw)
 
@@ -125,10 +161,21 @@ def test_bytes_that_are_no_json_are_malformed(raw: bytes) -> None:
         read(raw)
 
 
-@given(st.binary(max_size=60) | st.recursive(
-    st.none() | st.booleans() | st.integers(-2**63, 2**63) | st.floats() | st.text(max_size=5),
-    lambda inner: st.dictionaries(st.sampled_from(["shipment_id", "status", "occurred_at"]), inner)
-    | st.lists(inner, max_size=3), max_leaves=6).map(orjson.dumps))
+@given(
+    st.binary(max_size=60)
+    | st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**63), 2**63)
+        | st.floats()
+        | st.text(max_size=5),
+        lambda inner: (
+            st.dictionaries(st.sampled_from(["shipment_id", "status", "occurred_at"]), inner)
+            | st.lists(inner, max_size=3)
+        ),
+        max_leaves=6,
+    ).map(orjson.dumps)
+)
 def test_whatever_a_courier_signs_is_read_or_malformed(raw: bytes) -> None:
     with suppress(Malformed):
         assert read(raw).occurred_at <= RECEIVED + AHEAD

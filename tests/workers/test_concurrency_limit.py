@@ -39,7 +39,7 @@ def test_it_begins_with_all_slots(clock: Clock) -> None:
 
 
 def test_an_overloaded_service_is_called_less_with_every_round_but_never_not_at_all(
-    clock: Clock
+    clock: Clock,
 ) -> None:
     limit = ConcurrencyLimit(64, clock)
     seen = []

@@ -22,8 +22,14 @@ ROUTED = {"picked_up", "exception", "delivery_failed", "address_changed", "delay
 
 
 def event(status: Status, minute: int = 0) -> CanonicalEvent:
-    return CanonicalEvent(f"bench:{status}-{minute}", "bench", "SHP-1", status,
-                          RECEIVED + timedelta(minutes=minute), RECEIVED)
+    return CanonicalEvent(
+        f"bench:{status}-{minute}",
+        "bench",
+        "SHP-1",
+        status,
+        RECEIVED + timedelta(minutes=minute),
+        RECEIVED,
+    )
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,17 @@ class Seen:
         return seen
 
 
-def decision(event: CanonicalEvent, seen: Seen | None = None, *, active: bool = True,
-             order_open: bool = True) -> Decision:
+def decision(
+    event: CanonicalEvent, seen: Seen | None = None, *, active: bool = True, order_open: bool = True
+) -> Decision:
     seen = seen or Seen()
-    return decide(event, status=seen.status, last_event_at=seen.last_event_at, active=active,
-                  order_open=order_open)
+    return decide(
+        event,
+        status=seen.status,
+        last_event_at=seen.last_event_at,
+        active=active,
+        order_open=order_open,
+    )
 
 
 @st.composite
@@ -59,7 +71,7 @@ def histories(draw: st.DrawFn) -> tuple[list[CanonicalEvent], list[CanonicalEven
 
 @given(histories())
 def test_any_order_of_events_ends_in_the_latest_status(
-    history: tuple[list[CanonicalEvent], list[CanonicalEvent]]
+    history: tuple[list[CanonicalEvent], list[CanonicalEvent]],
 ) -> None:
     events, shuffled = history
     assert Seen().after(shuffled) == Seen(events[-1].status.value, events[-1].occurred_at)
@@ -67,7 +79,7 @@ def test_any_order_of_events_ends_in_the_latest_status(
 
 @given(st.lists(st.sampled_from(list(Status)), min_size=1, max_size=4))
 def test_any_order_of_events_of_one_time_ends_in_the_status_of_the_highest_rank(
-    statuses: list[Status]
+    statuses: list[Status],
 ) -> None:
     highest = max(statuses, key=lambda status: status.rank)
     for order in permutations(statuses):
@@ -76,7 +88,7 @@ def test_any_order_of_events_of_one_time_ends_in_the_status_of_the_highest_rank(
 
 @given(st.lists(st.sampled_from(list(Status)), max_size=6).flatmap(st.permutations))
 def test_once_a_terminal_status_is_applied_no_later_time_moves_the_shipment(
-    statuses: list[Status]
+    statuses: list[Status],
 ) -> None:
     for terminal in TERMINAL:
         seen = Seen(terminal.value, RECEIVED)
@@ -92,26 +104,34 @@ def test_repeating_a_whole_history_changes_nothing(history: list[tuple[Status, i
     assert once.after(events) == once
 
 
-@given(st.sampled_from(list(Status)), st.booleans(), st.booleans(),
-       st.sampled_from([None, *[status.value for status in Status], "written by another"]),
-       st.one_of(st.none(), st.integers(-2, 2)))
+@given(
+    st.sampled_from(list(Status)),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([None, *[status.value for status in Status], "written by another"]),
+    st.one_of(st.none(), st.integers(-2, 2)),
+)
 def test_a_route_is_asked_for_exactly_when_the_design_says_so(
     status: Status, active: bool, order_open: bool, current: str | None, minute: int | None
 ) -> None:
     last = None if minute is None else RECEIVED + timedelta(minutes=minute)
     found = decision(event(status), Seen(current, last), active=active, order_open=order_open)
-    wanted = (status.value in ROUTED and active and order_open and found.apply)
+    wanted = status.value in ROUTED and active and order_open and found.apply
     assert found.route is wanted
 
 
-@pytest.mark.parametrize(("active", "order_open", "status", "reason"), [
-    (True, True, Status.EXCEPTION, "route"),
-    (False, True, Status.EXCEPTION, "shipment_inactive"),
-    (True, False, Status.EXCEPTION, "order_not_open"),
-    (True, True, Status.IN_TRANSIT, "status_needs_no_route"),
-])
-def test_the_reason_says_what_kept_it_from_a_route(active: bool, order_open: bool, status: Status,
-                                                   reason: str) -> None:
+@pytest.mark.parametrize(
+    ("active", "order_open", "status", "reason"),
+    [
+        (True, True, Status.EXCEPTION, "route"),
+        (False, True, Status.EXCEPTION, "shipment_inactive"),
+        (True, False, Status.EXCEPTION, "order_not_open"),
+        (True, True, Status.IN_TRANSIT, "status_needs_no_route"),
+    ],
+)
+def test_the_reason_says_what_kept_it_from_a_route(
+    active: bool, order_open: bool, status: Status, reason: str
+) -> None:
     found = decision(event(status), active=active, order_open=order_open)
     assert found == Decision(apply=True, route=reason == "route", reason=reason)
     assert found.outcome == "recorded"
@@ -136,7 +156,8 @@ def test_a_terminal_status_without_a_time_absorbs_too() -> None:
 
 
 @given(st.booleans(), st.booleans(), st.text())
-def test_a_decision_comes_back_from_the_ledger_as_it_was(apply: bool, route: bool,
-                                                         reason: str) -> None:
+def test_a_decision_comes_back_from_the_ledger_as_it_was(
+    apply: bool, route: bool, reason: str
+) -> None:
     made = Decision(apply, route, reason)
     assert Decision.of(made.document()) == made

@@ -53,8 +53,9 @@ def heart(queue: Queue, clock: Clock) -> Heartbeat:
     steps: Any = Steps()
     nothing: Any = None
     attempts = Attempts(steps, nothing, StoreGate(lambda: True), POLICY, lease=10)
-    return Heartbeat(queue, Jobs(clock), attempts, ME, slots=16, lease=10, deadline=DEADLINE,
-                     stop=Stop())
+    return Heartbeat(
+        queue, Jobs(clock), attempts, ME, slots=16, lease=10, deadline=DEADLINE, stop=Stop()
+    )
 
 
 @pytest.fixture
@@ -88,8 +89,9 @@ def let_it_expire(queue: Queue, store: Redis, id: str = "bench:a") -> None:
     assert done.expired == 1
 
 
-def test_a_beat_gives_every_lock_a_new_deadline(store: Redis, heart: Heartbeat,
-                                                take: Callable[..., Job]) -> None:
+def test_a_beat_gives_every_lock_a_new_deadline(
+    store: Redis, heart: Heartbeat, take: Callable[..., Job]
+) -> None:
     take(lease=1)
     before = deadline_of(store)
     heart.beat()
@@ -99,18 +101,25 @@ def test_a_beat_gives_every_lock_a_new_deadline(store: Redis, heart: Heartbeat,
     assert after - before > 8000
 
 
-def test_it_says_that_the_process_lives(store: Redis, heart: Heartbeat,
-                                        take: Callable[..., Job]) -> None:
+def test_it_says_that_the_process_lives(
+    store: Redis, heart: Heartbeat, take: Callable[..., Job]
+) -> None:
     take()
     heart.beat()
     key = "gw:proc:host/worker-lookup_00"
-    assert store.hgetall(key) == {"pid": str(os.getpid()), "boot": "boot1", "lane": "lookup",
-                                  "slots": "16", "busy": "1"}
+    assert store.hgetall(key) == {
+        "pid": str(os.getpid()),
+        "boot": "boot1",
+        "lane": "lookup",
+        "slots": "16",
+        "busy": "1",
+    }
     assert 0 < store.pttl(key) <= 4000
 
 
-def test_a_lock_that_is_another_s_is_let_go(queue: Queue, store: Redis, heart: Heartbeat,
-                                            take: Callable[..., Job]) -> None:
+def test_a_lock_that_is_another_s_is_let_go(
+    queue: Queue, store: Redis, heart: Heartbeat, take: Callable[..., Job]
+) -> None:
     lost, kept = take("bench:a"), take("bench:b")
     let_it_expire(queue, store)
     heart.beat()

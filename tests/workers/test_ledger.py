@@ -24,12 +24,19 @@ def written(database: Database[Document], id: str = "bench:evt_1") -> Document |
     return database["events"].find_one({"_id": id})
 
 
-def test_a_first_claim_writes_down_all_that_is_known(database: Database[Document],
-                                                     ledger: Ledger) -> None:
+def test_a_first_claim_writes_down_all_that_is_known(
+    database: Database[Document], ledger: Ledger
+) -> None:
     assert ledger.claim(reserved(fence=7, attempts=2), FACTS, ROUTE) == Entry(ROUTE, applied=False)
     assert written(database) == {
-        "_id": "bench:evt_1", "fence": 7, "state": "processing", "source": "bench", "attempts": 2,
-        "received_at": RECEIVED, "decision": ROUTE, **FACTS,
+        "_id": "bench:evt_1",
+        "fence": 7,
+        "state": "processing",
+        "source": "bench",
+        "attempts": 2,
+        "received_at": RECEIVED,
+        "decision": ROUTE,
+        **FACTS,
     }
 
 
@@ -55,8 +62,9 @@ def test_a_later_holder_takes_over_and_the_earlier_one_can_write_no_more(
     assert written(database) == before
 
 
-def test_a_done_event_is_done_for_every_holder(database: Database[Document],
-                                               ledger: Ledger) -> None:
+def test_a_done_event_is_done_for_every_holder(
+    database: Database[Document], ledger: Ledger
+) -> None:
     event = reserved(fence=7)
     ledger.claim(event, FACTS, ROUTE)
     ledger.close(event, "routed", route={"hub": "CAI"})
@@ -76,8 +84,9 @@ def test_a_done_event_is_done_for_every_holder(database: Database[Document],
     assert "applied_at" not in done
 
 
-def test_a_dead_note_may_be_claimed_by_a_higher_fence(database: Database[Document],
-                                                      ledger: Ledger) -> None:
+def test_a_dead_note_may_be_claimed_by_a_higher_fence(
+    database: Database[Document], ledger: Ledger
+) -> None:
     ledger.claim(reserved(fence=7), FACTS, ROUTE)
     assert ledger.note_dead(reserved(fence=7), "permanent", "status 400")
     dead = written(database)
@@ -89,8 +98,9 @@ def test_a_dead_note_may_be_claimed_by_a_higher_fence(database: Database[Documen
     assert (claimed["state"], claimed["fence"]) == ("processing", 8)
 
 
-def test_a_death_fences_off_an_earlier_holder_that_still_works(database: Database[Document],
-                                                               ledger: Ledger) -> None:
+def test_a_death_fences_off_an_earlier_holder_that_still_works(
+    database: Database[Document], ledger: Ledger
+) -> None:
     stuck = reserved(fence=7)
     ledger.claim(stuck, FACTS, ROUTE)
     assert ledger.note_dead(reserved(fence=8), "attempts_exhausted", "")
@@ -101,8 +111,9 @@ def test_a_death_fences_off_an_earlier_holder_that_still_works(database: Databas
     assert dead["state"] == "dead"
 
 
-def test_a_death_is_not_noted_over_a_later_holder(database: Database[Document],
-                                                  ledger: Ledger) -> None:
+def test_a_death_is_not_noted_over_a_later_holder(
+    database: Database[Document], ledger: Ledger
+) -> None:
     ledger.claim(reserved(fence=8), FACTS, ROUTE)
     assert ledger.note_dead(reserved(fence=7), "permanent", "")
     claimed = written(database)
@@ -110,8 +121,9 @@ def test_a_death_is_not_noted_over_a_later_holder(database: Database[Document],
     assert (claimed["state"], claimed["fence"]) == ("processing", 8)
 
 
-def test_an_event_that_was_never_claimed_gets_no_note(database: Database[Document],
-                                                      ledger: Ledger) -> None:
+def test_an_event_that_was_never_claimed_gets_no_note(
+    database: Database[Document], ledger: Ledger
+) -> None:
     assert ledger.note_dead(reserved(), "malformed", "no shipment id")
     assert written(database) is None
 
@@ -130,8 +142,9 @@ def test_a_claim_without_a_decision_leaves_the_one_that_is_there(ledger: Ledger)
     assert ledger.claim(reserved(fence=8), FACTS).decision == ROUTE
 
 
-def test_a_document_without_a_fence_can_be_claimed(database: Database[Document],
-                                                   ledger: Ledger) -> None:
+def test_a_document_without_a_fence_can_be_claimed(
+    database: Database[Document], ledger: Ledger
+) -> None:
     database["events"].insert_one({"_id": "bench:evt_1", "state": "processing"})
     ledger.claim(reserved(fence=7), FACTS, ROUTE)
     claimed = written(database)
@@ -139,8 +152,9 @@ def test_a_document_without_a_fence_can_be_claimed(database: Database[Document],
     assert claimed["fence"] == 7
 
 
-def test_of_many_holders_at_once_the_highest_fence_stays(database: Database[Document],
-                                                         ledger: Ledger) -> None:
+def test_of_many_holders_at_once_the_highest_fence_stays(
+    database: Database[Document], ledger: Ledger
+) -> None:
     won, lost = set(), {}
 
     def claim(fence: int) -> None:
@@ -163,13 +177,17 @@ def test_of_many_holders_at_once_the_highest_fence_stays(database: Database[Docu
     assert all(seen > fence for fence, seen in lost.items())
 
 
-@settings(max_examples=60, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200),
-       value=st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
-       | st.sampled_from(["$state", "$$REMOVE", "a.b", "$", "\0", "{$gt: 1}"]))
-def test_no_id_and_no_value_is_taken_for_an_expression(database: Database[Document],
-                                                       ledger: Ledger, id: str, value: str) -> None:
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200),
+    value=st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+    | st.sampled_from(["$state", "$$REMOVE", "a.b", "$", "\0", "{$gt: 1}"]),
+)
+def test_no_id_and_no_value_is_taken_for_an_expression(
+    database: Database[Document], ledger: Ledger, id: str, value: str
+) -> None:
     database["events"].delete_many({})
     event = reserved(f"bench:{id}", source=value)
     facts = FACTS | {"shipment_id": value}
@@ -184,8 +202,9 @@ def test_no_id_and_no_value_is_taken_for_an_expression(database: Database[Docume
     assert database["events"].count_documents({}) == 1
 
 
-def test_fences_of_any_redis_time_keep_their_value(database: Database[Document],
-                                                   ledger: Ledger) -> None:
+def test_fences_of_any_redis_time_keep_their_value(
+    database: Database[Document], ledger: Ledger
+) -> None:
     fence = 253_402_300_799_999_999  # µs, the end of the year 9999
     ledger.claim(reserved(fence=fence), FACTS)
     claimed = written(database)

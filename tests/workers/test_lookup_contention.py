@@ -20,7 +20,7 @@ def shipment_now(database: Database[Document]) -> Document:
 
 
 def test_of_two_holders_in_the_middle_of_the_same_event_one_takes_effect(
-    database: Database[Document]
+    database: Database[Document],
 ) -> None:
     """The earlier one sleeps between its claim and its effect while the later one does it all."""
     inside, go_on = threading.Event(), threading.Event()
@@ -53,7 +53,7 @@ def test_of_two_holders_in_the_middle_of_the_same_event_one_takes_effect(
 
 
 def test_many_events_of_one_shipment_at_once_are_each_counted_once(
-    database: Database[Document]
+    database: Database[Document],
 ) -> None:
     threads_count, each = 8, 8
     lane = lookup_lane(database)

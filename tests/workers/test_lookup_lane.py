@@ -35,36 +35,62 @@ def stored(database: Database[Document]) -> tuple[Document, Document]:
 
 
 def entry(fence: int = 100, **more: Any) -> Document:
-    return {"_id": "bench:evt_1", "fence": fence, "state": "processing", "source": "bench",
-            "attempts": 0, "received_at": RECEIVED, "shipment_id": "SHP-1",
-            "occurred_at": RECEIVED - timedelta(hours=1)} | more
+    return {
+        "_id": "bench:evt_1",
+        "fence": fence,
+        "state": "processing",
+        "source": "bench",
+        "attempts": 0,
+        "received_at": RECEIVED,
+        "shipment_id": "SHP-1",
+        "occurred_at": RECEIVED - timedelta(hours=1),
+    } | more
 
 
-def test_an_event_that_needs_a_route_is_applied_and_forwarded(database: Database[Document],
-                                                              lane: LookupLane) -> None:
+def test_an_event_that_needs_a_route_is_applied_and_forwarded(
+    database: Database[Document], lane: LookupLane
+) -> None:
     assert lane.handle(reserved()) == Forward()
     assert stored(database) == (
-        shipment(status="delivery_failed", last_event_at=RECEIVED - timedelta(hours=1),
-                 events_applied=1, recent_events=["bench:evt_1"]),
-        entry(status="delivery_failed", applied_at="noted",
-              decision={"apply": True, "route": True, "reason": "route"}),
+        shipment(
+            status="delivery_failed",
+            last_event_at=RECEIVED - timedelta(hours=1),
+            events_applied=1,
+            recent_events=["bench:evt_1"],
+        ),
+        entry(
+            status="delivery_failed",
+            applied_at="noted",
+            decision={"apply": True, "route": True, "reason": "route"},
+        ),
     )
 
 
-def test_an_event_that_needs_no_route_is_recorded_and_closed(database: Database[Document],
-                                                             lane: LookupLane) -> None:
+def test_an_event_that_needs_no_route_is_recorded_and_closed(
+    database: Database[Document], lane: LookupLane
+) -> None:
     assert lane.handle(reserved(body=NEEDS_NO_ROUTE)) == Done("recorded")
     assert stored(database) == (
-        shipment(status="in_transit", last_event_at=RECEIVED - timedelta(hours=1),
-                 events_applied=1, recent_events=["bench:evt_1"]),
-        entry(status="in_transit", state="done", outcome="recorded", applied_at="noted",
-              done_at="noted", decision={"apply": True, "route": False,
-                                         "reason": "status_needs_no_route"}),
+        shipment(
+            status="in_transit",
+            last_event_at=RECEIVED - timedelta(hours=1),
+            events_applied=1,
+            recent_events=["bench:evt_1"],
+        ),
+        entry(
+            status="in_transit",
+            state="done",
+            outcome="recorded",
+            applied_at="noted",
+            done_at="noted",
+            decision={"apply": True, "route": False, "reason": "status_needs_no_route"},
+        ),
     )
 
 
-def test_a_late_event_is_counted_and_closed_as_late(database: Database[Document],
-                                                    lane: LookupLane) -> None:
+def test_a_late_event_is_counted_and_closed_as_late(
+    database: Database[Document], lane: LookupLane
+) -> None:
     seen: Document = {"status": "out_for_delivery", "last_event_at": RECEIVED}
     database["shipments"].replace_one({"_id": "SHP-1"}, shipment(**seen))
     assert lane.handle(reserved()) == Done("late")
@@ -72,10 +98,14 @@ def test_a_late_event_is_counted_and_closed_as_late(database: Database[Document]
     assert stored(database)[1]["decision"]["reason"] == "late"
 
 
-@pytest.mark.parametrize(("change", "reason"), [
-    ({"active": False}, "shipment_inactive"), ({"order_id": "ORD-2"}, "order_not_open"),
-    ({"order_id": None}, "order_not_open"),
-])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"active": False}, "shipment_inactive"),
+        ({"order_id": "ORD-2"}, "order_not_open"),
+        ({"order_id": None}, "order_not_open"),
+    ],
+)
 def test_without_an_active_shipment_and_an_open_order_the_status_is_recorded_only(
     database: Database[Document], lane: LookupLane, change: Document, reason: str
 ) -> None:
@@ -85,10 +115,14 @@ def test_without_an_active_shipment_and_an_open_order_the_status_is_recorded_onl
     assert stored(database)[1]["decision"]["reason"] == reason
 
 
-def test_a_malformed_event_is_buried_and_touches_nothing(database: Database[Document],
-                                                         lane: LookupLane) -> None:
-    for odd in (reserved(body=b"{}"), reserved(body=body(status="lost in space")),
-                reserved(source="a courier of the past")):
+def test_a_malformed_event_is_buried_and_touches_nothing(
+    database: Database[Document], lane: LookupLane
+) -> None:
+    for odd in (
+        reserved(body=b"{}"),
+        reserved(body=body(status="lost in space")),
+        reserved(source="a courier of the past"),
+    ):
         result = lane.handle(odd)
         assert isinstance(result, Bury)
         assert (result.reason, result.attempts) == ("malformed", 0)
@@ -101,18 +135,28 @@ def unknown_to_easypost(**more: str) -> bytes:
     return orjson.dumps({"id": "evt_1", "result": {"status": "unknown", **more}})
 
 
-@pytest.mark.parametrize(("more", "facts"), [
-    ({"tracking_code": "SHP-1"}, {"shipment_id": "SHP-1"}),
-    ({"tracking_code": "SHP-9", "updated_at": "soon"}, {"shipment_id": "SHP-9"}), ({}, {}),
-])
+@pytest.mark.parametrize(
+    ("more", "facts"),
+    [
+        ({"tracking_code": "SHP-1"}, {"shipment_id": "SHP-1"}),
+        ({"tracking_code": "SHP-9", "updated_at": "soon"}, {"shipment_id": "SHP-9"}),
+        ({}, {}),
+    ],
+)
 def test_an_ignored_status_is_closed_in_the_ledger_and_no_shipment_is_looked_for(
     database: Database[Document], lane: LookupLane, more: dict[str, str], facts: Document
 ) -> None:
     event = reserved(body=unknown_to_easypost(**more), source="easypost")
     assert lane.handle(event) == Done("ignored")
-    expected = entry(source="easypost", state="done", outcome="ignored", done_at="noted",
-                     courier_status="unknown", decision={
-                         "apply": False, "route": False, "reason": "status_ignored"}, **facts)
+    expected = entry(
+        source="easypost",
+        state="done",
+        outcome="ignored",
+        done_at="noted",
+        courier_status="unknown",
+        decision={"apply": False, "route": False, "reason": "status_ignored"},
+        **facts,
+    )
     for name in {"shipment_id", "occurred_at"} - facts.keys():
         del expected[name]
     assert stored(database) == (shipment(), expected)
@@ -120,8 +164,9 @@ def test_an_ignored_status_is_closed_in_the_ledger_and_no_shipment_is_looked_for
         lane.handle(reserved(body=unknown_to_easypost(**more), source="easypost", fence=101))
 
 
-def test_an_unknown_shipment_is_waited_for_and_not_claimed(database: Database[Document],
-                                                           lane: LookupLane) -> None:
+def test_an_unknown_shipment_is_waited_for_and_not_claimed(
+    database: Database[Document], lane: LookupLane
+) -> None:
     for waits, least, most in ((0, 0.9, 1.1), (2, 3.6, 4.4), (50, 4.5, 5.5)):
         result = lane.handle(reserved(body=body("SHP-9"), waits=waits, age=59))
         assert isinstance(result, Defer)
@@ -135,15 +180,17 @@ def test_an_unknown_shipment_is_waited_for_no_longer_than_patience_allows(lane: 
     assert result == Bury("unknown_shipment", "no shipment SHP-9")
 
 
-def test_a_done_event_is_done_although_its_shipment_is_gone(database: Database[Document],
-                                                            lane: LookupLane) -> None:
+def test_a_done_event_is_done_although_its_shipment_is_gone(
+    database: Database[Document], lane: LookupLane
+) -> None:
     lane.handle(reserved(body=NEEDS_NO_ROUTE))
     database["shipments"].delete_many({})
     assert lane.handle(reserved(body=NEEDS_NO_ROUTE, fence=101)) == Done("already_done")
 
 
-def test_a_done_event_changes_nothing_when_it_comes_again(database: Database[Document],
-                                                          lane: LookupLane) -> None:
+def test_a_done_event_changes_nothing_when_it_comes_again(
+    database: Database[Document], lane: LookupLane
+) -> None:
     lane.handle(reserved(body=NEEDS_NO_ROUTE))
     before = stored(database)
     with pytest.raises(AlreadyDone):
@@ -151,8 +198,9 @@ def test_a_done_event_changes_nothing_when_it_comes_again(database: Database[Doc
     assert stored(database) == before
 
 
-def test_a_holder_whose_fence_is_behind_changes_nothing(database: Database[Document],
-                                                        lane: LookupLane, ledger: Ledger) -> None:
+def test_a_holder_whose_fence_is_behind_changes_nothing(
+    database: Database[Document], lane: LookupLane, ledger: Ledger
+) -> None:
     ledger.claim(reserved(fence=200), {})
     before = stored(database)
     with pytest.raises(FenceRaised):
@@ -160,9 +208,9 @@ def test_a_holder_whose_fence_is_behind_changes_nothing(database: Database[Docum
     assert stored(database) == before
 
 
-def test_a_replayed_event_keeps_its_decision_and_is_forwarded_again(database: Database[Document],
-                                                                    lane: LookupLane,
-                                                                    ledger: Ledger) -> None:
+def test_a_replayed_event_keeps_its_decision_and_is_forwarded_again(
+    database: Database[Document], lane: LookupLane, ledger: Ledger
+) -> None:
     lane.handle(reserved())
     ledger.note_dead(reserved(), "permanent", "status 400")
     database["orders"].update_many({}, {"$set": {"status": "closed"}})
@@ -182,8 +230,9 @@ def test_an_event_that_its_shipment_remembers_no_more_is_known_by_the_ledger(
     assert stored(database)[0] == before
 
 
-def test_a_shipment_in_another_shape_is_a_permanent_failure(database: Database[Document],
-                                                            lane: LookupLane) -> None:
+def test_a_shipment_in_another_shape_is_a_permanent_failure(
+    database: Database[Document], lane: LookupLane
+) -> None:
     database["shipments"].update_one({"_id": "SHP-1"}, {"$set": {"events_applied": "3"}})
     with pytest.raises(Permanent):
         lane.handle(reserved())
@@ -199,8 +248,9 @@ def test_a_shipment_that_never_stays_as_it_was_read_ends_in_a_failed_attempt(
         lookup_lane(database).handle(reserved())
 
 
-def test_a_lost_ledger_does_not_let_an_event_count_twice(database: Database[Document],
-                                                         lane: LookupLane) -> None:
+def test_a_lost_ledger_does_not_let_an_event_count_twice(
+    database: Database[Document], lane: LookupLane
+) -> None:
     lane.handle(reserved())
     before = stored(database)[0]
     database["events"].delete_many({})
@@ -210,8 +260,9 @@ def test_a_lost_ledger_does_not_let_an_event_count_twice(database: Database[Docu
 
 @pytest.mark.parametrize("last_takes_effect", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("raw", [body(), NEEDS_NO_ROUTE], ids=["routed", "recorded"])
-def test_a_death_at_any_step_leaves_no_trace_in_the_end(database: Database[Document], raw: bytes,
-                                                        last_takes_effect: bool) -> None:
+def test_a_death_at_any_step_leaves_no_trace_in_the_end(
+    database: Database[Document], raw: bytes, last_takes_effect: bool
+) -> None:
     life = Life()
     wanted_result = lookup_lane(database, life).handle(reserved(body=raw))
     wanted = stored(database)

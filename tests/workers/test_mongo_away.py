@@ -47,8 +47,9 @@ def test_every_read_and_write_says_that_mongodb_is_away_and_goes_on_when_it_is_b
         lambda: shipments.apply(event.id, as_read, {"status": "delayed"}, ledger.applied),
         lambda: ledger.mark_applied(event),
         lambda: ledger.applied([event.id]),
-        lambda: shipments.set_route("SHP-1", {"event_id": event.id, "status": "delayed",
-                                              "occurred_at": None}),
+        lambda: shipments.set_route(
+            "SHP-1", {"event_id": event.id, "status": "delayed", "occurred_at": None}
+        ),
         lambda: ledger.note_dead(event, "permanent", ""),
         lambda: ledger.is_done(event.id),
         lambda: ledger.close(event, "routed"),
@@ -99,8 +100,9 @@ def test_what_was_written_before_the_kill_is_there_after_it(
     assert (list(mortal["events"].find()), list(mortal["shipments"].find())) == before
 
 
-def test_the_gate_opens_by_itself_when_mongodb_answers_again(mongod: MongoServer,
-                                                             mortal: Database[Document]) -> None:
+def test_the_gate_opens_by_itself_when_mongodb_answers_again(
+    mongod: MongoServer, mortal: Database[Document]
+) -> None:
     gate = StoreGate(lambda: mongo.answers(mortal))
     assert gate.open()
     mongod.kill()
@@ -121,8 +123,9 @@ def test_a_server_that_refuses_everybody_counts_as_away(code: int) -> None:
         refused()
 
 
-@pytest.mark.parametrize("error", [OperationFailure("a bad value", 2), ValueError("ours"),
-                                   WriteConcernError("odd", 79)])
+@pytest.mark.parametrize(
+    "error", [OperationFailure("a bad value", 2), ValueError("ours"), WriteConcernError("odd", 79)]
+)
 def test_a_fault_that_is_ours_does_not_count_as_away(error: Exception) -> None:
     @store_errors
     def faulty() -> None:

@@ -72,7 +72,7 @@ def doorway(mongod: MongoServer) -> Iterator[Doorway]:
 
 
 def test_a_write_whose_connection_broke_in_its_handshake_is_done_or_told_as_an_outage(
-    doorway: Doorway
+    doorway: Doorway,
 ) -> None:
     # Nothing is kept idle, so that each write shakes hands.
     url = f"mongodb://127.0.0.1:{doorway.port}/test_handshake_{next(_numbers)}?maxIdleTimeMS=1"

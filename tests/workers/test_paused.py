@@ -16,28 +16,40 @@ from tests.workers.scene import Scene
 NO_ROUTE = "in_transit"
 # Where the worker stops, before the call or after it, and the status of its event.
 LOOKUP = [
-    (StopsAt("Shipments.find"), "delayed"), (StopsAt("Ledger.claim"), "delayed"),
-    (StopsAt("Shipments.apply"), "delayed"), (StopsAt("Shipments.apply", after=True), "delayed"),
-    (StopsAt("Queue.forward"), "delayed"), (StopsAt("Queue.forward", after=True), "delayed"),
-    (StopsAt("Shipments.apply"), NO_ROUTE), (StopsAt("Ledger.close"), NO_ROUTE),
+    (StopsAt("Shipments.find"), "delayed"),
+    (StopsAt("Ledger.claim"), "delayed"),
+    (StopsAt("Shipments.apply"), "delayed"),
+    (StopsAt("Shipments.apply", after=True), "delayed"),
+    (StopsAt("Queue.forward"), "delayed"),
+    (StopsAt("Queue.forward", after=True), "delayed"),
+    (StopsAt("Shipments.apply"), NO_ROUTE),
+    (StopsAt("Ledger.close"), NO_ROUTE),
     (StopsAt("Queue.done"), NO_ROUTE),
 ]
 ROUTING = [
-    (StopsAt("Ledger.claim"), "delayed"), (StopsAt("RoutingClient.route"), "delayed"),
-    (StopsAt("RoutingClient.route", after=True), "delayed"), (StopsAt("Ledger.close"), "delayed"),
+    (StopsAt("Ledger.claim"), "delayed"),
+    (StopsAt("RoutingClient.route"), "delayed"),
+    (StopsAt("RoutingClient.route", after=True), "delayed"),
+    (StopsAt("Ledger.close"), "delayed"),
     (StopsAt("Queue.done"), "delayed"),
 ]
 
 
 def redis(scene: Scene) -> dict[str, Any]:
     """All of it; but who lives, who is to be woken, and how the calls went that were made."""
-    return {key: content for key, content in dump(scene.redis).items()
-            if key != "breaker" and not key.startswith(("gw:proc:", "wake:"))}
+    return {
+        key: content
+        for key, content in dump(scene.redis).items()
+        if key != "breaker" and not key.startswith(("gw:proc:", "wake:"))
+    }
 
 
 def stores(scene: Scene) -> dict[str, Any]:
-    mongo = {f"{name} {document['_id']}": document for name in ("shipments", "orders", "events")
-             for document in scene.mongo[name].find()}
+    mongo = {
+        f"{name} {document['_id']}": document
+        for name in ("shipments", "orders", "events")
+        for document in scene.mongo[name].find()
+    }
     return redis(scene) | mongo
 
 
@@ -54,8 +66,10 @@ def wake_and_settle(scene: Scene, sleeper: RealWorker) -> None:
 @pytest.mark.parametrize(
     ("lane", "stop", "status"),
     [("lookup", *where) for where in LOOKUP] + [("routing", *where) for where in ROUTING],
-    ids=lambda value: f"{value.place}{' after' * value.after}" if isinstance(value, StopsAt)
-    else value)
+    ids=lambda value: (
+        f"{value.place}{' after' * value.after}" if isinstance(value, StopsAt) else value
+    ),
+)
 def test_a_paused_worker_whose_event_was_finished_by_another_changes_nothing_when_it_wakes(
     scene: Scene, lane: Lane, stop: StopsAt, status: str
 ) -> None:
@@ -83,13 +97,17 @@ def test_a_paused_worker_whose_event_was_finished_by_another_changes_nothing_whe
     assert (found["events_applied"], set(found["recent_events"])) == (2, {id, later})
 
 
-@pytest.mark.parametrize("pauses", [
-    ("lookup", StopsAt("Ledger.claim"), StopsAt("Shipments.apply")),
-    ("lookup", StopsAt("Shipments.apply"), StopsAt("Shipments.apply")),
-    ("lookup", StopsAt("Shipments.apply", after=True), StopsAt("Ledger.claim")),
-    ("routing", StopsAt("RoutingClient.route", after=True), StopsAt("RoutingClient.route")),
-    ("routing", StopsAt("Ledger.close"), StopsAt("Ledger.close")),
-], ids=lambda pauses: f"{pauses[1].place}-{pauses[2].place}")
+@pytest.mark.parametrize(
+    "pauses",
+    [
+        ("lookup", StopsAt("Ledger.claim"), StopsAt("Shipments.apply")),
+        ("lookup", StopsAt("Shipments.apply"), StopsAt("Shipments.apply")),
+        ("lookup", StopsAt("Shipments.apply", after=True), StopsAt("Ledger.claim")),
+        ("routing", StopsAt("RoutingClient.route", after=True), StopsAt("RoutingClient.route")),
+        ("routing", StopsAt("Ledger.close"), StopsAt("Ledger.close")),
+    ],
+    ids=lambda pauses: f"{pauses[1].place}-{pauses[2].place}",
+)
 def test_a_paused_worker_that_wakes_while_another_is_at_work_takes_nothing_from_it(
     scene: Scene, pauses: tuple[Lane, StopsAt, StopsAt]
 ) -> None:

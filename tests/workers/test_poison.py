@@ -13,8 +13,11 @@ POISON = "SHP-P"  # shipments whose events kill; their names are in the bodies
 HALF_DONE = {"lookup": "Shipments.apply", "routing": "RoutingClient.route"}
 
 
-@pytest.mark.parametrize(("lane", "returns"), [("lookup", True), ("routing", False)],
-                         ids=["lookup, reclaimed", "routing, leases end"])
+@pytest.mark.parametrize(
+    ("lane", "returns"),
+    [("lookup", True), ("routing", False)],
+    ids=["lookup, reclaimed", "routing, leases end"],
+)
 def test_an_event_that_kills_its_worker_is_dead_as_poison_and_its_63_neighbours_are_done(
     scene: Scene, lane: Lane, returns: bool
 ) -> None:
@@ -34,15 +37,17 @@ def test_an_event_that_kills_its_worker_is_dead_as_poison_and_its_63_neighbours_
 
 
 def test_several_poisonous_events_in_both_lanes_at_once_cost_no_other_event_anything(
-    scene: Scene
+    scene: Scene,
 ) -> None:
     late = scene.post(f"{POISON}-late-0", f"{POISON}-late-1")
     scene.forward_all()
     early = scene.post(f"{POISON}-early-0", f"{POISON}-early-1", f"{POISON}-early-2")
     neighbours = scene.post(*(f"SHP-N{n}" for n in range(40)))
     marker = POISON.encode()
-    lanes = [scene.keep("lookup", DiesOf(marker, HALF_DONE["lookup"], 43), True),
-             scene.keep("routing", DiesOf(marker, HALF_DONE["routing"], 10), True)]
+    lanes = [
+        scene.keep("lookup", DiesOf(marker, HALF_DONE["lookup"], 43), True),
+        scene.keep("routing", DiesOf(marker, HALF_DONE["routing"], 10), True),
+    ]
 
     def nothing_left() -> bool:
         looks = [look() for look in lanes]  # each of them, for each keeps its worker alive

@@ -156,7 +156,7 @@ def test_what_does_not_end_within_the_drain_is_handed_back_unburnt(url: str) -> 
 
 
 def test_a_slot_outlives_a_result_that_cannot_be_told_and_the_event_is_left_to_its_lease(
-    url: str
+    url: str,
 ) -> None:
     def odd(job: Job) -> Result:
         return Retry(float("nan"), "") if int(job.event.id[6:]) < 6 else Done("routed")
@@ -201,8 +201,9 @@ def test_a_thread_that_is_stuck_loses_its_event_and_then_ends_the_process(
         return Done("routed")
 
     accept(url, 3)
-    worker = Worker(url, hang, ATTEMPT_SECONDS="1", ROUTING_TIMEOUT_SECONDS="0.5",
-                    DRAIN_SECONDS="0.1").start()
+    worker = Worker(
+        url, hang, ATTEMPT_SECONDS="1", ROUTING_TIMEOUT_SECONDS="0.5", DRAIN_SECONDS="0.1"
+    ).start()
     worker.wait(60)
     assert worker.stop.reason == "a thread is stuck"
     stuck.set()

@@ -84,7 +84,12 @@ def test_mongodb_away_in_the_middle_of_the_steps_stops_the_reserving(url: str) -
     await_true(lambda: len(worker.process._jobs) == 0, 30)
     assert counted(url, "reserved") <= 8
     worker.mongo_answers = True
-    await_true(lambda: counted(url, "done") == counted(url, "reserved")
-               - counted(url, "deferred") and counted(url, "done") >= 42, 30)
+    await_true(
+        lambda: (
+            counted(url, "done") == counted(url, "reserved") - counted(url, "deferred")
+            and counted(url, "done") >= 42
+        ),
+        30,
+    )
     worker.end()
     assert counted(url, "retried") == 0

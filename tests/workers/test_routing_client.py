@@ -30,8 +30,9 @@ def failure(client: RoutingClient) -> Transient:
     return caught.value
 
 
-def test_a_call_brings_a_route_under_the_event_s_id(client: RoutingClient,
-                                                    simulator: Simulator) -> None:
+def test_a_call_brings_a_route_under_the_event_s_id(
+    client: RoutingClient, simulator: Simulator
+) -> None:
     answer = client.route("bench:evt_1", {"shipment_id": "SHP-1"})
     assert answer["idempotency_key"] == "bench:evt_1"
     assert answer["route_id"]
@@ -39,16 +40,23 @@ def test_a_call_brings_a_route_under_the_event_s_id(client: RoutingClient,
     assert simulator.stats()["repeats"] == 1
 
 
-@pytest.mark.parametrize(("id", "key"), [
-    ("bench:a b", "bench:a%20b"), ("bench:a%20b", "bench:a%2520b"),
-    ("bench:شحنة", "bench:%D8%B4%D8%AD%D9%86%D8%A9"), ("bench:a\"b/c,d;e", "bench:a\"b/c,d;e"),
-])
+@pytest.mark.parametrize(
+    ("id", "key"),
+    [
+        ("bench:a b", "bench:a%20b"),
+        ("bench:a%20b", "bench:a%2520b"),
+        ("bench:شحنة", "bench:%D8%B4%D8%AD%D9%86%D8%A9"),
+        ('bench:a"b/c,d;e', 'bench:a"b/c,d;e'),
+    ],
+)
 def test_every_printable_id_is_a_key_of_its_own(client: RoutingClient, id: str, key: str) -> None:
     assert client.route(id, {})["idempotency_key"] == key
 
 
-@given(st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=200),
-       st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=200))
+@given(
+    st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=200),
+    st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=200),
+)
 def test_two_ids_never_become_one_key(one: str, other: str) -> None:
     def key(id: str) -> str:
         sent: dict[str, Any] = {}
@@ -73,8 +81,9 @@ def test_ids_of_another_system_s_making_are_sent_as_text(client: RoutingClient) 
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 599])
-def test_statuses_that_may_pass_are_transient(client: RoutingClient, simulator: Simulator,
-                                              status: int) -> None:
+def test_statuses_that_may_pass_are_transient(
+    client: RoutingClient, simulator: Simulator, status: int
+) -> None:
     simulator.behave(fail_ratio=1, fail_status=status)
     error = failure(client)
     assert str(error) == f"status {status}"
@@ -83,8 +92,9 @@ def test_statuses_that_may_pass_are_transient(client: RoutingClient, simulator: 
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 451])
-def test_other_refusals_are_permanent(client: RoutingClient, simulator: Simulator,
-                                      status: int) -> None:
+def test_other_refusals_are_permanent(
+    client: RoutingClient, simulator: Simulator, status: int
+) -> None:
     simulator.behave(fail_ratio=1, fail_status=status)
     with pytest.raises(Permanent, match=f"^status {status}$"):
         client.route("bench:evt_1", {})
@@ -97,7 +107,7 @@ def test_retry_after_is_heard(client: RoutingClient, simulator: Simulator, statu
 
 
 def test_a_call_that_hangs_is_transient_after_the_timeout_and_asks_for_fewer_calls(
-    simulator: Simulator
+    simulator: Simulator,
 ) -> None:
     simulator.behave(hang_ratio=1)
     began = time.monotonic()
@@ -138,22 +148,42 @@ def test_a_call_is_never_repeated_by_itself(client: RoutingClient, simulator: Si
         assert simulator.stats()["calls"] == before + 1
 
 
-def test_after_any_failure_the_next_call_is_whole_again(client: RoutingClient,
-                                                        simulator: Simulator) -> None:
-    for behaviour in ({"reset_ratio": 1}, {"garbage_ratio": 1}, {"outage": True},
-                      {"fail_ratio": 1}):
+def test_after_any_failure_the_next_call_is_whole_again(
+    client: RoutingClient, simulator: Simulator
+) -> None:
+    for behaviour in (
+        {"reset_ratio": 1},
+        {"garbage_ratio": 1},
+        {"outage": True},
+        {"fail_ratio": 1},
+    ):
         simulator.behave(**behaviour)
         failure(client)
         simulator.behave()
         assert client.route("bench:evt_1", {})["idempotency_key"] == "bench:evt_1"
 
 
-@pytest.mark.parametrize(("text", "wanted"), [
-    (None, 0), ("", 0), ("0", 0), ("5", 5), (" 5 ", 5), ("3600", 3600), ("86400", RETRY_AFTER_MAX),
-    ("9" * 400, RETRY_AFTER_MAX), ("-5", 0), ("1.5", 0), ("soon", 0), ("٥", 0), ("5, 7", 0),
-    ("Mon, 23 Nov 2020 06:00:00 GMT", 0), ("Mon, 99 Nov 2020 06:00:00 GMT", 0),
-    ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_MAX),
-])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (None, 0),
+        ("", 0),
+        ("0", 0),
+        ("5", 5),
+        (" 5 ", 5),
+        ("3600", 3600),
+        ("86400", RETRY_AFTER_MAX),
+        ("9" * 400, RETRY_AFTER_MAX),
+        ("-5", 0),
+        ("1.5", 0),
+        ("soon", 0),
+        ("٥", 0),
+        ("5, 7", 0),
+        ("Mon, 23 Nov 2020 06:00:00 GMT", 0),
+        ("Mon, 99 Nov 2020 06:00:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_MAX),
+    ],
+)
 def test_retry_after_is_read_as_seconds_within_bounds(text: str | None, wanted: float) -> None:
     assert seconds(text) == wanted
 

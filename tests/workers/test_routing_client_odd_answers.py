@@ -91,10 +91,23 @@ def and_closes(data: bytes) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("body", [
-    b"", b"routed", b"{", b"[]", b'"text"', b"null", b"7", b"\xff\xfe", b'{"a": 1} x',
-    b'{"a\\u0000b": 1}', b'{"a": 9223372036854775808}', b'{"a": {"b": [18446744073709551615]}}',
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"routed",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"7",
+        b"\xff\xfe",
+        b'{"a": 1} x',
+        b'{"a\\u0000b": 1}',
+        b'{"a": 9223372036854775808}',
+        b'{"a": {"b": [18446744073709551615]}}',
+    ],
+)
 def test_a_success_whose_body_is_no_document_is_transient(body: bytes) -> None:
     with service(LENGTH % (len(body), body)) as odd:
         error = failure(RoutingClient(odd.url, 5, 1))
@@ -123,7 +136,7 @@ def test_a_redirect_is_transient_and_not_followed(status: int) -> None:
 
 @pytest.mark.parametrize("extra", [1, 400, 200_000])
 def test_an_answer_that_is_too_long_is_transient_and_does_not_spoil_the_next_call(
-    extra: int
+    extra: int,
 ) -> None:
     long = b" " * (ANSWER_MAX_BYTES + extra)
     with service(LENGTH % (len(long), long), LENGTH % (8, b'{"a": 1}')) as odd:
@@ -145,16 +158,23 @@ def test_a_compressed_flood_is_cut_off() -> None:
         assert "answer longer than" in str(failure(RoutingClient(odd.url, 5, 1)))
 
 
-@pytest.mark.parametrize("answer", [
-    b"\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", b"SSH-2.0-OpenSSH\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}",
-    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
-    b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1_000 + b"\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}",
-], ids=lambda answer: repr(answer[:60]))
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\r\n",
+        b"HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1_000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}",
+    ],
+    ids=lambda answer: repr(answer[:60]),
+)
 def test_what_is_no_http_is_a_broken_reply_and_the_next_call_is_whole(answer: bytes) -> None:
     with service(and_closes(answer), LENGTH % (8, b'{"a": 1}')) as odd:
         client = RoutingClient(odd.url, 5, 1)
@@ -164,8 +184,9 @@ def test_what_is_no_http_is_a_broken_reply_and_the_next_call_is_whole(answer: by
 
 
 def test_a_reply_that_goes_on_after_its_end_is_never_taken_for_the_next_one() -> None:
-    with service(LENGTH % (8, b'{"a": 1}') + LENGTH % (8, b'{"b": 2}'),
-                 LENGTH % (8, b'{"c": 3}')) as odd:
+    with service(
+        LENGTH % (8, b'{"a": 1}') + LENGTH % (8, b'{"b": 2}'), LENGTH % (8, b'{"c": 3}')
+    ) as odd:
         client = RoutingClient(odd.url, 5, 1)
         assert client.route("k", {}) == {"a": 1}
         assert client.route("k", {}) == {"c": 3}

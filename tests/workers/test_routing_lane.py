@@ -54,25 +54,43 @@ def stored(database: Database[Document]) -> tuple[Document, Document]:
     return database["shipments"].find_one({"_id": "SHP-1"}) or {}, entry
 
 
-def test_the_answer_is_put_on_the_shipment_and_the_ledger_is_closed(database: Database[Document],
-                                                                    lane: RoutingLane) -> None:
+def test_the_answer_is_put_on_the_shipment_and_the_ledger_is_closed(
+    database: Database[Document], lane: RoutingLane
+) -> None:
     service = Service()
     assert lane.handle(event(), service) == Done("routed")
-    assert service.calls == [("bench:evt_1", {
-        "event_id": "bench:evt_1", "shipment_id": "SHP-1", "status": "delivery_failed",
-        "occurred_at": "2026-11-23T05:00:00+00:00", "order_id": "ORD-1", "merchant_id": "MER-1",
-    })]
+    assert service.calls == [
+        (
+            "bench:evt_1",
+            {
+                "event_id": "bench:evt_1",
+                "shipment_id": "SHP-1",
+                "status": "delivery_failed",
+                "occurred_at": "2026-11-23T05:00:00+00:00",
+                "order_id": "ORD-1",
+                "merchant_id": "MER-1",
+            },
+        )
+    ]
     found, entry = stored(database)
     assert found == shipment(
-        status="delivery_failed", last_event_at=OCCURRED, events_applied=1,
+        status="delivery_failed",
+        last_event_at=OCCURRED,
+        events_applied=1,
         recent_events=["bench:evt_1"],
-        route={"event_id": "bench:evt_1", "status": "delivery_failed", "occurred_at": OCCURRED,
-               "answer": ANSWER})
+        route={
+            "event_id": "bench:evt_1",
+            "status": "delivery_failed",
+            "occurred_at": OCCURRED,
+            "answer": ANSWER,
+        },
+    )
     assert (entry["state"], entry["outcome"], entry["route"]) == ("done", "routed", ANSWER)
 
 
-def test_a_route_that_a_later_event_has_set_stays(database: Database[Document],
-                                                  lane: RoutingLane) -> None:
+def test_a_route_that_a_later_event_has_set_stays(
+    database: Database[Document], lane: RoutingLane
+) -> None:
     later = {"event_id": "bench:later", "occurred_at": RECEIVED, "answer": {}}
     database["shipments"].update_one({"_id": "SHP-1"}, {"$set": {"route": later}})
     assert lane.handle(event(), Service()) == Done("route_superseded")
@@ -80,8 +98,9 @@ def test_a_route_that_a_later_event_has_set_stays(database: Database[Document],
     assert stored(database)[1]["route"] == ANSWER
 
 
-@pytest.mark.parametrize("failure", [Transient("status 500"), Permanent("status 400"),
-                                     RuntimeError("a fault of ours")])
+@pytest.mark.parametrize(
+    "failure", [Transient("status 500"), Permanent("status 400"), RuntimeError("a fault of ours")]
+)
 def test_a_call_that_fails_leaves_everything_as_it_was(
     database: Database[Document], lane: RoutingLane, failure: Exception
 ) -> None:
@@ -110,8 +129,9 @@ def test_an_answer_that_could_not_be_recorded_is_carried_and_not_asked_for_again
 
 
 @pytest.mark.parametrize("carried", [b"{", b"[]", b"null", b"\xff"])
-def test_a_carried_answer_that_cannot_be_read_is_asked_for_again(lane: RoutingLane,
-                                                                 carried: bytes) -> None:
+def test_a_carried_answer_that_cannot_be_read_is_asked_for_again(
+    lane: RoutingLane, carried: bytes
+) -> None:
     service = Service()
     assert lane.handle(event(route=carried), service) == Done("routed")
     assert len(service.calls) == 1
@@ -146,7 +166,10 @@ def test_a_status_that_was_set_to_ignored_meanwhile_is_closed_without_a_call(
     found, entry = stored(database)
     assert found == before
     assert (entry["state"], entry["outcome"], entry["decision"]["route"]) == (
-        "done", "ignored", True)  # what had been decided stays on record
+        "done",
+        "ignored",
+        True,
+    )  # what had been decided stays on record
 
 
 def test_a_done_event_is_not_called_for_again(lane: RoutingLane) -> None:
@@ -165,8 +188,9 @@ def test_a_holder_whose_fence_is_behind_does_not_call(lane: RoutingLane, ledger:
     assert service.calls == []
 
 
-def test_a_holder_that_was_overtaken_during_its_call_cannot_close(database: Database[Document],
-                                                                  lane: RoutingLane) -> None:
+def test_a_holder_that_was_overtaken_during_its_call_cannot_close(
+    database: Database[Document], lane: RoutingLane
+) -> None:
     def overtaken(key: str, request: Document) -> Document:
         assert lane.handle(event(102), Service()) == Done("routed")
         return {"route_id": "rt_2"}

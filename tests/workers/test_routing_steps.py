@@ -56,12 +56,17 @@ def once_half_open(one: BreakerGate, wanted: int) -> list[str | None]:
 
 
 @pytest.fixture
-def steps(store: Redis, redis_server: RedisServer, database: Database[Document],
-          simulator: Simulator) -> RoutingSteps:
+def steps(
+    store: Redis, redis_server: RedisServer, database: Database[Document], simulator: Simulator
+) -> RoutingSteps:
     """The routing lane of one process, with bench:evt_1 forwarded to it."""
     lookup_lane(database).handle(reserved())
-    return RoutingSteps(routing_lane(database), RoutingClient(simulator.url, 5, 4),
-                        gate(redis_server), ConcurrencyLimit(4))
+    return RoutingSteps(
+        routing_lane(database),
+        RoutingClient(simulator.url, 5, 4),
+        gate(redis_server),
+        ConcurrencyLimit(4),
+    )
 
 
 def test_while_it_is_closed_everybody_may_and_redis_is_not_asked() -> None:
@@ -115,8 +120,9 @@ def test_a_probe_that_fails_opens_it_again(store: Redis, redis_server: RedisServ
     assert store.hget("{gw:0}:breaker", "state") == "open"
 
 
-def test_a_permit_that_is_given_back_is_somebody_else_s(store: Redis,
-                                                        redis_server: RedisServer) -> None:
+def test_a_permit_that_is_given_back_is_somebody_else_s(
+    store: Redis, redis_server: RedisServer
+) -> None:
     one, other = gate(redis_server), gate(redis_server, "w2")
     trip(one)
     found = once_half_open(one, 1)
@@ -143,17 +149,25 @@ def test_a_report_that_redis_does_not_take_is_lost_and_the_next_ones_cost_no_tim
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize(("behaviour", "error", "good", "resting"), [
-    ({}, None, 1, 0),
-    ({"fail_ratio": 1, "fail_status": 400}, Permanent, 1, 0),
-    ({"fail_ratio": 1, "fail_status": 500}, Transient, 0, 0),
-    ({"fail_ratio": 1, "fail_status": 429}, Transient, 0, 1),
-    ({"reset_ratio": 1}, Transient, 0, 0),
-    ({"outage": True}, Transient, 0, 1),
-])
+@pytest.mark.parametrize(
+    ("behaviour", "error", "good", "resting"),
+    [
+        ({}, None, 1, 0),
+        ({"fail_ratio": 1, "fail_status": 400}, Permanent, 1, 0),
+        ({"fail_ratio": 1, "fail_status": 500}, Transient, 0, 0),
+        ({"fail_ratio": 1, "fail_status": 429}, Transient, 0, 1),
+        ({"reset_ratio": 1}, Transient, 0, 0),
+        ({"outage": True}, Transient, 0, 1),
+    ],
+)
 def test_the_breaker_hears_how_the_service_is_and_the_limit_whether_it_is_too_much(
-    steps: RoutingSteps, store: Redis, simulator: Simulator, behaviour: Document,
-    error: type[Exception] | None, good: int, resting: int
+    steps: RoutingSteps,
+    store: Redis,
+    simulator: Simulator,
+    behaviour: Document,
+    error: type[Exception] | None,
+    good: int,
+    resting: int,
 ) -> None:
     simulator.behave(**behaviour)
     if error is None:

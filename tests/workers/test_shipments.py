@@ -39,11 +39,13 @@ def test_an_effect_counts_the_event_and_sets_the_status(shipments: Shipments) ->
     assert (found.events_applied, found.recent_events) == (1, ("bench:a",))
 
 
-def test_a_late_event_is_counted_and_changes_nothing_else(database: Database[Document],
-                                                          shipments: Shipments) -> None:
+def test_a_late_event_is_counted_and_changes_nothing_else(
+    database: Database[Document], shipments: Shipments
+) -> None:
     assert shipments.apply("bench:a", read(shipments), {}, none_applied)
     assert database["shipments"].find_one({"_id": "SHP-1"}) == shipment(
-        events_applied=1, recent_events=["bench:a"])
+        events_applied=1, recent_events=["bench:a"]
+    )
 
 
 def test_an_effect_misses_a_shipment_that_changed_since_it_was_read(
@@ -56,16 +58,18 @@ def test_an_effect_misses_a_shipment_that_changed_since_it_was_read(
     assert database["shipments"].find_one({"_id": "SHP-1"}) == before
 
 
-def test_an_effect_that_is_repeated_misses_whatever_was_read(database: Database[Document],
-                                                             shipments: Shipments) -> None:
+def test_an_effect_that_is_repeated_misses_whatever_was_read(
+    database: Database[Document], shipments: Shipments
+) -> None:
     assert shipments.apply("bench:a", read(shipments), CHANGE, none_applied)
     before = database["shipments"].find_one({"_id": "SHP-1"})
     assert not shipments.apply("bench:a", read(shipments), CHANGE, none_applied)
     assert database["shipments"].find_one({"_id": "SHP-1"}) == before
 
 
-def test_an_effect_misses_a_shipment_that_was_deleted(database: Database[Document],
-                                                      shipments: Shipments) -> None:
+def test_an_effect_misses_a_shipment_that_was_deleted(
+    database: Database[Document], shipments: Shipments
+) -> None:
     as_read = read(shipments)
     database["shipments"].delete_many({})
     assert not shipments.apply("bench:a", as_read, CHANGE, none_applied)
@@ -86,11 +90,16 @@ def test_recent_events_lose_only_those_that_the_ledger_vouches_for(
     assert shipments.apply("bench:new", read(shipments), CHANGE, applied)
     assert asked == recent[:-RECENT_KEPT]
     assert read(shipments).recent_events == (
-        "bench:0", "bench:5", *recent[-RECENT_KEPT:], "bench:new")
+        "bench:0",
+        "bench:5",
+        *recent[-RECENT_KEPT:],
+        "bench:new",
+    )
 
 
-def test_a_short_list_of_recent_events_is_left_alone(database: Database[Document],
-                                                     shipments: Shipments) -> None:
+def test_a_short_list_of_recent_events_is_left_alone(
+    database: Database[Document], shipments: Shipments
+) -> None:
     recent = [f"bench:{n}" for n in range(RECENT_MAX - 1)]
     overwrite(database, recent_events=recent, events_applied=RECENT_MAX - 1)
 
@@ -101,9 +110,13 @@ def test_a_short_list_of_recent_events_is_left_alone(database: Database[Document
     assert read(shipments).recent_events == (*recent, "bench:new")
 
 
-@pytest.mark.parametrize("absent", [
-    {"events_applied": None, "recent_events": None, "last_event_at": None, "route": None}, {},
-])
+@pytest.mark.parametrize(
+    "absent",
+    [
+        {"events_applied": None, "recent_events": None, "last_event_at": None, "route": None},
+        {},
+    ],
+)
 def test_a_shipment_of_another_system_has_no_history_yet(
     database: Database[Document], shipments: Shipments, absent: Document
 ) -> None:
@@ -115,20 +128,33 @@ def test_a_shipment_of_another_system_has_no_history_yet(
 
 
 @pytest.mark.parametrize("counted", [3, 3.0, 2**40])
-def test_a_counter_may_be_any_kind_of_whole_number(database: Database[Document],
-                                                   shipments: Shipments, counted: float) -> None:
+def test_a_counter_may_be_any_kind_of_whole_number(
+    database: Database[Document], shipments: Shipments, counted: float
+) -> None:
     overwrite(database, events_applied=counted)
     assert shipments.apply("bench:a", read(shipments), CHANGE, none_applied)
     assert read(shipments).events_applied == counted + 1
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("events_applied", "3"), ("events_applied", ""), ("events_applied", 2.5),
-    ("events_applied", float("nan")), ("events_applied", float("inf")), ("events_applied", True),
-    ("events_applied", False), ("events_applied", []), ("events_applied", Decimal128("3")),
-    ("recent_events", "bench:a"), ("recent_events", {"0": "bench:a"}),
-    ("last_event_at", "2026-11-23"), ("last_event_at", 1_790_000_000), ("last_event_at", ""),
-])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("events_applied", "3"),
+        ("events_applied", ""),
+        ("events_applied", 2.5),
+        ("events_applied", float("nan")),
+        ("events_applied", float("inf")),
+        ("events_applied", True),
+        ("events_applied", False),
+        ("events_applied", []),
+        ("events_applied", Decimal128("3")),
+        ("recent_events", "bench:a"),
+        ("recent_events", {"0": "bench:a"}),
+        ("last_event_at", "2026-11-23"),
+        ("last_event_at", 1_790_000_000),
+        ("last_event_at", ""),
+    ],
+)
 def test_a_history_in_another_shape_is_refused_by_name_for_no_condition_on_it_would_hold(
     database: Database[Document], shipments: Shipments, name: str, value: object
 ) -> None:
@@ -137,12 +163,18 @@ def test_a_history_in_another_shape_is_refused_by_name_for_no_condition_on_it_wo
         shipments.find("SHP-1")
 
 
-@pytest.mark.parametrize(("order", "wanted"), [
-    ({"_id": "ORD-1", "status": "open"}, True), ({"_id": "ORD-1", "status": "closed"}, False),
-    ({"_id": "ORD-1"}, False), ({"_id": "ORD-2", "status": "open"}, False),
-])
-def test_an_order_is_open_only_if_it_says_so(database: Database[Document], shipments: Shipments,
-                                             order: Document, wanted: bool) -> None:
+@pytest.mark.parametrize(
+    ("order", "wanted"),
+    [
+        ({"_id": "ORD-1", "status": "open"}, True),
+        ({"_id": "ORD-1", "status": "closed"}, False),
+        ({"_id": "ORD-1"}, False),
+        ({"_id": "ORD-2", "status": "open"}, False),
+    ],
+)
+def test_an_order_is_open_only_if_it_says_so(
+    database: Database[Document], shipments: Shipments, order: Document, wanted: bool
+) -> None:
     database["orders"].delete_many({})
     database["orders"].insert_one(order)
     assert shipments.order_is_open("ORD-1") is wanted
@@ -150,8 +182,12 @@ def test_an_order_is_open_only_if_it_says_so(database: Database[Document], shipm
 
 
 def route(id: str, minute: int, status: str = "delayed") -> Document:
-    return {"event_id": id, "status": status, "occurred_at": RECEIVED + timedelta(minutes=minute),
-            "answer": {"hub": id}}
+    return {
+        "event_id": id,
+        "status": status,
+        "occurred_at": RECEIVED + timedelta(minutes=minute),
+        "answer": {"hub": id},
+    }
 
 
 def test_a_later_event_s_route_is_not_overwritten_by_an_earlier_one_s(shipments: Shipments) -> None:
@@ -163,7 +199,7 @@ def test_a_later_event_s_route_is_not_overwritten_by_an_earlier_one_s(shipments:
 
 
 def test_of_two_events_of_one_time_the_route_is_that_of_the_one_whose_status_it_is(
-    shipments: Shipments
+    shipments: Shipments,
 ) -> None:
     low, high = route("bench:low", 1, "picked_up"), route("bench:high", 1, "delivery_failed")
     assert shipments.set_route("SHP-1", low)
@@ -179,8 +215,9 @@ def test_a_route_may_be_recorded_again(shipments: Shipments) -> None:
 
 
 @pytest.mark.parametrize("there", ["by hand", {"occurred_at": "yesterday"}, [], 5])
-def test_a_route_of_another_making_gives_way(database: Database[Document], shipments: Shipments,
-                                             there: object) -> None:
+def test_a_route_of_another_making_gives_way(
+    database: Database[Document], shipments: Shipments, there: object
+) -> None:
     overwrite(database, route=there)
     read(shipments)
     assert shipments.set_route("SHP-1", route("bench:a", 1))

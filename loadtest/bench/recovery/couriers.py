@@ -41,8 +41,12 @@ class Couriers:
             thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -53,7 +57,8 @@ class Couriers:
 
     def _post(self, prefix: str, statuses: Sequence[Status], number: int) -> None:
         connection = http.client.HTTPConnection(
-            self._address.hostname or "", self._address.port, timeout=PATIENCE_SECONDS)
+            self._address.hostname or "", self._address.port, timeout=PATIENCE_SECONDS
+        )
         # Shipments of their own, so that couriers do not stand in each other's way.
         first = number * signed.SHIPMENTS // COURIERS
         for id, body in signed.events(prefix, MANY, statuses, first):
@@ -69,5 +74,6 @@ class Couriers:
                 status = 0
                 connection.close()
             self.answers.append(
-                Answer(f"{signed.SOURCE}:{id}", "", status, sent, (time.time() - sent) * 1000))
+                Answer(f"{signed.SOURCE}:{id}", "", status, sent, (time.time() - sent) * 1000)
+            )
         connection.close()

@@ -44,17 +44,21 @@ def judge(answers: list[Answer], gone: float, back: Back, fault: float) -> Outag
     """
     during = [a for a in answers if a.at + a.ms / 1000 >= fault and a.at < back.last_away]
     wrong = [
-        a for a in during
-        if a.status != 503 and not (a.status // 100 == 2 and (
-            a.at < gone or a.at + a.ms / 1000 > back.last_away))
+        a
+        for a in during
+        if a.status != 503
+        and not (a.status // 100 == 2 and (a.at < gone or a.at + a.ms / 1000 > back.last_away))
     ]
     refused = [a for a in during if a.status == 503]
     first = min(refused, key=lambda a: a.at)
-    again = min(a.at + a.ms / 1000 for a in answers
-                if a.status // 100 == 2 and a.at + a.ms / 1000 > back.last_away
-                and a.at > gone)
-    return Outage(len(during), first.ms, max(a.ms for a in during), len(wrong),
-                  again - back.answered)
+    again = min(
+        a.at + a.ms / 1000
+        for a in answers
+        if a.status // 100 == 2 and a.at + a.ms / 1000 > back.last_away and a.at > gone
+    )
+    return Outage(
+        len(during), first.ms, max(a.ms for a in during), len(wrong), again - back.answered
+    )
 
 
 def measure(options: Options) -> Section:
@@ -66,13 +70,15 @@ def measure(options: Options) -> Section:
             say(f"round {number + 1}: killed {killed[-1]}, stalled {stalled[-1]}")
     rounds = len(killed)
     return Section(
-        "edge-outage", "what the edge answers while Redis is away",
+        "edge-outage",
+        "what the edge answers while Redis is away",
         f"{rounds} rounds each; {COURIERS} couriers post all the time; killed: SIGKILL, started "
         f"anew after {AWAY_SECONDS:g} s (supervisord is stopped meanwhile); stalled: SIGSTOP for "
         f"{AWAY_SECONDS:g} s; the slowest and the wrong ones are over all rounds, the others "
         "medians; each event that got its 2xx was done at the end",
         (*_figures("killed", killed), *_figures("stalled", stalled)),
-        (f"{sum(o.answers for o in killed + stalled):,} requests were sent while Redis was away",))
+        (f"{sum(o.answers for o in killed + stalled):,} requests were sent while Redis was away",),
+    )
 
 
 def _figures(kind: str, found: list[Outage]) -> tuple[Figure, ...]:
@@ -82,8 +88,10 @@ def _figures(kind: str, found: list[Outage]) -> tuple[Figure, ...]:
         Figure(f"{kind}: first answer", median(first), "ms", at_most(1000), tuple(first)),
         Figure(f"{kind}: slowest answer", max(slowest), "ms", at_most(1000), tuple(slowest)),
         Figure(f"{kind}: answers other than 503", sum(wrong), "answers", at_most(0), tuple(wrong)),
-        Figure(f"{kind}: answers again, to first 2xx", median(again), "s", at_most(1),
-               tuple(again)))
+        Figure(
+            f"{kind}: answers again, to first 2xx", median(again), "s", at_most(1), tuple(again)
+        ),
+    )
 
 
 def _killed(rig: Rig, prefix: str) -> Outage:

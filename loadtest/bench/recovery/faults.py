@@ -91,6 +91,7 @@ def frozen(pid: int) -> Iterator[None]:
 
 def redis_back(rig: Rig, seconds: float = 30) -> Back:
     """Wait until a new connection gets an answer that is no LOADING."""
+
     def answers() -> bool:
         link = Link(rig.stack.redis_url, REPLY_SECONDS)
         try:
@@ -115,7 +116,8 @@ def mongod_back(rig: Rig, look: Callable[[], object], seconds: float = 60) -> Ba
         except OSError:
             return False
         client: MongoClient[dict[str, Any]] = MongoClient(
-            rig.stack.mongo_url, serverSelectionTimeoutMS=round(REPLY_SECONDS * 1000))
+            rig.stack.mongo_url, serverSelectionTimeoutMS=round(REPLY_SECONDS * 1000)
+        )
         try:
             return bool(client.admin.command("ping")["ok"])
         except PyMongoError:

@@ -29,18 +29,21 @@ def killed(options: Options) -> Section:
             say(f"round {number + 1}: {samples[-1]:.2f} s")
             rig.empty()
     return Section(
-        "scheduler-killed", f"SIGKILL of the scheduler when {RETRIES} retries are about to be due",
+        "scheduler-killed",
+        f"SIGKILL of the scheduler when {RETRIES} retries are about to be due",
         f"median of {len(samples)} rounds; from the signal, {AHEAD_SECONDS * 1000:g} ms before the "
         "retries are due, until all of them are ready",
-        (Figure("kill to all ready", median(samples), "s", at_most(2), tuple(samples)),))
+        (Figure("kill to all ready", median(samples), "s", at_most(2), tuple(samples)),),
+    )
 
 
 def _round(rig: Rig, prefix: str) -> float:
     faults.settle(rig, but=("worker-lookup_00",))
     rig.preload(prefix, RETRIES, signed.NO_ROUTE)
     due = time.time() + DUE_SECONDS
-    events = rig.queue.reserve("lookup", RETRIES, owner="bench/recovery", boot="1",
-                               lease=LEASE_SECONDS)
+    events = rig.queue.reserve(
+        "lookup", RETRIES, owner="bench/recovery", boot="1", lease=LEASE_SECONDS
+    )
     for event in events:
         rig.queue.retry(event, due - time.time(), "bench")
     victim = faults.pid(rig, "scheduler")
@@ -50,8 +53,11 @@ def _round(rig: Rig, prefix: str) -> float:
     before = inspector.books()
     if before.retrying != RETRIES:
         raise BenchError(f"{before.retrying} retries wait after the kill, not {RETRIES}")
-    ready = faults.moment(lambda: rig.redis.command("ZCARD", inspector.keys.retry) == 0,
-                          LIMIT_SECONDS, "the retries to be ready")
+    ready = faults.moment(
+        lambda: rig.redis.command("ZCARD", inspector.keys.retry) == 0,
+        LIMIT_SECONDS,
+        "the retries to be ready",
+    )
     if inspector.books().waiting_total != RETRIES:
         raise BenchError("not all retries became ready")
     return ready - sent

@@ -45,13 +45,22 @@ def _measure(options: Options, store: Store) -> Section:
             completed.append(other)
             say(f"round {number + 1}: away for {one:.2f} s, then {other:.2f} s")
     return Section(
-        f"{store.name}-killed", f"SIGKILL of {store.name}, which supervisord starts anew",
+        f"{store.name}-killed",
+        f"SIGKILL of {store.name}, which supervisord starts anew",
         f"median of {len(away)} rounds under constant load, one event in five routed; from the "
         "first answer to a new connection until the queue counts one event more as done; no other "
         "process was restarted, and each event that got its 2xx was done at the end",
-        (Figure("answers again, to first event completed", median(completed), "s", store.target,
-                tuple(completed)),
-         Figure(f"{store.name} away", median(away), "s", None, tuple(away))))
+        (
+            Figure(
+                "answers again, to first event completed",
+                median(completed),
+                "s",
+                store.target,
+                tuple(completed),
+            ),
+            Figure(f"{store.name} away", median(away), "s", None, tuple(away)),
+        ),
+    )
 
 
 def _round(rig: Rig, prefix: str, store: Store) -> tuple[float, float]:
@@ -61,8 +70,11 @@ def _round(rig: Rig, prefix: str, store: Store) -> tuple[float, float]:
         wait_until(lambda: rig.stat("done") >= done + WARM, LIMIT_SECONDS, "events to be done")
         sent, _ = faults.kill(faults.pid(rig, store.name))
         back, done = store.back(rig)
-        completed = faults.moment(lambda: rig.stat("done") > done, LIMIT_SECONDS,
-                                  f"an event to be completed after {store.name} was back")
+        completed = faults.moment(
+            lambda: rig.stat("done") > done,
+            LIMIT_SECONDS,
+            f"an event to be completed after {store.name} was back",
+        )
         wait_until(lambda: couriers.taken(back.answered), LIMIT_SECONDS, "a 2xx")
     all_done(rig, couriers)
     after = faults.everybody(rig, store.name)

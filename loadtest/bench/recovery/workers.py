@@ -29,10 +29,12 @@ def restarted(options: Options) -> Section:
     """It is killed, and supervisord starts it anew."""
     samples = _rounds(options, "k", supervised=True)
     return Section(
-        "worker-killed", f"SIGKILL of a routing worker with {SHIPPED.routing_threads} calls in "
-        "flight", f"{_how(len(samples))}; supervisord starts it anew, and it takes back the leases "
+        "worker-killed",
+        f"SIGKILL of a routing worker with {SHIPPED.routing_threads} calls in flight",
+        f"{_how(len(samples))}; supervisord starts it anew, and it takes back the leases "
         "under its name",
-        (Figure("kill to all in work again", median(samples), "s", at_most(3), tuple(samples)),))
+        (Figure("kill to all in work again", median(samples), "s", at_most(3), tuple(samples)),),
+    )
 
 
 def lost(options: Options) -> Section:
@@ -40,18 +42,29 @@ def lost(options: Options) -> Section:
     samples = _rounds(options, "g", supervised=False)
     lease = SHIPPED.lease_seconds
     return Section(
-        "worker-lost", f"a routing worker with {SHIPPED.routing_threads} calls in flight that "
-        "never comes back", f"{_how(len(samples))}; supervisord is stopped (SIGSTOP) meanwhile, so "
+        "worker-lost",
+        f"a routing worker with {SHIPPED.routing_threads} calls in flight that never comes back",
+        f"{_how(len(samples))}; supervisord is stopped (SIGSTOP) meanwhile, so "
         f"that the other worker takes over when the leases end (LEASE_SECONDS = {lease:g})",
-        (Figure("kill to all in work again", median(samples), "s", at_most(lease + 1),
-                tuple(samples)),))
+        (
+            Figure(
+                "kill to all in work again",
+                median(samples),
+                "s",
+                at_most(lease + 1),
+                tuple(samples),
+            ),
+        ),
+    )
 
 
 def _how(rounds: int) -> str:
-    return (f"median of {rounds} rounds; {SHIPPED.routing_processes} routing workers with all "
-            f"{SHIPPED.routing_threads} slots of each in a call (of {FILL_SECONDS} s, so that the "
-            f"last is made before the first ends); from the signal until the simulator has "
-            f"counted {SHIPPED.routing_threads} calls more; each event was done once at the end")
+    return (
+        f"median of {rounds} rounds; {SHIPPED.routing_processes} routing workers with all "
+        f"{SHIPPED.routing_threads} slots of each in a call (of {FILL_SECONDS} s, so that the "
+        f"last is made before the first ends); from the signal until the simulator has "
+        f"counted {SHIPPED.routing_threads} calls more; each event was done once at the end"
+    )
 
 
 def _rounds(options: Options, prefix: str, *, supervised: bool) -> list[float]:
@@ -79,11 +92,16 @@ def _round(rig: Rig, prefix: str, supervised: bool) -> float:
     with absent:
         sent, _ = faults.kill(victim)
         seen = sent
-        seen = faults.moment(lambda: rig.simulator()["calls"] >= count + slots, LIMIT_SECONDS,
-                             "all to be in work again")
+        seen = faults.moment(
+            lambda: rig.simulator()["calls"] >= count + slots,
+            LIMIT_SECONDS,
+            "all to be in work again",
+        )
     rig.wait_done(done + count, LIMIT_SECONDS)
     books = rig.simulator()
     if (rig.stat("crashed") - crashed, books["abandoned"], books["repeats"]) != (slots, slots, 0):
-        raise BenchError(f"{rig.stat('crashed') - crashed} events were taken back, the simulator's "
-                         f"books say {books}")
+        raise BenchError(
+            f"{rig.stat('crashed') - crashed} events were taken back, the simulator's "
+            f"books say {books}"
+        )
     return seen - sent
