@@ -36,6 +36,7 @@ demo: venv ## 100 concurrent events against a failing routing service, and a rep
 
 test: venv ## ruff, mypy and all tests
 	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@$(RUN) -m pytest -n 2 --dist worksteal $(ARGS)
 
