@@ -49,4 +49,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
 # tini hands SIGTERM on to supervisord, which stops the edge first and lets the workers drain. It
 # reaps what is orphaned, and lets a stop end the seconds before supervisord listens to signals.
 ENTRYPOINT ["tini", "--"]
-CMD ["python", "-m", "gateway.local", "run"]
+CMD ["python", "-m", "gateway.stack", "run"]

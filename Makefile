@@ -14,22 +14,22 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 up: venv ## start the whole stack in the background, on the default ports
-	@$(RUN) -m gateway.local up
+	@$(RUN) -m gateway.stack up
 
 down: venv ## stop it, finishing or handing back what is being worked on
-	@$(RUN) -m gateway.local down
+	@$(RUN) -m gateway.stack down
 
 reload: venv ## after a change of sources.toml: every process serves by it, and no request fails
-	@$(RUN) -m gateway.local reload
+	@$(RUN) -m gateway.stack reload
 
 status: venv ## what supervisorctl status prints
-	@$(RUN) -m gateway.local status
+	@$(RUN) -m gateway.stack status
 
 ctl: venv ## pass anything to supervisorctl: make ctl ARGS="restart worker-routing:*"
-	@$(RUN) -m gateway.local ctl $(ARGS)
+	@$(RUN) -m gateway.stack ctl $(ARGS)
 
 redis-cli: venv ## pass anything to redis-cli: make redis-cli ARGS="zrange {gw:0}:retry 0 9"
-	@$(RUN) -m gateway.local redis-cli $(ARGS)
+	@$(RUN) -m gateway.stack redis-cli $(ARGS)
 
 demo: venv ## 100 concurrent events against a failing routing service, and a report
 	@$(RUN) -m loadtest.demo

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from conf import log
 from conf.settings import Settings, SettingsError, load
-from conf.source import Sources
-from conf.sources import load_sources
+from conf.sources.loader import load_sources
+from conf.sources.model import Sources
 
 ORPHAN_CHECK_SECONDS = 0.5
 SIGNALS = (signal.SIGTERM, signal.SIGINT)

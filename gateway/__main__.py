@@ -10,11 +10,11 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from conf import environment
 from conf.settings import Settings, SettingsError, load, without_password
-from conf.statuses import Status
+from conf.sources.statuses import Status
 from gateway.cli import audit, events, ops, seed, send, sources, status
-from gateway.local.stack import started_before
+from gateway.stack import environment
+from gateway.stack.stack import started_before
 from scheduler.errors import RedisUnavailable
 
 Command = Callable[[Settings, Namespace], int]

@@ -15,22 +15,22 @@ from datetime import UTC, datetime
 import orjson
 import urllib3
 
-from conf.preflight import PreflightError
-from conf.servers import Unusable
 from conf.settings import Settings, SettingsError
-from conf.source import Source, Sources
-from conf.sources import load_sources
-from conf.statuses import Status
+from conf.sources.loader import load_sources
+from conf.sources.model import Source, Sources
+from conf.sources.statuses import Status
 from gateway.cli import audit
-from gateway.cli.payload import payload
 from gateway.cli.seed import plant
-from gateway.local.readiness import StackError
-from gateway.local.stack import Stack
-from gateway.signatures.signing import sign
+from gateway.courier.payload import payload
+from gateway.courier.signing import sign
+from gateway.stack.preflight import PreflightError
+from gateway.stack.readiness import StackError
+from gateway.stack.servers import Unusable
+from gateway.stack.stack import Stack
 from loadtest.burst import Post, Reply, burst
 from loadtest.figures import percentile
-from scheduler.inspection import Books, Inspector
-from scheduler.link import Link
+from scheduler.connection import RedisConnection
+from scheduler.inspector import Counters, Inspector
 from workers import mongo
 
 EVENTS = 100
@@ -92,7 +92,7 @@ def main() -> int:
 
 
 def demonstrate(stack: Stack, started: float) -> int:
-    inspector = Inspector(Link(stack.redis_url))
+    inspector = Inspector(RedisConnection(stack.redis_url))
     database = mongo.connect(stack.mongo_url, 1)
     plant(database)
     say(started, "1,000 shipments with open orders are in MongoDB")
@@ -181,11 +181,11 @@ class Progress:
     def __init__(self, inspector: Inspector, begun: float) -> None:
         self._inspector, self._begun = inspector, begun
 
-    def until(self, over: Callable[[Books], bool]) -> None:
+    def until(self, over: Callable[[Counters], bool]) -> None:
         """Look until it is over, DRAIN_LIMIT_SECONDS at most."""
         next_line = time.monotonic()
         while True:
-            books = self._inspector.books()
+            books = self._inspector.counters()
             if time.monotonic() >= next_line:
                 next_line += 1
                 self._print(books)
@@ -193,7 +193,7 @@ class Progress:
                 return
             time.sleep(0.05)
 
-    def _print(self, books: Books) -> None:
+    def _print(self, books: Counters) -> None:
         accepted, done = books.count("accepted"), books.count("done")
         bar = "█" * round(30 * done / max(1, accepted))
         print(

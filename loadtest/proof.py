@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from conf.settings import ROOT, load
 from gateway.cli.seed import plant
-from gateway.local.readiness import StackError
-from gateway.local.stack import Stack
+from gateway.stack.readiness import StackError
+from gateway.stack.stack import Stack
 from loadtest import stores
 from loadtest.checker import check
 from loadtest.demo import behave
@@ -17,8 +17,8 @@ from loadtest.headless import Outcome, Plan, drive
 from loadtest.sampling import Watch
 from loadtest.summary import Measured
 from loadtest.traffic import SHIPMENTS_PER_USER, USERS
-from scheduler.inspection import Inspector
-from scheduler.link import Link
+from scheduler.connection import RedisConnection
+from scheduler.inspector import Inspector
 from workers import mongo
 
 FAILING_SHARE = 0.2  # of the events: their first routing call fails
@@ -32,7 +32,7 @@ class Proof:
     def __init__(self, stack: Stack, say: Callable[[str], None], folder: str, seconds: int) -> None:
         self._stack, self._say, self._folder = stack, say, folder
         self._database = mongo.connect(stack.mongo_url, 1)
-        self._watch = Watch(Inspector(Link(stack.redis_url)), say)
+        self._watch = Watch(Inspector(RedisConnection(stack.redis_url)), say)
         self._burst = Plan("burst", "loadtest/locustfile_burst.py", USERS, report=False)
         self._sustained = Plan("sustained", "loadtest/locustfile.py", USERS, seconds)
         self._problems: list[str] = []

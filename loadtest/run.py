@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from conf.preflight import PreflightError
-from conf.servers import Unusable
 from conf.settings import ROOT, SettingsError
-from gateway.local.readiness import StackError
-from gateway.local.stack import Stack
+from gateway.stack.preflight import PreflightError
+from gateway.stack.readiness import StackError
+from gateway.stack.servers import Unusable
+from gateway.stack.stack import Stack
 from loadtest import evidence
 from loadtest.proof import Proof
 

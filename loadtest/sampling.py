@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 
-from scheduler.inspection import Books, Inspector
+from scheduler.inspector import Counters, Inspector
 
 SAMPLE_SECONDS = 0.5
 LINE_SECONDS = 2.0
@@ -31,7 +31,7 @@ class Sample:
     done: int
 
     @classmethod
-    def of(cls, books: Books) -> Sample:
+    def of(cls, books: Counters) -> Sample:
         waiting = {lane: sum(sources.values()) for lane, sources in books.waiting.items()}
         return cls(
             books.now / 1000,
@@ -80,7 +80,7 @@ class Watch:
         deadline = time.monotonic() + limit
         while True:
             begun = time.monotonic()
-            sample = Sample.of(self.inspector.books())
+            sample = Sample.of(self.inspector.counters())
             self.samples.append(sample)
             end = over(sample)
             if end or begun >= self._next_line:

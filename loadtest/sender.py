@@ -16,9 +16,9 @@ import orjson
 from locust import FastHttpUser, events
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
-from conf.environment import inherited
 from conf.settings import load
-from conf.sources import load_sources
+from conf.sources.loader import load_sources
+from gateway.stack.environment import inherited
 from loadtest.answers import ACCEPTED, DUPLICATE, Answer, note
 from loadtest.burst import Post
 from loadtest.traffic import Event, body, signed

@@ -10,10 +10,10 @@ from typing import Any
 import urllib3
 from pymongo.database import Database
 
-from gateway.local.stack import Stack
+from gateway.stack.stack import Stack
 from loadtest.answers import Answer
 from loadtest.checker import Accounts, Entry
-from scheduler.link import Link
+from scheduler.connection import RedisConnection
 
 Document = dict[str, Any]
 
@@ -50,7 +50,7 @@ def simulator(stack: Stack, path: str) -> dict[str, Any]:
 
 def versions(stack: Stack, database: Database[Document]) -> dict[str, str]:
     """What ran, and on what. Names neither the host nor any path."""
-    link = Link(stack.redis_url)
+    link = RedisConnection(stack.redis_url)
     info = dict(
         line.split(":", 1)
         for line in link.command("INFO", "server").decode().splitlines()

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from conf.source import Source
-from conf.statuses import Status
-from gateway.cli.payload import payload
-from gateway.signatures.signing import sign
+from conf.sources.model import Source
+from conf.sources.statuses import Status
+from gateway.courier.payload import payload
+from gateway.courier.signing import sign
 from loadtest.burst import Post
 
 USERS = 100

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from scheduler.keys import Keys
+from scheduler.resp_transport import Arg, pack
 from scheduler.scripts import load
-from scheduler.wire import Arg, pack
 
 
 class Caps(NamedTuple):

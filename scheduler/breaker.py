@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from scheduler.connection import RedisConnection
 from scheduler.keys import Keys
-from scheduler.link import Link
+from scheduler.resp_transport import Arg
 from scheduler.scripts import load
-from scheduler.wire import Arg
 
 State = Literal["closed", "open", "half_open"]
 Verdict = Literal["good", "bad", "unused"]
@@ -40,9 +40,11 @@ class Permits:
 
 
 class Breaker:
-    """Asks and tells Redis; belongs to one thread, as its ``Link`` does."""
+    """Asks and tells Redis; belongs to one thread, as its ``RedisConnection`` does."""
 
-    def __init__(self, link: Link, policy: BreakerPolicy, keys: Keys | None = None) -> None:
+    def __init__(
+        self, link: RedisConnection, policy: BreakerPolicy, keys: Keys | None = None
+    ) -> None:
         self._link, self._policy = link, policy
         keys = keys or Keys()
         self._keys = [keys.breaker, keys.probes]

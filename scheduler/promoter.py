@@ -7,12 +7,12 @@ import time
 
 from conf.lifecycle import Stop
 from conf.settings import Settings
-from scheduler.doorbell import Doorbell
+from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
 from scheduler.events import Promotion
 from scheduler.keys import Keys
-from scheduler.link import Link
 from scheduler.queue import Queue
+from scheduler.wake_up_listener import WakeUpListener
 
 LONGEST_SLEEP = 1.0  # also how often the drain rate is measured and tombstones are trimmed
 OUTAGE_PAUSE = 0.2  # between two tries while Redis is away: retries are late by no more than this
@@ -30,8 +30,8 @@ class Promoter:
 
     def __init__(self, settings: Settings, replay_seconds: float, stop: Stop) -> None:
         self._settings, self._replay_seconds, self._stop = settings, replay_seconds, stop
-        self._queue = Queue(Link(settings.redis_url))
-        self._doorbell = Doorbell(Link(settings.redis_url), Keys().wake_scheduler)
+        self._queue = Queue(RedisConnection(settings.redis_url))
+        self._doorbell = WakeUpListener(RedisConnection(settings.redis_url), Keys().wake_scheduler)
         # A quarter of the lease at most: promote reads a longer gap as an outage of Redis.
         self._longest_sleep = min(LONGEST_SLEEP, settings.lease_seconds / 4)
         self._away = False
@@ -76,7 +76,7 @@ class Promoter:
         if time.monotonic() < self._dead_check:
             return
         self._dead_check = time.monotonic() + DEAD_CHECK_SECONDS
-        dead = int(self._queue.link.command("ZCARD", self._queue.keys.dead))
+        dead = int(self._queue.connection.command("ZCARD", self._queue.keys.dead))
         cap = self._settings.dead_max_events
         if dead >= DEAD_WARNING * cap:
             log.warning(

@@ -2,7 +2,7 @@
 
 Holder verbs (forward, done, retry, defer, bury) raise ``NotHolder`` when the lock is another's by
 now; every method raises ``RedisUnavailable`` when Redis did not confirm. All are safe to repeat.
-A ``Queue`` belongs to one thread, as its ``Link`` does.
+A ``Queue`` belongs to one thread, as its ``RedisConnection`` does.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
 from scheduler.accept_command import AcceptCommand, Caps
+from scheduler.connection import RedisConnection
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
 from scheduler.keys import Keys, Lane
-from scheduler.link import Link
+from scheduler.resp_transport import Arg
 from scheduler.scripts import load
-from scheduler.wire import Arg
 
 _CODES: dict[bytes, AcceptCode] = {code.encode(): code for code in get_args(AcceptCode)}
 
@@ -26,13 +26,13 @@ ERROR_CHARACTERS = 160  # of last_error: enough to explain, short enough to read
 class Queue:
     """The verbs, over one connection."""
 
-    def __init__(self, link: Link, keys: Keys | None = None) -> None:
-        self.link = link
+    def __init__(self, link: RedisConnection, keys: Keys | None = None) -> None:
+        self.connection = link
         self.keys = keys or Keys()
         self._accepts: dict[tuple[str, Caps, float, float], AcceptCommand] = {}
 
     def _run(self, verb: str, keys: list[str], *args: Arg) -> Any:
-        return self.link.run(load(verb), keys, list(args))
+        return self.connection.run(load(verb), keys, list(args))
 
     def _hold(self, verb: str, keys: list[str], *args: Arg) -> Any:
         reply = self._run(verb, keys, *args)
@@ -59,13 +59,13 @@ class Queue:
         command = self._accepts.get(kind)
         if command is None:
             command = self._accepts[kind] = AcceptCommand(self.keys, *kind)
-        reply = self.link.run_packed(command.script, command.packed(id, body, digest, secret))
+        reply = self.connection.run_packed(command.script, command.packed(id, body, digest, secret))
         try:
             code, backlog, wait = reply
             return Acceptance(_CODES[code], backlog, wait / 1000)
         except (KeyError, TypeError, ValueError):
             # Not an answer to this question, so the next one might not be either.
-            self.link.close()
+            self.connection.close()
             raise RedisUnavailable("unknown reply") from None
 
     # ---- holders
@@ -243,7 +243,9 @@ class Queue:
         """Sleep until woken or for ``seconds`` (above 0); True if woken."""
         key = self.keys.wake_scheduler if what == "scheduler" else self.keys.wake(what)
         # To Redis 0 means for ever, and 6.2 takes a single millisecond for 0.
-        reply = self.link.command("BLPOP", key, f"{max(seconds, 0.01):.3f}", timeout=seconds + 2)
+        reply = self.connection.command(
+            "BLPOP", key, f"{max(seconds, 0.01):.3f}", timeout=seconds + 2
+        )
         return reply is not None
 
     def alive(self, owner: str, fields: dict[str, Arg], ttl: float) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import settings
 from redis import Redis
 
-from scheduler.link import Link
+from scheduler.connection import RedisConnection
 from scheduler.queue import Queue
-from tests.servers import RedisServer, redis_binaries
+from tests.support.servers import RedisServer, redis_binaries
 
 # For a search of hours: --hypothesis-profile=thorough
 settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
@@ -38,6 +38,6 @@ def store(redis_server: RedisServer) -> Iterator[Redis]:
 @pytest.fixture
 def queue(store: Redis, redis_server: RedisServer) -> Iterator[Queue]:
     """The queue under test."""
-    queue = Queue(Link(redis_server.url))
+    queue = Queue(RedisConnection(redis_server.url))
     yield queue
-    queue.link.close()
+    queue.connection.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 # Each package, and what of ours it may import.
 MAY_IMPORT = {
@@ -25,11 +25,11 @@ OUTSIDE = {"loadtest", "tests"}
 # no setting of ours:
 READERS = {
     "conf/settings.py": "the settings",
-    "conf/gunicorn.py": "supervisord's own mark",
-    "conf/in_force.py": "secrets, whose names are in sources.toml",
+    "gateway/server/gunicorn_conf.py": "supervisord's own mark",
+    "gateway/server/live_configuration.py": "secrets, whose names are in sources.toml",
     "conf/install.py": "compiler and PATH, before anything of ours is installed",
     "conf/lifecycle.py": "what supervisord tells its programs",
-    "conf/environment.py": "the environment that a stack hands on to its processes",
+    "gateway/stack/environment.py": "the environment that a stack hands on to its processes",
     "routingsim/__main__.py": "imports nothing of ours, and so has settings of its own",
 }
 

@@ -12,10 +12,10 @@ from pymongo.database import Database
 
 from conf.lifecycle import Stop, begin, process_name, sources_without_secrets
 from conf.settings import Settings
-from conf.source import Source
+from conf.sources.model import Source
 from scheduler.breaker import Breaker, BreakerPolicy
+from scheduler.connection import RedisConnection
 from scheduler.keys import LANES
-from scheduler.link import Link
 from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
 from workers import mongo
@@ -23,7 +23,7 @@ from workers.attempt import Attempts
 from workers.breaker_gate import BreakerGate
 from workers.concurrency_limit import ConcurrencyLimit
 from workers.identity import Identity, take_name
-from workers.lanes import LookupSteps, RoutingSteps, Steps
+from workers.lane import LookupSteps, RoutingSteps, Steps
 from workers.ledger import Ledger
 from workers.lookup_lane import LookupLane, UnknownShipments
 from workers.process import WorkerProcess
@@ -82,7 +82,12 @@ def compose(
         lease=settings.lease_seconds,
     )
     return WorkerProcess(
-        settings, attempts, identity, slots, lambda: Queue(Link(settings.redis_url)), stop
+        settings,
+        attempts,
+        identity,
+        slots,
+        lambda: Queue(RedisConnection(settings.redis_url)),
+        stop,
     )
 
 
@@ -103,7 +108,9 @@ def _steps(
         return LookupSteps(LookupLane(sources, shipments, ledger, unknown), slots)
     policy = BreakerPolicy(first_pause=settings.breaker_open_seconds)
     gate = BreakerGate(
-        Breaker(Link(settings.redis_url), policy), identity.boot, settings.attempt_seconds
+        Breaker(RedisConnection(settings.redis_url), policy),
+        identity.boot,
+        settings.attempt_seconds,
     )
     client = RoutingClient(settings.routing_url, settings.routing_timeout_seconds, slots)
     return RoutingSteps(

@@ -16,11 +16,11 @@ from workers.errors import (
     FenceRaised,
     LostFence,
     Permanent,
-    StoreAway,
+    StoreUnavailable,
     Transient,
 )
 from workers.jobs import Job
-from workers.lanes import Steps
+from workers.lane import Steps
 from workers.ledger import Ledger
 from workers.results import Bury, Defer, Done, Nothing, Result, Retry
 from workers.store_gate import StoreGate
@@ -52,7 +52,7 @@ class Attempts:
             result = Nothing()
         except FenceRaised as error:
             result = self._fence_raised(event, error.fence, queue)
-        except StoreAway as error:
+        except StoreUnavailable as error:
             self.store.away(str(error))
             # Short: the gate keeps the process from taking more, and events wait for nobody else.
             result = Defer(pause(random.random, 0.5, 1.5), "mongo_away")
@@ -98,7 +98,7 @@ class Attempts:
         try:
             if not self.ledger.note_dead(event, death.reason, death.error):
                 return Done("already_done")
-        except StoreAway as error:
+        except StoreUnavailable as error:
             self.store.away(str(error))
             return Defer(pause(random.random, 0.5, 1.5), "mongo_away")
         except Exception:  # the note is for readers; its lack must not keep the event from its end

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from conf.json_pointer import MISSING, Pointer
-from conf.source import Source
-from conf.statuses import Status
+from conf.sources.json_pointer import MISSING, Pointer
+from conf.sources.model import Source
+from conf.sources.statuses import Status
 from workers.errors import Ignored, Malformed
 
 # How far a courier's clock may run ahead of ours: one wrong clock must not freeze a shipment by a

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from conf.statuses import Status
+from conf.sources.statuses import Status
 from workers.canonical import CanonicalEvent
 
 NEEDS_ROUTING = frozenset(

@@ -35,7 +35,7 @@ class Permanent(Exception):
     """The attempt failed and every other will fail the same way."""
 
 
-class StoreAway(Exception):
+class StoreUnavailable(Exception):
     """MongoDB cannot be reached or does not confirm. Nothing is wrong with the event."""
 
 

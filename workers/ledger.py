@@ -34,7 +34,7 @@ class Entry:
 
 
 class Ledger:
-    """The collection ``events``. Every method raises ``StoreAway`` when MongoDB is."""
+    """The collection ``events``. Every method raises ``StoreUnavailable`` when MongoDB is."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._events: Collection[Document] = database["events"]

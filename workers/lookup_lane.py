@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from conf.source import Source
+from conf.sources.model import Source
 from scheduler.events import Reserved
 from scheduler.retry_policy import wait_for_unknown
 from workers.canonical import CanonicalEvent, canonical

@@ -16,7 +16,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from workers.errors import StoreAway
+from workers.errors import StoreUnavailable
 
 SELECTION_MS = 2_000  # how long to look for a server before it counts as away
 SOCKET_MS = 5_000  # a stalled server counts as away as well
@@ -74,17 +74,17 @@ def connect(url: str, threads: int) -> Database[dict[str, Any]]:
 
 
 def store_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn the driver's errors that mean "away" into ``StoreAway``; others pass."""
+    """Turn the driver's errors that mean "away" into ``StoreUnavailable``; others pass."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
-            raise StoreAway(type(error).__name__) from error
+            raise StoreUnavailable(type(error).__name__) from error
         except OperationFailure as error:
             if error.code in AWAY_CODES:
-                raise StoreAway(f"{type(error).__name__} {error.code}") from error
+                raise StoreUnavailable(f"{type(error).__name__} {error.code}") from error
             raise
 
     return call

@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
-from conf.source import Source
+from conf.sources.model import Source
 from scheduler.events import Reserved
 from workers.canonical import CanonicalEvent
-from workers.errors import Ignored, Malformed, StoreAway
+from workers.errors import Ignored, Malformed, StoreUnavailable
 from workers.ledger import Ledger
 from workers.lookup_lane import ignore, read
 from workers.results import Bury, Defer, Done, Result
@@ -50,7 +50,7 @@ class RoutingLane:
             answer = call(event.id, request(facts, shipment))
         try:
             outcome = self._record(event, facts, answer)
-        except StoreAway:
+        except StoreUnavailable:
             return Defer(RECORD_AGAIN_SECONDS, "route_not_recorded", route=orjson.dumps(answer))
         return Done(outcome)
 

@@ -17,7 +17,7 @@ from bson.int64 import Int64
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from conf.statuses import Status
+from conf.sources.statuses import Status
 from workers.errors import Permanent
 from workers.mongo import store_errors
 
@@ -73,7 +73,7 @@ def _odd(d: Document, name: str) -> Permanent:
 
 
 class Shipments:
-    """Reads and the two effects. Every method raises ``StoreAway`` when MongoDB is."""
+    """Reads and the two effects. Every method raises ``StoreUnavailable`` when MongoDB is."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._shipments: Collection[Document] = database["shipments"]

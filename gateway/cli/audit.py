@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from pymongo.database import Database
 
 from conf.settings import Settings
-from scheduler.inspection import PAGE, Books, Inspector
-from scheduler.link import Link
+from scheduler.connection import RedisConnection
+from scheduler.inspector import PAGE, Counters, Inspector
 from workers import mongo
 
 AGAIN_SECONDS = 0.5
@@ -32,7 +32,7 @@ class Findings:
     """books: as read. disagreements: id -> what Redis and the ledger say. lost: ids that the ledger
     calls processing and Redis does not know. effects: shipment -> what does not add up."""
 
-    books: Books
+    books: Counters
     disagreements: dict[str, str] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     effects: dict[str, str] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Findings:
 
 def audit(settings: Settings, arguments: Namespace) -> int:
     """Print the findings; 0 if all is well."""
-    inspector = Inspector(Link(settings.redis_url))
+    inspector = Inspector(RedisConnection(settings.redis_url))
     database = mongo.connect(settings.mongo_url, 1)
     findings = examine(inspector, database, effects=arguments.effects)
     for line in report(findings):
@@ -62,7 +62,7 @@ def examine(
     """Everything the audit looks at. effects: also each shipment's counter against the ledger,
     which reads the whole of both collections."""
     ledger = database["events"]
-    books = _again(inspector.books, lambda books: not books.balanced, sleep)
+    books = _again(inspector.counters, lambda books: not books.balanced, sleep)
     findings = Findings(books)
     suspects = [
         id for page in inspector.known_ids() for id in _disagreements(inspector, database, page)

@@ -12,8 +12,8 @@ from pymongo.errors import PyMongoError
 
 from conf.settings import Settings
 from gateway.cli.text import moment, span, table
-from scheduler.inspection import PAGE, Inspector
-from scheduler.link import Link
+from scheduler.connection import RedisConnection
+from scheduler.inspector import PAGE, Inspector
 from scheduler.queue import Queue
 from workers import mongo
 
@@ -22,7 +22,7 @@ TIMES = ("received_at", "live_since", "next_at")
 
 def show(settings: Settings, arguments: Namespace) -> int:
     """All that Redis and the ledger know of one event; 1 if neither knows it."""
-    inspector = Inspector(Link(settings.redis_url))
+    inspector = Inspector(RedisConnection(settings.redis_url))
     id = arguments.id
     fields = inspector.event(id)
     body = inspector.body(id)
@@ -56,7 +56,7 @@ def retry_list(settings: Settings, arguments: Namespace) -> int:
             e.fields.get("attempts", ""),
             e.fields.get("last_error") or e.fields.get("reason", ""),
         )
-        for e in Inspector(Link(settings.redis_url)).listed("retry", 0, arguments.count)
+        for e in Inspector(RedisConnection(settings.redis_url)).listed("retry", 0, arguments.count)
     ]
     print("\n".join(table(("id", "next in", "lane", "attempts", "why"), rows)))
     return 0
@@ -64,7 +64,7 @@ def retry_list(settings: Settings, arguments: Namespace) -> int:
 
 def dead_list(settings: Settings, arguments: Namespace) -> int:
     """Dead letters, the oldest first."""
-    inspector = Inspector(Link(settings.redis_url))
+    inspector = Inspector(RedisConnection(settings.redis_url))
     rows = [
         (
             e.id,
@@ -83,13 +83,13 @@ def dead_list(settings: Settings, arguments: Namespace) -> int:
 
 def dead_replay(settings: Settings, arguments: Namespace) -> int:
     """Bring dead letters back; 1 if one of them could not be."""
-    queue = Queue(Link(settings.redis_url))
+    queue = Queue(RedisConnection(settings.redis_url))
     return _each(settings, arguments, queue.replay, "replayed")
 
 
 def dead_drop(settings: Settings, arguments: Namespace) -> int:
     """Give dead letters up; 1 if one of them could not be."""
-    queue = Queue(Link(settings.redis_url))
+    queue = Queue(RedisConnection(settings.redis_url))
     return _each(settings, arguments, queue.drop, "dropped")
 
 
@@ -105,7 +105,7 @@ def _each(
             file=sys.stderr,
         )
         return 64
-    inspector = Inspector(Link(settings.redis_url))
+    inspector = Inspector(RedisConnection(settings.redis_url))
     ids = iter(arguments.ids) if arguments.ids else _dead_ids(inspector, arguments.reason)
     done, failed = 0, 0
     for id in ids:

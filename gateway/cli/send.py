@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import urllib3
 
 from conf.settings import Settings
-from conf.sources import load_sources
-from conf.statuses import Status
-from gateway.cli.payload import payload
-from gateway.signatures.signing import sign
+from conf.sources.loader import load_sources
+from conf.sources.statuses import Status
+from gateway.courier.payload import payload
+from gateway.courier.signing import sign
 
 TIMEOUT_SECONDS = 10.0
 

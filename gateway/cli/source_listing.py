@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from conf.source import OTHER, Source
-from conf.statuses import Status
+from conf.sources.model import OTHER, Source
+from conf.sources.statuses import Status
 from gateway.diagnosis.outcome import identity
 
 

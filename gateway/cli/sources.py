@@ -8,10 +8,10 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from conf import presets
 from conf.settings import Settings
-from conf.source import Source, Sources
-from conf.sources import SourcesError, load_sources
+from conf.sources import presets
+from conf.sources.loader import SourcesError, load_sources
+from conf.sources.model import Source, Sources
 from gateway.cli.source_listing import listing
 from gateway.diagnosis import captured
 from gateway.diagnosis.captured import Captured, NotARequest

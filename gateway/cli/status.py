@@ -8,10 +8,10 @@ from argparse import Namespace
 
 from conf.settings import Settings
 from gateway.cli.text import span, table
+from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
-from scheduler.inspection import Books, Inspector
+from scheduler.inspector import Counters, Inspector
 from scheduler.keys import LANES
-from scheduler.link import Link
 
 CLEAR_SCREEN = "\x1b[H\x1b[2J"
 COUNTERS = (
@@ -32,13 +32,13 @@ COUNTERS = (
 
 def status(settings: Settings, arguments: Namespace) -> int:
     """One look."""
-    print("\n".join(lines(Inspector(Link(settings.redis_url)), settings)))
+    print("\n".join(lines(Inspector(RedisConnection(settings.redis_url)), settings)))
     return 0
 
 
 def watch(settings: Settings, arguments: Namespace) -> int:
     """A look every second until interrupted; outlasts a Redis that is away."""
-    inspector = Inspector(Link(settings.redis_url))
+    inspector = Inspector(RedisConnection(settings.redis_url))
     try:
         while True:
             try:
@@ -54,7 +54,7 @@ def watch(settings: Settings, arguments: Namespace) -> int:
 
 def lines(inspector: Inspector, settings: Settings) -> list[str]:
     """Everything an operator looks for first."""
-    books = inspector.books()
+    books = inspector.counters()
     breaker = inspector.breaker()
     done = books.count("done")
     mean = (
@@ -92,7 +92,7 @@ def lines(inspector: Inspector, settings: Settings) -> list[str]:
     ]
 
 
-def _secrets(books: Books) -> list[str]:
+def _secrets(books: Counters) -> list[str]:
     """Which secrets still sign, so that an operator sees when a retired one has fallen silent."""
     rows = []
     for stat, ms in sorted(books.stats.items()):
@@ -103,7 +103,7 @@ def _secrets(books: Books) -> list[str]:
     return ["", *table(("source", "secret", "events", "last matched"), rows)] if rows else []
 
 
-def _waiting(books: Books) -> list[tuple[str, ...]]:
+def _waiting(books: Counters) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for lane in LANES:
         rows.append(
@@ -115,7 +115,7 @@ def _waiting(books: Books) -> list[tuple[str, ...]]:
     return rows
 
 
-def _warnings(books: Books, settings: Settings) -> list[str]:
+def _warnings(books: Counters, settings: Settings) -> list[str]:
     found = []
     if books.dead >= 0.8 * settings.dead_max_events:
         found.append(

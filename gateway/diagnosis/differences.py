@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from conf.source import Signature
+from conf.sources.model import Signature
 from gateway.diagnosis.macs import shown
 from gateway.diagnosis.search import BODY, ID_TIME_BODY, TIME_BODY, Match
 

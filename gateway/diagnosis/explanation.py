@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from conf import presets
-from conf.source import Signature, Source
-from gateway import request_body
+from conf.sources import presets
+from conf.sources.model import Signature, Source
 from gateway.diagnosis.captured import Captured
 from gateway.diagnosis.differences import differences
 from gateway.diagnosis.keys import Key
@@ -17,8 +16,9 @@ from gateway.diagnosis.macs import Written, written
 from gateway.diagnosis.outcome import outcome
 from gateway.diagnosis.search import search, times_signed
 from gateway.diagnosis.tokens import tokens
-from gateway.signatures import Reason, prepare
-from gateway.signatures.timestamp import untimely
+from gateway.edge import request_body
+from gateway.edge.signatures import Reason, prepare
+from gateway.edge.signatures.timestamp import untimely
 
 METHOD_AND_PATH = "POST /v1/events/"
 FOUND = {

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conf.source import Source
-from conf.vault import key_of
+from conf.sources.model import Source
+from conf.sources.secrets import key_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import orjson
 
-from conf.source import Source
-from gateway import problems
-from gateway.event_id import NoEventId, event_id
-from gateway.signatures import Verdict
+from conf.sources.model import Source
+from gateway.edge import problems
+from gateway.edge.event_id import NoEventId, event_id
+from gateway.edge.signatures import Verdict
 from workers.canonical import canonical
 from workers.errors import Ignored, Malformed
 

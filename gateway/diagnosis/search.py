@@ -11,13 +11,13 @@ import hmac
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from conf.source import Signature
+from conf.sources.model import Signature
 from gateway.diagnosis.bodies import variants
 from gateway.diagnosis.captured import Captured
 from gateway.diagnosis.keys import Key
 from gateway.diagnosis.macs import Written
 
-# What the schemes sign: see gateway/signatures.
+# What the schemes sign: see gateway/edge/signatures.
 BODY, TIME_BODY, ID_TIME_BODY = "body-hmac", "stripe", "standard-webhooks"
 
 

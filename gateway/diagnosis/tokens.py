@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Sequence
 
-from conf.source import Signature
+from conf.sources.model import Signature
 from gateway.diagnosis.captured import Captured
 from gateway.diagnosis.keys import Key
 

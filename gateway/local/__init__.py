@@ -1,1 +1,1 @@
-"""The whole stack on one machine, under supervisord: what `make up`, the demo and tests start."""
+"""The former name of ``gateway.stack``: ``python -m gateway.local`` keeps working."""

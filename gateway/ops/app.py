@@ -8,11 +8,11 @@ from typing import Any
 
 import falcon
 
-from gateway import problems
+from gateway.edge import problems
 from gateway.ops import metrics
+from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
-from scheduler.inspection import Inspector
-from scheduler.link import Link
+from scheduler.inspector import Inspector
 
 
 class Token:
@@ -41,7 +41,7 @@ class Ops:
     def inspector(self) -> Inspector:
         found: Inspector | None = getattr(self._local, "inspector", None)
         if found is None:
-            found = self._local.inspector = Inspector(Link(self._redis_url))
+            found = self._local.inspector = Inspector(RedisConnection(self._redis_url))
         return found
 
     def on_get_health(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -50,10 +50,10 @@ class Ops:
     def on_get_metrics(self, req: falcon.Request, resp: falcon.Response) -> None:
         state = self.inspector.breaker().get("state", "closed")
         resp.content_type = metrics.CONTENT_TYPE
-        resp.text = metrics.render(self.inspector.books(), self.inspector.processes(), state)
+        resp.text = metrics.render(self.inspector.counters(), self.inspector.processes(), state)
 
     def on_get_status(self, req: falcon.Request, resp: falcon.Response) -> None:
-        books = self.inspector.books()
+        books = self.inspector.counters()
         resp.media = {
             "now": books.now,
             "waiting": books.waiting,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scheduler.inspection import Books
+from scheduler.inspector import Counters
 from scheduler.keys import LANES
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,12 +34,12 @@ LABELLED = {"limited": ("source",), "done": ("outcome",), "buried": ("reason",)}
 SECRET = ("source", "secret")  # the environment variable that holds it
 
 
-def render(books: Books, processes: list[dict[str, str]], breaker: str) -> str:
+def render(books: Counters, processes: list[dict[str, str]], breaker: str) -> str:
     """All metrics; a line each."""
     return "\n".join(_lines(books, processes, breaker)) + "\n"
 
 
-def _lines(books: Books, processes: list[dict[str, str]], breaker: str) -> Iterator[str]:
+def _lines(books: Counters, processes: list[dict[str, str]], breaker: str) -> Iterator[str]:
     for name, text in COUNTERS.items():
         yield from _metric(f"{name}_total", "counter", text, [({}, books.count(name))])
     for name, labels in LABELLED.items():
@@ -105,7 +105,7 @@ def _lines(books: Books, processes: list[dict[str, str]], breaker: str) -> Itera
         )
 
 
-def _labelled(books: Books, name: str, labels: tuple[str, ...]) -> list[Sample]:
+def _labelled(books: Counters, name: str, labels: tuple[str, ...]) -> list[Sample]:
     found: list[Sample] = []
     for stat, value in sorted(books.stats.items()):
         head, *rest = stat.split(":", len(labels))

@@ -17,7 +17,7 @@ from typing import Any
 
 from conf import install
 from conf.settings import ROOT
-from gateway.local.instance import free_ports
+from gateway.stack.home_directory import free_ports
 from loadtest.bench.errors import BenchError, Missing, wait_until
 from loadtest.bench.machine import has_meinheld
 from loadtest.bench.progress import say
@@ -44,7 +44,7 @@ def serving(*, published: bool = False) -> Iterator[str]:
             "python conf/install.py"
         )
     port = free_ports(1)[0]
-    tether = [sys.executable, "-m", "gateway.local.tether", str(os.getpid())]
+    tether = [sys.executable, "-m", "gateway.stack.die_with_parent", str(os.getpid())]
     gunicorn = [
         sys.executable,
         "-m",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from conf.statuses import Status
+from conf.sources.statuses import Status
 from loadtest.bench import signed
 from loadtest.bench.counters import Usage, usage
 from loadtest.bench.errors import BenchError

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from conf import servers
+from gateway.stack import servers
 from loadtest.bench.figures import median
 
 FLUSHES = 100

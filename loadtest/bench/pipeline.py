@@ -7,18 +7,18 @@ from typing import Any
 from redis.connection import ConnectionPool
 
 from loadtest.bench.errors import BenchError
+from scheduler.connection import RedisConnection
 from scheduler.errors import ServerError
-from scheduler.link import Link
 from scheduler.queue import Queue
+from scheduler.resp_transport import RespTransport
 from scheduler.scripts import Script, load
-from scheduler.wire import Wire
 
 VERBS = ("accept", "reserve", "done", "retry", "promote")
 REFUSALS = (b"not_holder", b"duplicate", b"conflicting", b"full")
 TIMEOUT_SECONDS = 30.0
 
 
-class Pipeline(Link):
+class Pipeline(RedisConnection):
     """A link whose scripts are only sent. What it returns means ``accepted`` to ``accept`` and
     consent to a holder verb; the replies come with ``settle``.
 
@@ -30,7 +30,7 @@ class Pipeline(Link):
         pool = ConnectionPool.from_url(url, protocol=2, socket_timeout=TIMEOUT_SECONDS)
         connection: Any = pool.make_connection()
         connection.connect()
-        self._pipe = Wire(connection, TIMEOUT_SECONDS)
+        self._pipe = RespTransport(connection, TIMEOUT_SECONDS)
         self._sent = 0
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class Pipeline(Link):
 
 def pipelined(url: str) -> tuple[Queue, Pipeline]:
     """A queue over a pipeline, and the pipeline. Redis has been given the scripts."""
-    plain = Link(url, TIMEOUT_SECONDS)
+    plain = RedisConnection(url, TIMEOUT_SECONDS)
     for verb in VERBS:
         plain.command("SCRIPT", "LOAD", load(verb).text)
     plain.close()

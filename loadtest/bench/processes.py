@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.local import orphans
-from gateway.local.stack import Stack
+from gateway.stack import orphans
+from gateway.stack.stack import Stack
 
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -11,15 +11,15 @@ from typing import Any
 
 from pymongo.database import Database
 
-from conf.statuses import Status
+from conf.sources.statuses import Status
 from gateway.cli.seed import plant
-from gateway.local.stack import Stack
+from gateway.stack.stack import Stack
 from loadtest.bench import signed
 from loadtest.bench.errors import BenchError, wait_until
 from loadtest.bench.pipeline import pipelined
 from scheduler.accept_command import Caps
+from scheduler.connection import RedisConnection
 from scheduler.keys import Keys
-from scheduler.link import Link
 from scheduler.queue import Queue
 from workers import mongo
 
@@ -44,7 +44,7 @@ class Rig:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.redis = Link(stack.redis_url, 30)
+        self.redis = RedisConnection(stack.redis_url, 30)
         self.queue = Queue(self.redis)
         self.mongo: Database[dict[str, Any]] = mongo.connect(stack.mongo_url, 1)
         self.folder = stack.home

@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 
 from conf.settings import Settings
-from conf.source import Source
-from conf.sources import load_sources
-from conf.statuses import Status
-from gateway.cli.payload import payload
-from gateway.signatures.signing import sign
+from conf.sources.loader import load_sources
+from conf.sources.model import Source
+from conf.sources.statuses import Status
+from gateway.courier.payload import payload
+from gateway.courier.signing import sign
 
 SOURCE = "bench"
 BODY_BYTES = 508

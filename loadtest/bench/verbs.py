@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from gateway.local.stack import Stack
+from gateway.stack.stack import Stack
 from loadtest.bench import signed
 from loadtest.bench.errors import BenchError
 from loadtest.bench.figures import Figure, Section, median
 from loadtest.bench.pipeline import Pipeline, pipelined
 from loadtest.bench.progress import say
 from loadtest.bench.rig import NO_CAPS, Options
+from scheduler.connection import RedisConnection
 from scheduler.events import Reserved
-from scheduler.link import Link
 from scheduler.queue import Queue
 
 POLICIES = ("everysec", "always")
@@ -33,7 +33,7 @@ def measure(options: Options) -> Section:
         for number in range(1, REPEATS + 1):
             say(f"round {number} of {REPEATS}")
             for policy in POLICIES:
-                bench.link.command("CONFIG", "SET", "appendfsync", policy)
+                bench.connection.command("CONFIG", "SET", "appendfsync", policy)
                 for name, rate in bench.round().items():
                     rates.setdefault((name, policy), []).append(rate)
         bench.close()
@@ -74,29 +74,29 @@ class _Verbs:
     """Each round starts and ends with an empty queue."""
 
     def __init__(self, url: str, count: int) -> None:
-        self.link = Link(url, 30)
-        self._queue = Queue(self.link)
+        self.connection = RedisConnection(url, 30)
+        self._queue = Queue(self.connection)
         self._fast: tuple[Queue, Pipeline] = pipelined(url)
         self._count = count
         self._bodies = list(signed.events("v", count, signed.NO_ROUTE))
 
     def close(self) -> None:
-        self.link.close()
+        self.connection.close()
         self._fast[1].close()
 
     def round(self) -> Mapping[str, float]:
         """What was measured -> events a second."""
         rates = {}
-        self.link.command("FLUSHALL")
+        self.connection.command("FLUSHALL")
         rates["accept, one by one"] = self._timed(lambda: self._accept(self._queue))
         rates["reserve, one by one"] = self._timed(lambda: self._reserve(1))
-        self.link.command("FLUSHALL")
+        self.connection.command("FLUSHALL")
         rates["accept, pipelined"] = self._timed(lambda: self._accept(*self._fast))
         rates[f"reserve x {BATCH}"] = self._timed(lambda: self._reserve(BATCH))
-        self.link.command("FLUSHALL")
+        self.connection.command("FLUSHALL")
         self._accept(*self._fast)
         rates[f"reserve + done x {BATCH}"] = self._timed(lambda: self._reserve(BATCH, self._done))
-        self.link.command("FLUSHALL")
+        self.connection.command("FLUSHALL")
         self._accept(*self._fast)
         self._reserve(BATCH, self._retry)
         time.sleep(0.01)  # a delay of 0 ends within the next millisecond

@@ -10,10 +10,10 @@ import sys
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from conf.preflight import PreflightError
-from conf.servers import Unusable
 from conf.settings import ROOT, SettingsError
-from gateway.local.readiness import StackError
+from gateway.stack.preflight import PreflightError
+from gateway.stack.readiness import StackError
+from gateway.stack.servers import Unusable
 from loadtest.chaos.run import Options, run
 
 DURATION_SECONDS = 180.0

@@ -19,9 +19,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from conf.preflight import PreflightError
-from gateway.local.readiness import StackError
-from gateway.local.stack import Stack
+from gateway.stack.preflight import PreflightError
+from gateway.stack.readiness import StackError
+from gateway.stack.stack import Stack
 from loadtest.chaos import plan, stores
 from loadtest.chaos.accounts import Fault
 from loadtest.chaos.plan import Planned

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from pymongo import MongoClient
 
-from gateway.local import instance, orphans
-from gateway.local.stack import Stack
+from gateway.stack import home_directory, orphans
+from gateway.stack.stack import Stack
 from loadtest.chaos import stores
 from loadtest.chaos.accounts import Document
 from loadtest.chaos.background import Background, background
@@ -84,7 +84,7 @@ def make_known(client: MongoClient[Document], shipment: str) -> None:
 @contextlib.contextmanager
 def scene() -> Iterator[Scene]:
     """Everything up, and gone afterwards."""
-    redis_port, mongo_port = instance.free_ports(2)
+    redis_port, mongo_port = home_directory.free_ports(2)
     with background() as loop, ThreadPoolExecutor(1, "keeper") as keeper:
         wires = Wires(loop.loop, redis_port, mongo_port)
         homes: list[Stack] = []

@@ -6,9 +6,9 @@ import threading
 import time
 from pathlib import Path
 
-from gateway.local import orphans
-from gateway.local.stack import Stack
-from gateway.local.supervisor import Process
+from gateway.stack import orphans
+from gateway.stack.stack import Stack
+from gateway.stack.supervisor import Process
 
 FRESH_SECONDS = 0.1  # many faults may wait for their victims at once: they look together
 # A process that never came to work is nothing to kill: on a busy machine all would be hit again and

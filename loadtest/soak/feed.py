@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from conf.statuses import Status
+from conf.sources.statuses import Status
 from loadtest.answers import ACCEPTED, DUPLICATE, Answer
 from loadtest.bench import signed
 from loadtest.bench.errors import BenchError

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from scheduler.connection import RedisConnection
 from scheduler.keys import LANES, Keys
-from scheduler.link import Link
 
 FOR_EVER = -1  # as PTTL has it
 
 
-def remaining(link: Link) -> dict[str, int]:
+def remaining(link: RedisConnection) -> dict[str, int]:
     """Key -> milliseconds that it has to live, FOR_EVER for one without an end."""
     found, cursor = {}, b"0"
     while True:

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from conf.settings import Settings, load
-from conf.sources import load_sources
-from conf.statuses import Status
+from conf.sources.loader import load_sources
+from conf.sources.statuses import Status
 from loadtest import stores
 from loadtest.bench.errors import BenchError, wait_until
 from loadtest.bench.figures import Figure, Section, at_most

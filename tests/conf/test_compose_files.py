@@ -17,9 +17,9 @@ import fastjsonschema
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from conf.environment import STOP_MARGIN_SECONDS
 from conf.settings import ROOT, Settings, variable
-from conf.sources import load_sources
+from conf.sources.loader import load_sources
+from gateway.stack.environment import STOP_MARGIN_SECONDS
 
 BASE = ROOT / "docker-compose.yml"
 OVERLAY = ROOT / "conf" / "compose.production.yml"

@@ -7,7 +7,7 @@ import uuid
 from functools import partial
 from typing import Any
 
-from gateway.local.instance import free_ports
+from gateway.stack.home_directory import free_ports
 from tests.docker.engine import await_true, docker, run
 
 UP_SECONDS = 180

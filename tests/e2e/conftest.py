@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import urllib3
 
-from gateway.local.stack import Stack
-from tests.e2e.running_gateway import PATIENCE, RunningGateway
-from tests.servers import await_true
+from gateway.stack.stack import Stack
+from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.servers import await_true
 
 SETTINGS = {
     "ROUTINGSIM_LATENCY_MS": "50",
@@ -53,7 +53,7 @@ def gateway(stack: Stack) -> Iterator[RunningGateway]:
     reset(gateway)
     yield gateway
     reset(gateway)
-    await_true(lambda: gateway.books().open == 0, PATIENCE, "an empty queue after the test")
+    await_true(lambda: gateway.counters().open == 0, PATIENCE, "an empty queue after the test")
     gateway.assert_balanced()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from conf.settings import ROOT
-from tests.e2e.running_gateway import Run, RunningGateway
+from tests.support.running_gateway import Run, RunningGateway
 
 STATS = "{gw:0}:stats"
 
@@ -57,7 +57,7 @@ def test_a_healthy_gateway_is_balanced_and_says_over_what(
 ) -> None:
     run = audit(gateway, "--effects")
     assert run.returncode == 0
-    books = gateway.books()
+    books = gateway.counters()
     first, last = run.stdout.splitlines()
     assert first == (
         f"accepted {books.count('accepted')} = done {books.count('done')} + waiting 0 "

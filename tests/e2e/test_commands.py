@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.running_gateway import RunningGateway
-from tests.workers.samples import SOURCES
+from tests.support.running_gateway import RunningGateway
+from tests.support.samples import SOURCES
 
 
 def test_seed_makes_shipments_with_open_orders_and_leaves_existing_ones_alone(
@@ -70,7 +70,7 @@ def test_status_shows_lanes_counters_and_processes(gateway: RunningGateway) -> N
     run = gateway.command("status")
     assert run.returncode == 0
     assert "routing breaker: closed" in run.stdout
-    assert f"accepted {gateway.books().count('accepted')}   " in run.stdout
+    assert f"accepted {gateway.counters().count('accepted')}   " in run.stdout
     for process in ("worker-lookup_00", "worker-routing_00", "worker-routing_01"):
         assert process in run.stdout
     assert "WARNING" not in run.stdout

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 
 def test_the_demo_loses_nothing_retries_and_balances() -> None:

@@ -7,8 +7,8 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from tests.e2e.running_gateway import PATIENCE, RunningGateway
-from tests.servers import await_true
+from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.servers import await_true
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.e2e.running_gateway import PATIENCE, RunningGateway
-from tests.servers import await_true
+from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.servers import await_true
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tests.e2e.running_gateway import PATIENCE, RunningGateway
-from tests.servers import await_true
+from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.servers import await_true
 
 EVENTS = 60
 OUTAGE_SECONDS = 4.0
@@ -23,14 +23,14 @@ def test_an_outage_defers_everything_burns_nothing_and_ends_by_itself(
 
     await_true(lambda: gateway.redis.hget("{gw:0}:breaker", "state") is not None, PATIENCE)
     # Calls that were under way when it opened have ended when everybody waits.
-    await_true(lambda: gateway.books().locked_total == 0, PATIENCE)
+    await_true(lambda: gateway.counters().locked_total == 0, PATIENCE)
     burnt, calls = attempts(), gateway.routing("calls")
     ends = time.monotonic() + OUTAGE_SECONDS
     await_true(lambda: time.monotonic() > ends, PATIENCE)
 
     assert attempts() == burnt
     assert gateway.routing("calls") - calls <= 10  # probes, ever fewer
-    assert gateway.books().open == EVENTS
+    assert gateway.counters().open == EVENTS
     assert gateway.counted("buried") == 0
     assert gateway.counted("deferred") > 0
     assert [gateway.shipment_now(one)["status"] for one in shipments] == [

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from conf import environment
-from conf.sources import load_sources
-from gateway.local import instance
-from tests.servers import ROOT, await_true
+from conf.sources.loader import load_sources
+from gateway.stack import environment, home_directory
+from tests.support.servers import ROOT, await_true
 
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = [
@@ -43,7 +42,7 @@ class Checkout:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        edge, ops, redis, mongo, sim = instance.free_ports(5)
+        edge, ops, redis, mongo, sim = home_directory.free_ports(5)
         self.edge = f"127.0.0.1:{edge}"
         self.env = environment.without_settings(os.environ) | {
             "GATEWAY_BIND": self.edge,
@@ -75,7 +74,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout() -> Iterator[Checkout]:
-    with instance.temporary_home() as home:
+    with home_directory.temporary_home() as home:
         files = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from conf.settings import ROOT
-from conf.sources import SourcesError
-from gateway.local.stack import Stack
+from conf.sources.loader import SourcesError
+from gateway.stack.stack import Stack
 from tests.e2e.conftest import SETTINGS
-from tests.e2e.running_gateway import PATIENCE, RunningGateway
-from tests.e2e.steady_couriers import SteadyCouriers
-from tests.gateway.edge import ACME
-from tests.servers import await_true
+from tests.support.edge import ACME
+from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.servers import await_true
+from tests.support.steady_couriers import SteadyCouriers
 
 ROLL_SECONDS = float(os.environ.get("ROLL_SECONDS", "0"))  # 0: everything once
 ENOUGH = 300  # requests of each kind in one round; about a thousand when nothing else runs

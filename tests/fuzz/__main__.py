@@ -15,8 +15,8 @@ from pathlib import Path
 from redis import Redis
 
 from tests.fuzz.run import Bad, Tally, fuzz
-from tests.gateway.edge import Edge, kinds
-from tests.servers import RedisServer, redis_binaries
+from tests.support.edge import Edge, kinds
+from tests.support.servers import RedisServer, redis_binaries
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.fuzz.dictionary import BODIES, ID_VALUES, LINES, REQUEST_LINES, TOKENS
-from tests.gateway.edge import bench_headers, event, standard_headers
+from tests.support.edge import bench_headers, event, standard_headers
 
 SOURCES = ("bench", "standard", "nameless")
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import orjson
 
 from tests.fuzz.cases import Case
-from tests.gateway.edge import BENCH_SECRET, STANDARD_SECRET
-from tests.gateway.raw import Answer, Talk
+from tests.support.edge import BENCH_SECRET, STANDARD_SECRET
+from tests.support.raw_http import Answer, Talk
 
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")

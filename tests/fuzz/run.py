@@ -13,8 +13,8 @@ from redis import Redis
 
 from tests.fuzz.cases import Case, make
 from tests.fuzz.oracle import accepted, fault, signed
-from tests.gateway.edge import Edge
-from tests.gateway.raw import Talk, talk
+from tests.support.edge import Edge
+from tests.support.raw_http import Talk, talk
 
 ROUND = 2_000  # cases between two looks at Redis and at the workers
 CONNECTIONS = 12  # at once

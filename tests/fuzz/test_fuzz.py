@@ -16,9 +16,9 @@ from tests.fuzz import oracle
 from tests.fuzz.__main__ import tell
 from tests.fuzz.cases import KINDS, Case, make
 from tests.fuzz.run import Bad, fuzz
-from tests.gateway.edge import Edge, bench_headers, event, kinds
-from tests.gateway.raw import Answer, Talk, talk
-from tests.servers import RedisServer, redis_binaries
+from tests.support.edge import Edge, bench_headers, event, kinds
+from tests.support.raw_http import Answer, Talk, talk
+from tests.support.servers import RedisServer, redis_binaries
 
 REQUESTS = 2_000
 

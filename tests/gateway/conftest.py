@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.gateway.edge import Edge, kinds
-from tests.servers import RedisServer, redis_binaries
+from tests.support.edge import Edge, kinds
+from tests.support.servers import RedisServer, redis_binaries
 
 StartEdge = Callable[..., Edge]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import orjson
 
 from conf.settings import Settings
-from conf.sources import load_sources
-from gateway.signatures.body_hmac import BodyHmac
+from conf.sources.loader import load_sources
+from gateway.edge.signatures.body_hmac import BodyHmac
 from loadtest.bench import report, signed
 from loadtest.bench.figures import Figure, Section, at_least, at_most, median
 from loadtest.bench.pacer import Pacer

@@ -17,7 +17,7 @@ from loadtest.chaos.checker import DOUBLED, LOST, WRONG, Verdict, check
 from loadtest.chaos.report import table
 from loadtest.chaos.story import story
 from loadtest.chaos.traces import traces
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORKER, TWIN = 71, 72  # pids of the routing workers

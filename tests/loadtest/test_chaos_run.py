@@ -11,9 +11,9 @@ import sys
 
 import pytest
 
-from gateway.local import orphans
+from gateway.stack import orphans
 from loadtest.chaos.plan import DECK
-from tests.servers import ROOT, await_true
+from tests.support.servers import ROOT, await_true
 
 LIMIT_SECONDS = 400  # a hang is a failure; a run takes about 70 on a machine with nothing else
 CHAOS = [sys.executable, "-u", "-m", "loadtest.chaos"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from conf.environment import inherited
+from gateway.stack.environment import inherited
 from loadtest.headless import Outcome, Plan, drive
 
 BURST = Plan("burst", "loadtest/locustfile_burst.py", users=6, report=False)

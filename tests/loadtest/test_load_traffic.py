@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from conf.settings import Settings
-from conf.sources import load_sources
+from conf.sources.loader import load_sources
 from loadtest.traffic import SHIPMENTS_PER_USER, SOURCES, TOURS, USERS, body, event, signed
 from workers.decision import NEEDS_ROUTING
 

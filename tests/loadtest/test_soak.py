@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from conf.sources import load_sources
+from conf.sources.loader import load_sources
 from loadtest.bench.errors import BenchError
 from loadtest.soak.leftovers import FOR_EVER, remaining, unknown
 from loadtest.soak.measure import FLAT, bench_alone
 from loadtest.soak.slope import Growth, slope
 from scheduler.accept_command import Caps
+from scheduler.connection import RedisConnection
 from scheduler.keys import Keys
-from scheduler.link import Link
 from scheduler.queue import Queue
-from tests.servers import RedisServer, redis_binaries
+from tests.support.servers import RedisServer, redis_binaries
 
 CAPS = Caps(1000, 10**6, 1000)
 KEYS = Keys()
@@ -77,15 +77,15 @@ def test_a_process_that_was_restarted_is_named() -> None:
 
 
 @pytest.fixture
-def link(tmp_path: Path) -> Iterator[Link]:
+def link(tmp_path: Path) -> Iterator[RedisConnection]:
     server = RedisServer(redis_binaries()[-1], tmp_path).start()
-    link = Link(server.url)
+    link = RedisConnection(server.url)
     yield link
     link.close()
     server.stop()
 
 
-def carry(link: Link, dedup_window: float) -> None:
+def carry(link: RedisConnection, dedup_window: float) -> None:
     """An event from its acceptance to its tombstone, and what the scheduler does then."""
     queue = Queue(link)
     queue.accept("bench:1", "bench", b"{}", "d", caps=CAPS, quota_per_second=9, quota_burst=9)
@@ -95,7 +95,9 @@ def carry(link: Link, dedup_window: float) -> None:
     queue.promote(lease=9, max_crashes=5, dedup_window=dedup_window, tombstones_max=9)
 
 
-def test_of_an_event_whose_tombstone_expired_only_the_fixed_keys_remain(link: Link) -> None:
+def test_of_an_event_whose_tombstone_expired_only_the_fixed_keys_remain(
+    link: RedisConnection,
+) -> None:
     carry(link, dedup_window=-1)
     left = remaining(link)
     assert {KEYS.stats, KEYS.quota("bench"), KEYS.process("h/w")} <= left.keys()
@@ -104,7 +106,7 @@ def test_of_an_event_whose_tombstone_expired_only_the_fixed_keys_remain(link: Li
 
 
 def test_a_tombstone_a_body_a_strange_quota_and_a_process_without_an_end_are_named(
-    link: Link,
+    link: RedisConnection,
 ) -> None:
     carry(link, dedup_window=60)
     link.command("SET", KEYS.body("bench:2"), "leaked")

@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from scheduler.link import Link
+from scheduler.connection import RedisConnection
 from scheduler.queue import Queue
-from tests.scheduler.audit import AuditedQueue
-from tests.servers import RedisServer, redis_binaries
+from tests.support.servers import RedisServer, redis_binaries
+from tests.support.store_audit import AuditedQueue
 
 
 @pytest.fixture
 def queue(store: Redis, redis_server: RedisServer) -> Iterator[Queue]:
     """The queue under test, audited."""
-    queue = AuditedQueue(Link(redis_server.url), store)
+    queue = AuditedQueue(RedisConnection(redis_server.url), store)
     yield queue
-    queue.link.close()
+    queue.connection.close()
 
 
 @pytest.fixture
 def bare_queue(store: Redis, redis_server: RedisServer) -> Iterator[Queue]:
     """The queue without the audit, for stores that somebody's hand has been in."""
-    queue = Queue(Link(redis_server.url))
+    queue = Queue(RedisConnection(redis_server.url))
     yield queue
-    queue.link.close()
+    queue.connection.close()
 
 
 @pytest.fixture(params=redis_binaries(), ids=lambda path: path.parts[-3])

@@ -10,8 +10,8 @@ from redis import Redis
 from scheduler.accept_command import Caps
 from scheduler.events import Acceptance
 from scheduler.queue import Queue
-from tests.scheduler.snapshot import changes, dump, now
-from tests.scheduler.steps import CAPS, ID, KEYS, accept, buried, held, take
+from tests.support.queue_moves import CAPS, ID, KEYS, accept, buried, held, take
+from tests.support.store_snapshot import changes, dump, now
 
 
 def test_a_first_event_writes_its_body_hash_place_turn_books_and_a_token(

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from scheduler.accept_command import AcceptCommand, Caps
 from scheduler.keys import Keys
+from scheduler.resp_transport import Arg, pack
 from scheduler.scripts import load
-from scheduler.wire import Arg, pack
 
 TEXTS = st.text(min_size=1) | st.sampled_from(["%", "%%b", "%d", "bench:évt", "\r\n$1\r\n"])
 ENCODABLE = TEXTS.filter(lambda text: text.isprintable() or text.isascii())

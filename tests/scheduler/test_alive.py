@@ -5,8 +5,8 @@ from __future__ import annotations
 from redis import Redis
 
 from scheduler.queue import Queue
-from tests.scheduler.snapshot import dump
-from tests.servers import await_true
+from tests.support.servers import await_true
+from tests.support.store_snapshot import dump
 
 
 def test_a_process_says_who_it_is_for_so_long(queue: Queue, store: Redis) -> None:

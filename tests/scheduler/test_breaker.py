@@ -8,9 +8,9 @@ import pytest
 from redis import Redis
 
 from scheduler.breaker import Breaker, BreakerPolicy, Permits
-from scheduler.link import Link
-from tests.scheduler.snapshot import changes, dump, now
-from tests.servers import RedisServer
+from scheduler.connection import RedisConnection
+from tests.support.servers import RedisServer
+from tests.support.store_snapshot import changes, dump, now
 
 KEY, PROBES = "{gw:0}:breaker", "{gw:0}:probes"
 CLOSED = Permits("closed", 0)
@@ -18,7 +18,7 @@ CLOSED = Permits("closed", 0)
 
 @pytest.fixture
 def breaker(store: Redis, redis_server: RedisServer) -> Iterator[Breaker]:
-    link = Link(redis_server.url)
+    link = RedisConnection(redis_server.url)
     yield Breaker(link, BreakerPolicy(min_calls=20, ratio=0.6, first_pause=5, last_pause=60))
     link.close()
 
@@ -69,7 +69,7 @@ def test_it_opens_at_the_share_and_the_number_of_calls(breaker: Breaker, store: 
 
 
 def test_reports_of_several_processes_add_up(breaker: Breaker, redis_server: RedisServer) -> None:
-    other = Breaker(Link(redis_server.url), BreakerPolicy())
+    other = Breaker(RedisConnection(redis_server.url), BreakerPolicy())
     assert breaker.report(0, 10) == CLOSED
     assert other.report(0, 10).state == "open"
     assert breaker.report(0, 0).state == "open"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from redis import Redis
 
 from scheduler.queue import Queue
-from tests.scheduler.snapshot import changes, dump, now
-from tests.scheduler.steps import (
+from tests.support.queue_moves import (
     ID,
     KEYS,
     accept,
@@ -18,6 +17,7 @@ from tests.scheduler.steps import (
     take,
     take_one,
 )
+from tests.support.store_snapshot import changes, dump, now
 
 
 def test_an_expired_lock_returns_its_event_to_the_head_with_a_crash_more(

@@ -8,8 +8,7 @@ import pytest
 from redis import Redis
 
 from scheduler.queue import Queue
-from tests.scheduler.snapshot import changes, dump, now
-from tests.scheduler.steps import (
+from tests.support.queue_moves import (
     ID,
     KEYS,
     accept,
@@ -21,6 +20,7 @@ from tests.scheduler.steps import (
     promote,
     take_one,
 )
+from tests.support.store_snapshot import changes, dump, now
 
 VERBS: dict[str, Callable[[Queue, str], str]] = {
     "replay": lambda queue, id: queue.replay(id),

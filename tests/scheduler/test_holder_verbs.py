@@ -6,8 +6,7 @@ import pytest
 from redis import Redis
 
 from scheduler.queue import Queue
-from tests.scheduler.snapshot import changes, dump, now
-from tests.scheduler.steps import (
+from tests.support.queue_moves import (
     ID,
     KEYS,
     accept,
@@ -18,6 +17,7 @@ from tests.scheduler.steps import (
     promote,
     take_one,
 )
+from tests.support.store_snapshot import changes, dump, now
 
 
 def test_forward_moves_the_event_to_the_routing_lane_with_attempts_of_its_own(

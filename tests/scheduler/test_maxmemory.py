@@ -14,8 +14,7 @@ from scheduler.breaker import Breaker, BreakerPolicy
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.queue import Queue
 from scheduler.scripts import FOLDER
-from tests.scheduler.snapshot import changes, dump
-from tests.scheduler.steps import (
+from tests.support.queue_moves import (
     ID,
     accept,
     buried,
@@ -27,6 +26,7 @@ from tests.scheduler.steps import (
     take,
     take_one,
 )
+from tests.support.store_snapshot import changes, dump
 
 
 @pytest.fixture
@@ -156,12 +156,12 @@ def _alive(queue: Queue, store: Redis) -> Scene:
 
 
 def _breaker_report(queue: Queue, store: Redis) -> Scene:
-    breaker = Breaker(queue.link, BreakerPolicy(min_calls=2))
+    breaker = Breaker(queue.connection, BreakerPolicy(min_calls=2))
     return lambda: breaker.report(0, 5).state, "open"
 
 
 def _breaker_permit(queue: Queue, store: Redis) -> Scene:
-    breaker = Breaker(queue.link, BreakerPolicy(min_calls=2, first_pause=0))
+    breaker = Breaker(queue.connection, BreakerPolicy(min_calls=2, first_pause=0))
     breaker.report(0, 5)
     return lambda: len(breaker.ask(1, life=5, holder="h").permits), 1
 

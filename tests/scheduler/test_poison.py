@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from scheduler.connection import RedisConnection
 from scheduler.events import Reserved
-from scheduler.link import Link
 from scheduler.queue import Queue
-from tests.scheduler.audit import audit
-from tests.scheduler.snapshot import changes, dump
-from tests.scheduler.steps import KEYS, accept, crash, expire, promote, take_one
-from tests.servers import RedisServer
+from tests.support.queue_moves import KEYS, accept, crash, expire, promote, take_one
+from tests.support.servers import RedisServer
+from tests.support.store_audit import audit
+from tests.support.store_snapshot import changes, dump
 
 MAX_CRASHES = 5
 
@@ -205,7 +205,11 @@ def test_of_many_events_exactly_the_poisonous_ones_die(
     hasty_server: RedisServer, seed: int, returns: bool
 ) -> None:
     """Three workers under full load. One event in ten kills its process, after a while."""
-    bare_queue, store, random = Queue(Link(hasty_server.url)), hasty_server.client(), Random(seed)
+    bare_queue, store, random = (
+        Queue(RedisConnection(hasty_server.url)),
+        hasty_server.client(),
+        Random(seed),
+    )
     poison = [f"poison:{n}" for n in range(15)]
     innocent = [f"{source}:{n}" for source in ("a", "b") for n in range(70)]
     waiting = poison + innocent

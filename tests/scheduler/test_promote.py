@@ -7,8 +7,7 @@ from redis import Redis
 
 from scheduler.events import Promotion
 from scheduler.queue import Queue
-from tests.scheduler.snapshot import changes, dump, now
-from tests.scheduler.steps import (
+from tests.support.queue_moves import (
     ID,
     KEYS,
     accept,
@@ -19,6 +18,7 @@ from tests.scheduler.steps import (
     promote,
     take_one,
 )
+from tests.support.store_snapshot import changes, dump, now
 
 
 def _ago(store: Redis, mark: str, seconds: float) -> None:

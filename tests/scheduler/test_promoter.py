@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from conf.environment import without_settings
-from scheduler.link import Link
+from gateway.stack.environment import without_settings
+from scheduler.connection import RedisConnection
 from scheduler.queue import Queue
-from tests.scheduler.audit import audit
-from tests.scheduler.snapshot import dump
-from tests.scheduler.steps import ID, KEYS, accept, buried, held, held_for_routing, take
-from tests.servers import ROOT, RedisServer, await_true
+from tests.support.queue_moves import ID, KEYS, accept, buried, held, held_for_routing, take
+from tests.support.servers import ROOT, RedisServer, await_true
+from tests.support.store_audit import audit
+from tests.support.store_snapshot import dump
 
 Launch = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -65,9 +65,9 @@ def own_store(own_server: RedisServer) -> Redis:
 
 @pytest.fixture
 def own_queue(own_server: RedisServer) -> Iterator[Queue]:
-    queue = Queue(Link(own_server.url))
+    queue = Queue(RedisConnection(own_server.url))
     yield queue
-    queue.link.close()
+    queue.connection.close()
 
 
 def _lateness(store: Redis, next_at: int) -> float:

@@ -7,8 +7,7 @@ from redis import Redis
 
 from scheduler.events import Reserved
 from scheduler.queue import Queue
-from tests.scheduler.snapshot import changes, dump, fresh_gen, now
-from tests.scheduler.steps import (
+from tests.support.queue_moves import (
     ID,
     KEYS,
     accept,
@@ -19,6 +18,7 @@ from tests.scheduler.steps import (
     take,
     take_one,
 )
+from tests.support.store_snapshot import changes, dump, fresh_gen, now
 
 
 def test_a_reserved_event_is_locked_with_owner_boot_and_a_fresh_fencing_token(

@@ -12,7 +12,15 @@ import scheduler.keys
 from scheduler.breaker import Breaker, BreakerPolicy
 from scheduler.queue import Queue
 from scheduler.scripts import FOLDER, load
-from tests.scheduler.steps import accept, buried, crash, held, held_for_routing, promote, take_one
+from tests.support.queue_moves import (
+    accept,
+    buried,
+    crash,
+    held,
+    held_for_routing,
+    promote,
+    take_one,
+)
 
 VERBS = sorted(path.stem for path in FOLDER.glob("*.lua"))
 LIBRARY = sorted(path.stem for path in (FOLDER / "lib").glob("*.lua"))
@@ -110,7 +118,7 @@ def test_every_key_in_the_store_is_in_the_data_dictionary_with_its_type(
     queue.reserve("lookup", 9, owner="host/w", boot="b1", lease=9, held=1)
     queue.alive("host/w", {"pid": 1}, 60)
     promote(queue)
-    breaker = Breaker(queue.link, BreakerPolicy(min_calls=1, first_pause=0))
+    breaker = Breaker(queue.connection, BreakerPolicy(min_calls=1, first_pause=0))
     breaker.report(0, 1)
     breaker.ask(1, life=60, holder="host/w")
     dictionary = _dictionary()

@@ -12,8 +12,7 @@ from scheduler.errors import NotHolder
 from scheduler.events import Reserved
 from scheduler.keys import Lane
 from scheduler.queue import Queue
-from tests.scheduler.snapshot import changes, dump
-from tests.scheduler.steps import (
+from tests.support.queue_moves import (
     ID,
     KEYS,
     accept,
@@ -24,6 +23,7 @@ from tests.scheduler.steps import (
     promote,
     take_one,
 )
+from tests.support.store_snapshot import changes, dump
 
 Act = Callable[[Queue, Reserved], None]
 

@@ -9,8 +9,8 @@ from redis import Redis
 
 from scheduler.events import Promotion
 from scheduler.queue import Queue
-from tests.scheduler.snapshot import changes, dump
-from tests.scheduler.steps import KEYS, accept, buried, held, promote
+from tests.support.queue_moves import KEYS, accept, buried, held, promote
+from tests.support.store_snapshot import changes, dump
 
 
 def _finish(queue: Queue, store: Redis, *ids: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from scheduler.queue import Queue
-from tests.scheduler.steps import KEYS, accept, held, promote
+from tests.support.queue_moves import KEYS, accept, held, promote
 
 
 def test_a_token_of_its_lane_wakes_it(queue: Queue, store: Redis) -> None:

@@ -12,14 +12,14 @@ import urllib3
 from pymongo.database import Database
 from redis import Redis
 
-from scheduler.link import Link
+from scheduler.connection import RedisConnection
 from scheduler.queue import Queue
-from tests.servers import RedisServer, redis_binaries
-from tests.workers import lone_worker
-from tests.workers.mongo_server import MongoServer
-from tests.workers.samples import shipment
-from tests.workers.scene import MAX_CRASHES, SLOTS, Scene
-from tests.workers.simulator import Simulator, running
+from tests.support import in_process_worker
+from tests.support.mongo_server import MongoServer
+from tests.support.samples import shipment
+from tests.support.servers import RedisServer, redis_binaries
+from tests.support.simulator import Simulator, running
+from tests.support.worker_environment import MAX_CRASHES, SLOTS, Scene
 from workers import mongo
 from workers.ledger import Ledger
 from workers.shipments import Shipments
@@ -85,8 +85,8 @@ def url(own_redis: RedisServer) -> Iterator[str]:
     client.flushall()
     client.close()
     yield own_redis.url
-    while lone_worker.made:
-        lone_worker.made.pop().stop.set("the test is over")
+    while in_process_worker.made:
+        in_process_worker.made.pop().stop.set("the test is over")
 
 
 @pytest.fixture
@@ -107,9 +107,9 @@ def scene(
         "ROUTING_THREADS": str(SLOTS),
     }
     redis = Redis.from_url(url, decode_responses=True, protocol=2)
-    scene = Scene(redis, Queue(Link(url)), database, settings, tmp_path)
+    scene = Scene(redis, Queue(RedisConnection(url)), database, settings, tmp_path)
     yield scene
     for worker in scene.workers:
         worker.kill()
-    scene.queue.link.close()
+    scene.queue.connection.close()
     redis.close()

@@ -15,7 +15,7 @@ from scheduler.events import Reserved
 from scheduler.keys import Lane
 from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
-from tests.workers.samples import body, reserved
+from tests.support.samples import body, reserved
 from workers.attempt import Attempts
 from workers.breaker_gate import BreakerOpen
 from workers.errors import (
@@ -23,7 +23,7 @@ from workers.errors import (
     FenceRaised,
     LostFence,
     Permanent,
-    StoreAway,
+    StoreUnavailable,
     Transient,
 )
 from workers.jobs import Job
@@ -111,7 +111,7 @@ def test_an_old_event_that_fails_is_dead_and_one_that_does_not_is_not(ledger: Le
     old = reserved(age=101)
     assert end(ledger, Transient("status 500"), old) == Bury("too_old", "status 500", attempts=1)
     assert end(ledger, Done("routed"), old) == Done("routed")
-    assert isinstance(end(ledger, StoreAway("x"), old), Defer)
+    assert isinstance(end(ledger, StoreUnavailable("x"), old), Defer)
 
 
 def test_a_permanent_failure_is_dead_at_once(ledger: Ledger) -> None:
@@ -142,7 +142,7 @@ def test_an_open_breaker_defers_until_after_its_pause(ledger: Ledger) -> None:
 def test_mongodb_away_defers_and_shuts_the_gate(ledger: Ledger) -> None:
     gate = StoreGate(lambda: False)
     assert gate.open()
-    result = attempts(Steps(StoreAway("AutoReconnect")), ledger, gate).run(
+    result = attempts(Steps(StoreUnavailable("AutoReconnect")), ledger, gate).run(
         Job(reserved(attempts=2, age=1000), 0), _no_queue()
     )
     assert isinstance(result, Defer)
@@ -198,7 +198,7 @@ def test_an_event_that_the_ledger_knows_as_done_is_never_buried(
 def test_a_death_waits_for_mongodb() -> None:
     class Away:
         def note_dead(self, *_: object) -> bool:
-            raise StoreAway("AutoReconnect")
+            raise StoreUnavailable("AutoReconnect")
 
     result = end(Away(), Bury("malformed", "no status"))
     assert isinstance(result, Defer)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.statuses import Status
-from tests.workers.samples import RECEIVED, SOURCES, body
+from conf.sources.statuses import Status
+from tests.support.samples import RECEIVED, SOURCES, body
 from workers.canonical import CanonicalEvent, canonical
 from workers.errors import Malformed
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.statuses import Status
-from tests.workers.samples import RECEIVED
+from conf.sources.statuses import Status
+from tests.support.samples import RECEIVED
 from workers.canonical import CanonicalEvent
 from workers.decision import Decision, decide
 

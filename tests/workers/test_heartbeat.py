@@ -12,11 +12,11 @@ from redis import Redis
 
 from conf.lifecycle import Stop
 from scheduler.accept_command import Caps
+from scheduler.connection import RedisConnection
 from scheduler.errors import NotHolder, RedisUnavailable
-from scheduler.link import Link
 from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
-from tests.workers.samples import body
+from tests.support.samples import body
 from workers.attempt import Attempts
 from workers.heartbeat import STUCK_SECONDS, Heartbeat
 from workers.identity import Identity
@@ -213,7 +213,7 @@ def test_while_redis_is_away_nothing_is_given_up_and_later_it_is(
 ) -> None:
     job = take()
     clock.now += DEADLINE + 1
-    heart.queue = Queue(Link("unix:///nowhere/at/all.sock"))
+    heart.queue = Queue(RedisConnection("unix:///nowhere/at/all.sock"))
     with pytest.raises(RedisUnavailable):
         heart.beat()
     assert not job.abandoned

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
 
-from tests.workers.samples import RECEIVED, reserved
+from tests.support.samples import RECEIVED, reserved
 from workers.errors import AlreadyDone, FenceRaised, LostFence
 from workers.ledger import Entry, Ledger
 

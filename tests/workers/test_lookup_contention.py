@@ -7,8 +7,8 @@ from typing import Any
 
 from pymongo.database import Database
 
-from tests.workers.crashing import Life, lookup_lane
-from tests.workers.samples import RECEIVED, body, reserved
+from tests.support.crashing_holder import Life, lookup_lane
+from tests.support.samples import RECEIVED, body, reserved
 from workers.errors import AlreadyDone, FenceRaised
 from workers.results import Forward
 

@@ -9,8 +9,8 @@ import orjson
 import pytest
 from pymongo.database import Database
 
-from tests.workers.crashing import Killed, Life, lookup_lane
-from tests.workers.samples import RECEIVED, body, reserved, shipment
+from tests.support.crashing_holder import Killed, Life, lookup_lane
+from tests.support.samples import RECEIVED, body, reserved, shipment
 from workers.errors import AlreadyDone, FenceRaised, Permanent, Transient
 from workers.ledger import Ledger
 from workers.lookup_lane import LookupLane

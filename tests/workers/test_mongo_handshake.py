@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import await_true
-from tests.workers.mongo_server import MongoServer
-from tests.workers.samples import reserved
+from tests.support.mongo_server import MongoServer
+from tests.support.samples import reserved
+from tests.support.servers import await_true
 from workers import mongo
-from workers.errors import StoreAway
+from workers.errors import StoreUnavailable
 from workers.ledger import Ledger
 
 _RESET = struct.pack("ii", 1, 0)
@@ -83,7 +83,9 @@ def test_a_write_whose_connection_broke_in_its_handshake_is_done_or_told_as_an_o
         doorway.slams = 1
 
         def slammed() -> bool:
-            with contextlib.suppress(StoreAway):  # the worker comes back, and burns no attempt
+            with contextlib.suppress(
+                StoreUnavailable
+            ):  # the worker comes back, and burns no attempt
                 ledger.mark_applied(event)
             return doorway.slams == 0
 

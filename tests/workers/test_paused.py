@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from scheduler.keys import Lane
-from tests.scheduler.snapshot import changes, dump
-from tests.servers import await_true
-from tests.workers.real_worker import RealWorker, StopsAt
-from tests.workers.scene import Scene
+from tests.support.servers import await_true
+from tests.support.store_snapshot import changes, dump
+from tests.support.worker_environment import Scene
+from tests.support.worker_process import RealWorker, StopsAt
 
 NO_ROUTE = "in_transit"
 # Where the worker stops, before the call or after it, and the status of its event.

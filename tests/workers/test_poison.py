@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scheduler.keys import Lane
-from tests.servers import await_true
-from tests.workers.real_worker import DiesOf
-from tests.workers.scene import KEYS, MAX_CRASHES, SLOTS, Scene
+from tests.support.servers import await_true
+from tests.support.worker_environment import KEYS, MAX_CRASHES, SLOTS, Scene
+from tests.support.worker_process import DiesOf
 
 POISON = "SHP-P"  # shipments whose events kill; their names are in the bodies
 HALF_DONE = {"lookup": "Shipments.apply", "routing": "RoutingClient.route"}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from scheduler.link import Link
+from scheduler.connection import RedisConnection
 from scheduler.queue import Queue
-from tests.servers import await_true
-from tests.workers.lone_worker import EVENT, Worker, accept, at_once, client, counted
+from tests.support.in_process_worker import EVENT, Worker, accept, at_once, client, counted
+from tests.support.servers import await_true
 from workers import heartbeat as heartbeat_module
 from workers.jobs import Job
 from workers.results import Done, Result, Retry
@@ -45,7 +45,7 @@ def test_an_event_that_comes_while_it_sleeps_wakes_it(url: str) -> None:
 
 def test_it_takes_back_what_its_predecessor_held(url: str) -> None:
     accept(url, 3)
-    queue = Queue(Link(url))
+    queue = Queue(RedisConnection(url))
     assert len(queue.reserve("lookup", 3, owner="host/worker", boot="older", lease=3600)) == 3
     worker = Worker(url, at_once).start()
     await_true(lambda: counted(url, "done") == 3, 30)
@@ -55,13 +55,13 @@ def test_it_takes_back_what_its_predecessor_held(url: str) -> None:
 
 def crashed(url: str, times: int) -> None:
     """What waits was part of so many crashes."""
-    queue = Queue(Link(url))
+    queue = Queue(RedisConnection(url))
     for boot in range(times):
         # However many they are by now: from the second crash on, a reserve gives one of them.
         while queue.reserve("lookup", 100, owner="host/worker", boot=str(boot), lease=3600):
             pass
         queue.reclaim("lookup", "host/worker", "next", 5)
-    queue.link.close()
+    queue.connection.close()
 
 
 def test_suspects_follow_one_another_without_a_pause(url: str) -> None:

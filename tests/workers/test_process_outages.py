@@ -7,10 +7,10 @@ from collections import deque
 
 import pytest
 
-from tests.servers import RedisServer, await_true
-from tests.workers.lone_worker import Worker, accept, at_once, client, counted
+from tests.support.in_process_worker import Worker, accept, at_once, client, counted
+from tests.support.servers import RedisServer, await_true
 from workers import heartbeat as heartbeat_module
-from workers.errors import StoreAway
+from workers.errors import StoreUnavailable
 from workers.jobs import Job
 from workers.results import Done, Result
 
@@ -73,7 +73,7 @@ def test_an_outage_of_redis_longer_than_the_deadline_burns_nothing_and_ends_noth
 def test_mongodb_away_in_the_middle_of_the_steps_stops_the_reserving(url: str) -> None:
     def away(job: Job) -> Result:
         if not worker.mongo_answers:
-            raise StoreAway("AutoReconnect")
+            raise StoreUnavailable("AutoReconnect")
         return Done("routed")
 
     worker = Worker(url, away)

@@ -14,7 +14,7 @@ from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.workers.simulator import Simulator
+from tests.support.simulator import Simulator
 from workers.errors import Permanent, Transient
 from workers.routing_client import RETRY_AFTER_MAX, RoutingClient, seconds
 

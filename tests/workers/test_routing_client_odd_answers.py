@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.servers import await_true
+from tests.support.servers import await_true
 from workers.errors import Transient
 from workers.routing_client import ANSWER_MAX_BYTES, RoutingClient
 

@@ -9,9 +9,16 @@ import pytest
 from pymongo.database import Database
 
 from scheduler.events import Reserved
-from tests.workers.crashing import Killed, Life, lookup_lane, routing_lane
-from tests.workers.samples import RECEIVED, body, reserved, shipment
-from workers.errors import AlreadyDone, FenceRaised, LostFence, Permanent, StoreAway, Transient
+from tests.support.crashing_holder import Killed, Life, lookup_lane, routing_lane
+from tests.support.samples import RECEIVED, body, reserved, shipment
+from workers.errors import (
+    AlreadyDone,
+    FenceRaised,
+    LostFence,
+    Permanent,
+    StoreUnavailable,
+    Transient,
+)
 from workers.ledger import Ledger
 from workers.results import Bury, Defer, Done
 from workers.routing_lane import RoutingLane
@@ -116,7 +123,7 @@ def test_an_answer_that_could_not_be_recorded_is_carried_and_not_asked_for_again
     database: Database[Document], lane: RoutingLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> bool:
-        raise StoreAway("AutoReconnect")
+        raise StoreUnavailable("AutoReconnect")
 
     with monkeypatch.context() as patch:
         patch.setattr(Shipments, "set_route", away)

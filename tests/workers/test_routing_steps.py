@@ -10,17 +10,17 @@ from pymongo.database import Database
 from redis import Redis
 
 from scheduler.breaker import Breaker, BreakerPolicy
+from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
-from scheduler.link import Link
-from tests.servers import RedisServer, await_true
-from tests.workers.crashing import lookup_lane, routing_lane
-from tests.workers.samples import reserved
-from tests.workers.simulator import Simulator
+from tests.support.crashing_holder import lookup_lane, routing_lane
+from tests.support.samples import reserved
+from tests.support.servers import RedisServer, await_true
+from tests.support.simulator import Simulator
 from workers.breaker_gate import BreakerGate, BreakerOpen
 from workers.concurrency_limit import ConcurrencyLimit
 from workers.errors import Permanent, Transient
 from workers.jobs import Job
-from workers.lanes import RoutingSteps
+from workers.lane import RoutingSteps
 from workers.results import Done
 from workers.routing_client import RoutingClient
 
@@ -29,7 +29,7 @@ POLICY = BreakerPolicy(min_calls=4, ratio=0.5, first_pause=0.2, last_pause=0.2)
 
 
 def gate(server: RedisServer, holder: str = "w1", policy: BreakerPolicy = POLICY) -> BreakerGate:
-    return BreakerGate(Breaker(Link(server.url), policy), holder, permit_life=30)
+    return BreakerGate(Breaker(RedisConnection(server.url), policy), holder, permit_life=30)
 
 
 def job(id: str = "bench:evt_1", permit: str | None = None) -> Job:
@@ -70,7 +70,7 @@ def steps(
 
 
 def test_while_it_is_closed_everybody_may_and_redis_is_not_asked() -> None:
-    nowhere = BreakerGate(Breaker(Link("unix:///nowhere.sock"), POLICY), "w1", 30)
+    nowhere = BreakerGate(Breaker(RedisConnection("unix:///nowhere.sock"), POLICY), "w1", 30)
     assert nowhere.permits(3) == [None, None, None]
     nowhere.check(job())
 

@@ -10,7 +10,7 @@ import pytest
 from bson import Decimal128
 from pymongo.database import Database
 
-from tests.workers.samples import RECEIVED, shipment
+from tests.support.samples import RECEIVED, shipment
 from workers.errors import Permanent
 from workers.shipments import RECENT_KEPT, RECENT_MAX, Shipment, Shipments
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from conf.statuses import Status
+from conf.sources.statuses import Status
 from loadtest.answers import Answer
 from loadtest.bench import signed
 from loadtest.bench.rig import Rig

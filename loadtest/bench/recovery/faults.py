@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from gateway.local import orphans
+from gateway.stack import orphans
 from loadtest.bench import processes
 from loadtest.bench.errors import BenchError, wait_until
 from loadtest.bench.rig import Rig
+from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
-from scheduler.link import Link
 
 STEADY_SECONDS = 2  # beyond every program's startsecs: a death is no failed start
 LOOK_SECONDS = 0.005
@@ -93,7 +93,7 @@ def redis_back(rig: Rig, seconds: float = 30) -> Back:
     """Wait until a new connection gets an answer that is no LOADING."""
 
     def answers() -> bool:
-        link = Link(rig.stack.redis_url, REPLY_SECONDS)
+        link = RedisConnection(rig.stack.redis_url, REPLY_SECONDS)
         try:
             return bool(link.command("PING") == b"PONG")
         except RedisUnavailable:

@@ -10,7 +10,7 @@ from loadtest.bench.figures import Figure, Section, at_most, median
 from loadtest.bench.progress import say
 from loadtest.bench.recovery import faults
 from loadtest.bench.rig import Options, Rig, started
-from scheduler.inspection import Inspector
+from scheduler.inspector import Inspector
 
 RETRIES = 200
 ROUNDS, QUICK_ROUNDS = 5, 1
@@ -50,7 +50,7 @@ def _round(rig: Rig, prefix: str) -> float:
     time.sleep(max(0.0, due - AHEAD_SECONDS - time.time()))
     sent, _ = faults.kill(victim)
     inspector = Inspector(rig.redis)
-    before = inspector.books()
+    before = inspector.counters()
     if before.retrying != RETRIES:
         raise BenchError(f"{before.retrying} retries wait after the kill, not {RETRIES}")
     ready = faults.moment(
@@ -58,6 +58,6 @@ def _round(rig: Rig, prefix: str) -> float:
         LIMIT_SECONDS,
         "the retries to be ready",
     )
-    if inspector.books().waiting_total != RETRIES:
+    if inspector.counters().waiting_total != RETRIES:
         raise BenchError("not all retries became ready")
     return ready - sent

@@ -1,0 +1,1 @@
+"""The couriers: their tables in ``sources.toml``, checked and turned into values."""

@@ -1,0 +1,1 @@
+"""Playing a courier: payloads and signatures for ``send``, the demo and the load tests."""

@@ -1,0 +1,139 @@
+"""``POST /v1/events/{source}``: verify, make durable, acknowledge.
+
+Invariant: a 2xx is sent only after Redis confirmed the write, and nothing is read from a body
+before its signature was right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import falcon
+import orjson
+
+from conf.sources.model import Source
+from gateway.edge import problems, request_body
+from gateway.edge.event_id import NoEventId, event_id
+from gateway.edge.meinheld_client import close_after, remote
+from gateway.edge.problems import Problem
+from gateway.edge.redis_circuit_breaker import RedisCircuitBreaker
+from gateway.edge.rejection_log import RejectionLog
+from gateway.edge.signatures import Scheme
+from scheduler.errors import RedisUnavailable
+
+# Redis mostly comes back within seconds, and a repeat costs little while the circuit is open.
+UNAVAILABLE_RETRY_SECONDS = 2.0
+
+# How far ahead a rate of draining tells anything: workers may come back at any moment, and senders
+# that were sent away for longer would be late. Also the answer while nothing drains. Shorter: they
+# come back in vain more often, and some of them give up after so many times.
+FORECAST_SECONDS_MAX = 300.0
+
+DIGEST_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An enabled source with its scheme prepared."""
+
+    source: Source
+    scheme: Scheme
+
+
+class EventResource:
+    """Takes events in. limit: bytes of a body; now: seconds since 1970."""
+
+    def __init__(
+        self,
+        entrances: dict[str, Endpoint],
+        admission: RedisCircuitBreaker,
+        refusals: RejectionLog,
+        limit: int,
+        now: Callable[[], float],
+    ) -> None:
+        self._entrances = entrances
+        self._admission = admission
+        self._refusals = refusals
+        self._limit = limit
+        self._now = now
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, source: str) -> None:
+        environ = req.env
+        entrance = self._entrances.get(source)
+        if entrance is None:
+            return problems.UNKNOWN_SOURCE.send(resp)
+        problem = request_body.refusal(environ, self._limit)
+        if problem is not None:
+            return self._refuse(problem, source, environ, resp)
+        body = request_body.read(environ)
+        if body is None:
+            return self._refuse(problems.BAD_LENGTH, source, environ, resp)
+        verdict = entrance.scheme.verify(environ.get, body, self._now())
+        if verdict.reason is not None:
+            self._refusals.note(source, verdict.reason, remote(environ))
+            return problems.UNAUTHENTICATED.send(resp)
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            return self._refuse(problems.NOT_JSON, source, environ, resp, str(error))
+        if type(document) is not dict:
+            return self._refuse(problems.NOT_AN_OBJECT, source, environ, resp)
+        try:
+            name = event_id(entrance.source, verdict.event_id, document, body)
+        except NoEventId as error:
+            return self._refuse(problems.NO_EVENT_ID, source, environ, resp, str(error))
+        return self._admit(f"{source}:{name}", entrance.source, body, verdict.secret, environ, resp)
+
+    def on_options(self, req: falcon.Request, resp: falcon.Response, source: str) -> None:
+        raise falcon.HTTPMethodNotAllowed([])  # Falcon would answer it otherwise
+
+    def _admit(
+        self,
+        id: str,
+        source: Source,
+        body: bytes,
+        secret: str,
+        environ: dict[str, Any],
+        resp: falcon.Response,
+    ) -> None:
+        digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
+        try:
+            acceptance = self._admission.accept(
+                id, source.name, body, digest, secret, source.quota_per_second, source.quota_burst
+            )
+        except RedisUnavailable:  # the circuit logs it
+            problems.UNAVAILABLE.send(resp, retry_after=UNAVAILABLE_RETRY_SECONDS)
+            return
+        code = acceptance.code
+        if code == "accepted":
+            resp.status = falcon.HTTP_202
+            resp.data = b'{"status":"accepted","id":%b}' % orjson.dumps(id)
+        elif code == "duplicate" or code == "conflicting":
+            if code == "conflicting":
+                self._refusals.conflict(source.name, id, remote(environ))
+            resp.data = b'{"status":"duplicate","id":%b}' % orjson.dumps(id)
+        elif code == "full":
+            self._refusals.note(source.name, "backlog_full", remote(environ))
+            wait = min(acceptance.retry_after or FORECAST_SECONDS_MAX, FORECAST_SECONDS_MAX)
+            problems.BACKLOG_FULL.send(resp, retry_after=wait)
+        elif code == "limited":
+            self._refusals.note(source.name, "over_quota", remote(environ))
+            problems.OVER_QUOTA.send(resp, retry_after=acceptance.retry_after)
+        else:
+            assert_never(code)  # Falcon's own answer would be a 200
+
+    def _refuse(
+        self,
+        problem: Problem,
+        source: str,
+        environ: dict[str, Any],
+        resp: falcon.Response,
+        detail: str | None = None,
+    ) -> None:
+        self._refusals.note(source, problem.code, remote(environ))
+        problem.send(resp, detail=detail)
+        if problem.closes:
+            close_after(environ, resp)

@@ -1,0 +1,266 @@
+"""The edge described for those who post to it: OpenAPI 3.1, served at ``/openapi.json``.
+
+Invariant: nothing is told here that is also written elsewhere. Problems come from their own table,
+sources and limits from what the edge was started with, methods from its routes; only which problems
+an operation may answer is a table below, and tests hold it against the running edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+import orjson
+
+from conf.sources.model import Source
+from gateway.edge import problems
+from gateway.edge.event_id import MAX_CHARACTERS
+from gateway.edge.openapi_sources import examples, security, security_schemes
+from gateway.edge.problems import RETRY_SECONDS_MAX, Problem
+
+VERSION = "1.0"  # of what is described: the 1 is that of the paths
+
+Json = dict[str, Any]
+
+ABOUT = """\
+Couriers post signed events; what is answered 2xx is on disk and will be processed once.
+Anything else was not stored, or may not have been: send it again. A repeat does no harm. A request
+that is no HTTP/1.1 is refused by the HTTP server itself, without a problem document."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a path is for. answers: status -> (when, component schema of the body)."""
+
+    id: str
+    summary: str
+    answers: dict[int, tuple[str, str]]
+    problems: tuple[Problem, ...] = ()
+
+
+EVENTS, HEALTHZ, READYZ, OPENAPI = "/v1/events/{source}", "/healthz", "/readyz", "/openapi.json"
+
+OPERATIONS = {
+    EVENTS: Operation(
+        "event",
+        "Take an event of a courier: verify it, make it durable, acknowledge it",
+        {
+            202: ("Stored durably, seen for the first time", "Accepted"),
+            200: ("Known already; nothing was stored again", "Duplicate"),
+        },
+        (
+            problems.BAD_LENGTH,
+            problems.NOT_JSON,
+            problems.NOT_AN_OBJECT,
+            problems.NO_EVENT_ID,
+            problems.UNAUTHENTICATED,
+            problems.UNKNOWN_SOURCE,
+            problems.LENGTH_REQUIRED,
+            problems.TOO_LARGE,
+            problems.NOT_JSON_CONTENT,
+            problems.OVER_QUOTA,
+            problems.INTERNAL_ERROR,
+            problems.BACKLOG_FULL,
+            problems.UNAVAILABLE,
+        ),
+    ),
+    HEALTHZ: Operation("health", "Whether this process is up", {200: ("It is", "Healthy")}),
+    READYZ: Operation(
+        "readiness",
+        "Whether an event would be taken now",
+        {200: ("It would", "Ready")},
+        (problems.INTERNAL_ERROR, problems.NOT_READY),
+    ),
+    OPENAPI: Operation("description", "This document", {200: ("An OpenAPI 3.1 document", "Any")}),
+}
+# What any path answers to another method, and any other path to every method.
+OTHER_METHODS, OTHER_PATHS = problems.METHOD_NOT_ALLOWED, problems.NOT_FOUND
+
+NAME = {
+    "type": "string",
+    "maxLength": 64 + 1 + MAX_CHARACTERS,
+    "description": "<source>:<event id>, the name of the event everywhere",
+}
+COUNT = {"type": "integer", "minimum": 0}
+
+
+def document(sources: Mapping[str, Source], max_body_bytes: int, allow: Mapping[str, str]) -> Json:
+    """The document. sources: those that are enabled; allow: path -> its methods, by commas."""
+    paths: Json = {path: _path(path, methods, allow) for path, methods in allow.items()}
+    paths[EVENTS]["post"] |= {
+        "parameters": _parameters(sources, max_body_bytes),
+        "requestBody": _body(sources, max_body_bytes),
+        "security": security(sources),
+    }
+    paths["x-other-paths"] = _refusals((OTHER_PATHS,))
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Fincart Event Gateway", "version": VERSION, "description": ABOUT},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": _schemas(), "securitySchemes": security_schemes(sources)},
+    }
+
+
+def _path(path: str, methods: str, allow: Mapping[str, str]) -> Json:
+    operation = OPERATIONS[path]
+    return {
+        **{method.lower(): _operation(operation, method) for method in methods.split(", ")},
+        "x-other-methods": _refusals((OTHER_METHODS,), allow[path]),
+    }
+
+
+def _operation(operation: Operation, method: str) -> Json:
+    answers: Json = {
+        str(status): {"description": when, "content": _content("application/json", schema)}
+        for status, (when, schema) in operation.answers.items()
+    } | _refusals(operation.problems)
+    if method == "HEAD":
+        for answer in answers.values():
+            del answer["content"]
+    name = operation.id if method != "HEAD" else f"{operation.id}_head"
+    return {"operationId": name, "summary": operation.summary, "responses": answers}
+
+
+def _content(kind: str, schema: str) -> Json:
+    return {kind: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+
+
+def _refusals(found: tuple[Problem, ...], allow: str = "") -> Json:
+    """The responses for problems, one for each status among them."""
+    by_status: dict[int, list[Problem]] = {}
+    for problem in found:
+        by_status.setdefault(problem.status.value, []).append(problem)
+    return {str(status): _refusal(status, group, allow) for status, group in by_status.items()}
+
+
+def _refusal(status: int, group: list[Problem], allow: str) -> Json:
+    known = [orjson.loads(problem.body) for problem in group]
+    of_these = {
+        "properties": {
+            "type": {"enum": [body["type"] for body in known]},
+            "status": {"const": status},
+        }
+    }
+    content: Json = _content(problems.CONTENT_TYPE, "Problem")
+    content[problems.CONTENT_TYPE] = {
+        "schema": {"allOf": [content[problems.CONTENT_TYPE]["schema"], of_these]},
+        "examples": {
+            problem.code: {"value": body} for problem, body in zip(group, known, strict=True)
+        },
+    }
+    headers: Json = {}
+    if status in (429, 503):
+        seconds = {"type": "integer", "minimum": 1, "maximum": RETRY_SECONDS_MAX}
+        headers["Retry-After"] = {
+            "description": "Seconds after which to send it again",
+            "required": True,
+            "schema": seconds,
+        }
+    if allow:
+        headers["Allow"] = {
+            "description": "The methods of this path",
+            "required": True,
+            "schema": {"const": allow},
+        }
+    answer: Json = {
+        "description": "; ".join(problem.title for problem in group),
+        "content": content,
+    }
+    return answer | ({"headers": headers} if headers else {})
+
+
+def _parameters(sources: Mapping[str, Source], max_body_bytes: int) -> list[Json]:
+    return [
+        {
+            "name": "source",
+            "in": "path",
+            "required": True,
+            "description": "Whose event it is",
+            "schema": {"type": "string", "enum": sorted(sources)},
+        },
+        {
+            "name": "Content-Length",
+            "in": "header",
+            "required": True,
+            "description": "Bytes of the body. There must be no Transfer-Encoding.",
+            "schema": {"type": "integer", "minimum": 1, "maximum": max_body_bytes},
+        },
+    ]
+
+
+def _body(sources: Mapping[str, Source], max_body_bytes: int) -> Json:
+    content = {"schema": {"type": "object"}, "examples": examples(sources)}
+    return {
+        "required": True,
+        "description": f"A JSON object in UTF-8 of at most {max_body_bytes} bytes, signed as its "
+        "source signs. The event id in it, or in the signed header, has at most "
+        f"{MAX_CHARACTERS} printable characters.",
+        "content": {
+            "application/json": content,
+            "application/*+json": {"schema": {"type": "object"}},
+        },
+    }
+
+
+def _schemas() -> Json:
+    return {
+        "Accepted": _object({"status": {"const": "accepted"}, "id": NAME}),
+        "Duplicate": _object({"status": {"const": "duplicate"}, "id": NAME}),
+        "Healthy": _object({"status": {"const": "ok"}}),
+        "Ready": _object(
+            {
+                "status": {"const": "ready"},
+                "durability": {
+                    "enum": ["always", "everysec", "none", "unknown"],
+                    "description": "How much Redis may lose if its host dies: nothing, two "
+                    "seconds, everything since its last snapshot, or it does not tell",
+                },
+                **{
+                    f"{gauge}{cap}": COUNT
+                    for gauge in ("backlog", "backlog_bytes", "dead")
+                    for cap in ("", "_max")
+                },
+            }
+        ),
+        "Any": {"type": "object"},
+        "Problem": _object(
+            {
+                "type": {
+                    "type": "string",
+                    "pattern": "^urn:fincart:problem:[a-z0-9-]+$",
+                    "description": "What it is; stable",
+                },
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string", "description": "What to do, or where it went wrong"},
+            },
+            "detail",
+        ),
+    }
+
+
+def _object(properties: Json, *optional: str) -> Json:
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "required": [name for name in properties if name not in optional],
+    }
+
+
+class OpenApi:
+    """Serves the document, built once."""
+
+    def __init__(self, content: Json) -> None:
+        self._body = orjson.dumps(content)
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.data = self._body
+
+    on_head = on_get
+
+    def on_options(self, req: falcon.Request, resp: falcon.Response) -> None:
+        raise falcon.HTTPMethodNotAllowed([])  # Falcon would answer it otherwise

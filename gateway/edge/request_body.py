@@ -1,0 +1,57 @@
+"""Reads a request's body, and refuses what cannot be read safely before a byte is read.
+
+Invariant: a body is exactly as long as its one Content-Length says. A proxy in front that framed
+the request in another way could otherwise smuggle a second one in.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gateway.edge import problems
+from gateway.edge.problems import Problem
+
+DIGITS = 18  # of a length; a longer one is too large whatever it says
+
+_JSON = re.compile(r"application/(?:json|[a-z0-9!#$&^_.-]{1,100}\+json)", re.IGNORECASE)
+_UTF_8 = re.compile(r'\s*charset\s*=\s*"?utf-?8"?\s*', re.IGNORECASE)
+
+
+def refusal(environ: dict[str, Any], limit: int) -> Problem | None:
+    """What is wrong with the body's headers, or None. limit: bytes."""
+    length = environ.get("CONTENT_LENGTH")
+    if environ.get("HTTP_TRANSFER_ENCODING") is not None or not length:
+        return problems.LENGTH_REQUIRED
+    if not (length.isascii() and length.isdigit()):
+        return problems.BAD_LENGTH
+    if len(length) > DIGITS or int(length) > limit:
+        return problems.TOO_LARGE
+    content_type = environ.get("CONTENT_TYPE")
+    if content_type != "application/json" and not is_json(content_type or ""):
+        return problems.NOT_JSON_CONTENT
+    return None
+
+
+def is_json(content_type: str) -> bool:
+    """application/json or application/*+json, with no parameter but charset=utf-8."""
+    kind, *parameters = content_type.split(";")
+    return bool(_JSON.fullmatch(kind.strip())) and all(
+        _UTF_8.fullmatch(parameter) or not parameter.strip() for parameter in parameters
+    )
+
+
+def read(environ: dict[str, Any]) -> bytes | None:
+    """The body; None if it ended early. Ask ``refusal`` first."""
+    length = int(environ["CONTENT_LENGTH"])
+    stream = environ["wsgi.input"]
+    try:
+        body: bytes = stream.read(length)
+        while len(body) < length:  # WSGI lets a read come back short
+            more: bytes = stream.read(length - len(body))
+            if not more:
+                return None
+            body += more
+    except OSError:  # the client stalled or went away
+        return None
+    return body

@@ -1,0 +1,33 @@
+"""An HMAC over the raw body in one header: GitHub, EasyPost, Shopify, AfterShip and many more."""
+
+from __future__ import annotations
+
+from conf.sources.model import Secret, Signature
+from gateway.edge.signatures.keyring import DECODERS, Keyring
+from gateway.edge.signatures.verdict import Headers, Reason, Verdict, environ_name, header_id
+
+
+class BodyHmac:
+    """``<prefix><hex or base64 of the MAC>``. An id from a header is not signed: whoever saw one
+    request can send it again under another id, and only the courier's own time makes it late."""
+
+    def __init__(self, signature: Signature, secrets: tuple[Secret, ...]) -> None:
+        self._header = environ_name(signature.header)
+        self._prefix = signature.prefix
+        self._decode = DECODERS[signature.encoding]
+        self._id = environ_name(signature.id_header) if signature.id_header else ""
+        self._keys = Keyring(secrets)
+
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+        text = headers(self._header)
+        if not text:
+            return Verdict(Reason.MISSING)
+        if not text.startswith(self._prefix):
+            return Verdict(Reason.MALFORMED)
+        mac = self._decode(text[len(self._prefix) :])
+        if mac is None:
+            return Verdict(Reason.MALFORMED)
+        signer = self._keys.signer((body,), (mac,))
+        if signer is None:
+            return Verdict(Reason.MISMATCH)
+        return Verdict(None, signer, header_id(headers(self._id)) if self._id else None)

@@ -1,0 +1,53 @@
+"""Standard Webhooks (https://www.standardwebhooks.com), and Svix under names of its own."""
+
+from __future__ import annotations
+
+from conf.sources.model import Secret, Signature
+from gateway.edge.signatures.keyring import Keyring, from_base64
+from gateway.edge.signatures.timestamp import untimely
+from gateway.edge.signatures.verdict import Headers, Reason, Verdict, environ_name, header_id, raw
+
+
+class StandardWebhooks:
+    """``v1,<base64> [v1,<base64> …]`` over ``<id>.<timestamp>.<body>``.
+
+    Entries of other versions, and broken ones, are skipped: one that is right is enough, so that
+    a sender can rotate its key or its scheme.
+    """
+
+    def __init__(self, signature: Signature, secrets: tuple[Secret, ...]) -> None:
+        self._id = environ_name(signature.id_header)
+        self._timestamp = environ_name(signature.timestamp_header)
+        self._signature = environ_name(signature.header)
+        self._tolerance = signature.tolerance_seconds
+        self._keys = Keyring(secrets)
+
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+        id, timestamp = headers(self._id), headers(self._timestamp)
+        signatures = headers(self._signature)
+        if not signatures:
+            return Verdict(Reason.MISSING)
+        if not id:
+            return Verdict(Reason.ID_MISSING)
+        if not timestamp:
+            return Verdict(Reason.TIMESTAMP_MISSING)
+        reason = untimely(timestamp, now, self._tolerance)
+        if reason is not None:
+            return Verdict(reason)
+        signed_id, macs = raw(id), _macs(signatures)
+        if signed_id is None or not macs:
+            return Verdict(Reason.MALFORMED)
+        signer = self._keys.signer((signed_id, b".", timestamp.encode(), b".", body), macs)
+        if signer is None:
+            return Verdict(Reason.MISMATCH)
+        return Verdict(None, signer, header_id(id))
+
+
+def _macs(signatures: str) -> list[bytes]:
+    macs = []
+    for entry in signatures.split(" "):
+        version, _, text = entry.partition(",")
+        mac = from_base64(text) if version == "v1" else None
+        if mac is not None:
+            macs.append(mac)
+    return macs

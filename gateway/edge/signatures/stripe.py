@@ -1,0 +1,39 @@
+"""The way Stripe signs, which Shippo follows: time and signatures in one header."""
+
+from __future__ import annotations
+
+from conf.sources.model import Secret, Signature
+from gateway.edge.signatures.keyring import Keyring, from_hex
+from gateway.edge.signatures.timestamp import untimely
+from gateway.edge.signatures.verdict import Headers, Reason, Verdict, environ_name
+
+
+class Stripe:
+    """``t=<timestamp>,v1=<hex>[,v1=<hex> …]`` over ``<timestamp>.<body>``."""
+
+    def __init__(self, signature: Signature, secrets: tuple[Secret, ...]) -> None:
+        self._header = environ_name(signature.header)
+        self._tolerance = signature.tolerance_seconds
+        self._keys = Keyring(secrets)
+
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+        text = headers(self._header)
+        if not text:
+            return Verdict(Reason.MISSING)
+        timestamps: list[str] = []
+        macs: list[bytes] = []
+        for entry in text.split(","):
+            key, _, value = entry.strip(" ").partition("=")
+            if key == "t":
+                timestamps.append(value)
+            elif key == "v1" and (mac := from_hex(value)) is not None:
+                macs.append(mac)
+        if not timestamps:
+            return Verdict(Reason.TIMESTAMP_MISSING)
+        if len(timestamps) > 1 or not macs:
+            return Verdict(Reason.MALFORMED)  # of two times, which one was signed?
+        reason = untimely(timestamps[0], now, self._tolerance)
+        if reason is not None:
+            return Verdict(reason)
+        signer = self._keys.signer((timestamps[0].encode(), b".", body), macs)
+        return Verdict(Reason.MISMATCH) if signer is None else Verdict(None, signer)

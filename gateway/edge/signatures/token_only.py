@@ -1,0 +1,33 @@
+"""A fixed token in a header: no signature at all, so anybody who has seen one request can forge.
+
+Only for couriers that offer nothing better (DHL push), said explicitly in the source's table.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from conf.sources.model import Secret, Signature
+from gateway.edge.signatures.verdict import Headers, Reason, Verdict, environ_name, raw
+
+
+class TokenOnly:
+    """``<prefix><token>``."""
+
+    def __init__(self, signature: Signature, secrets: tuple[Secret, ...]) -> None:
+        self._header = environ_name(signature.header)
+        self._prefix = signature.prefix
+        # An empty one would match an empty header.
+        self._secrets = [secret for secret in secrets if secret.key]
+
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+        text = headers(self._header)
+        if not text:
+            return Verdict(Reason.MISSING)
+        token = raw(text[len(self._prefix) :]) if text.startswith(self._prefix) else None
+        if token is None:
+            return Verdict(Reason.MALFORMED)
+        for secret in self._secrets:
+            if hmac.compare_digest(token, secret.key):
+                return Verdict(None, secret.label)
+        return Verdict(Reason.MISMATCH)

@@ -1,0 +1,1 @@
+"""What serves the edge: gunicorn's configuration, its worker classes, and the composition root."""

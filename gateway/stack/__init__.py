@@ -1,0 +1,1 @@
+"""The whole stack on one machine, under supervisord: what `make up`, the demo and tests start."""

@@ -1,0 +1,1 @@
+"""Plugins of supervisord, which loads them as RPC interfaces."""

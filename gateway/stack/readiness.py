@@ -1,0 +1,69 @@
+"""Waits until a stack is ready, and says why when it does not get there."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway.stack.supervisor import Process, Supervisor
+
+CRASHING_SECONDS = 8.0  # a program that fails to start for so long will not make it
+POLL_SECONDS = 0.05
+LOG_LINES = 12
+
+
+class StackError(Exception):
+    """The stack did not start or stop; ``str()`` says why, with the end of the log concerned."""
+
+
+def answers(url: str) -> bool:
+    """Whether a GET there is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def wait(supervisor: Supervisor, ready: Callable[[], bool], timeout: float) -> None:
+    """Return when every process runs and ``ready`` says so; else raise ``StackError``."""
+    deadline = time.monotonic() + timeout
+    crashing: dict[str, float] = {}  # since when a program has not got over its first failure
+    while True:
+        processes = supervisor.processes()
+        waiting = [process for process in processes if process.state != "RUNNING"]
+        if processes and not waiting and ready():
+            return
+        now = time.monotonic()
+        crashing = {
+            process.name: crashing.get(process.name, now)
+            for process in waiting
+            if process.state in ("BACKOFF", "FATAL") or process.name in crashing
+        }
+        hopeless = any(now - since > CRASHING_SECONDS for since in crashing.values())
+        if hopeless or now > deadline:
+            raise StackError(_why_not(processes, supervisor, timeout))
+        time.sleep(POLL_SECONDS)
+
+
+def _why_not(processes: list[Process], supervisor: Supervisor, timeout: float) -> str:
+    if not processes:
+        log = supervisor.socket.with_name("supervisord.log")
+        return f"supervisord does not run\n{_tail(log)}"
+    failing = [process for process in processes if process.state != "RUNNING"]
+    names = ", ".join(f"{process.name} is {process.state}" for process in failing)
+    if not failing:
+        names = f"every process runs, but the gateway is not ready after {timeout:g} s"
+        failing = [process for process in processes if process.name == "gateway"]
+    return "\n".join([names, *(f"--- {one.log.name}\n{_tail(one.log)}" for one in failing)])
+
+
+def _tail(path: Path) -> str:
+    try:
+        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    return "\n".join(lines[-LOG_LINES:]) or "(it wrote no log)"

@@ -1,0 +1,179 @@
+"""Looking at the queue without touching it: the books, and what is where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from scheduler.connection import RedisConnection
+from scheduler.errors import RedisUnavailable
+from scheduler.keys import LANES, Keys, Lane
+from scheduler.scripts import load
+
+PAGE = 500  # ids a command: larger ones hold up Redis
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Everything the books balance over, read at one instant (``now`` in ms by Redis's clock).
+
+    waiting: lane -> source -> events. stats: every counter and gauge.
+    """
+
+    now: int
+    waiting: dict[Lane, dict[str, int]]
+    locked: dict[Lane, int]
+    retrying: int
+    dead: int
+    tombstones: int
+    stats: dict[str, str]
+
+    def count(self, name: str) -> int:
+        """A counter or gauge as a whole number, 0 while it was never counted."""
+        return int(float(self.stats.get(name, "0")))
+
+    @property
+    def waiting_total(self) -> int:
+        return sum(sum(sources.values()) for sources in self.waiting.values())
+
+    @property
+    def locked_total(self) -> int:
+        return sum(self.locked.values())
+
+    @property
+    def open(self) -> int:
+        """Events that are not at their end: waiting, locked or retrying."""
+        return self.waiting_total + self.locked_total + self.retrying
+
+    @property
+    def missing(self) -> int:
+        """Accepted events that are nowhere (negative: events that were never accepted)."""
+        return self.count("accepted") - (
+            self.count("done") + self.open + self.dead + self.count("dropped")
+        )
+
+    @property
+    def balanced(self) -> bool:
+        """Every accepted event is in exactly one place, and the backlog gauge agrees."""
+        return self.missing == 0 and self.count("backlog") == self.open
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An event in the retry or dead set. at: next attempt or time of death (ms)."""
+
+    id: str
+    at: int
+    fields: dict[str, str]
+
+
+class Inspector:
+    """Reads over one link. Every method raises ``RedisUnavailable``."""
+
+    def __init__(self, link: RedisConnection, keys: Keys | None = None) -> None:
+        self._link, self.keys = link, keys or Keys()
+
+    def counters(self) -> Counters:
+        """All counts in one script."""
+        k = self.keys
+        now, retrying, dead, tombstones, lookup, routing, *rows = self._link.run(
+            load("books"),
+            [
+                k.stats,
+                k.retry,
+                k.dead,
+                k.done,
+                k.locks("lookup"),
+                k.locks("routing"),
+                k.turn("lookup"),
+                k.turn("routing"),
+            ],
+            [k.prefix],
+        )
+        waiting = {
+            lane: {s.decode(): int(n) for s, n in _pairs(row)}
+            for lane, row in zip(LANES, rows[:2], strict=True)
+        }
+        stats = {name.decode(): value.decode() for name, value in _pairs(rows[2])}
+        return Counters(
+            int(now),
+            waiting,
+            {"lookup": lookup, "routing": routing},
+            retrying,
+            dead,
+            tombstones,
+            stats,
+        )
+
+    def event(self, id: str) -> dict[str, str]:
+        """The event's hash; empty for an id that Redis does not know."""
+        return _text(self._link.command("HGETALL", self.keys.event(id)))
+
+    def body(self, id: str) -> bytes | None:
+        """The signed bytes, while they are kept."""
+        body: bytes | None = self._link.command("GET", self.keys.body(id))
+        return body
+
+    def listed(self, which: Literal["retry", "dead"], start: int, count: int) -> list[Listed]:
+        """Events of a set by their time, the earliest first."""
+        key = self.keys.retry if which == "retry" else self.keys.dead
+        rows = self._link.command("ZRANGE", key, start, start + count - 1, "WITHSCORES")
+        return [
+            Listed(id.decode(), int(float(at)), self.event(id.decode())) for id, at in _pairs(rows)
+        ]
+
+    def states(self, ids: Iterable[str]) -> dict[str, str]:
+        """id -> state, for those that Redis knows."""
+        found = {}
+        for id in ids:
+            state = self._link.command("HGET", self.keys.event(id), "state")
+            if state is not None:
+                found[id] = state.decode()
+        return found
+
+    def known_ids(self) -> Iterator[list[str]]:
+        """Every id that Redis knows, a page at a time; one that changes meanwhile may come
+        twice."""
+        prefix = self.keys.event("")
+        pattern = prefix.replace("[", "\\[") + "*"
+        cursor = b"0"
+        while True:
+            cursor, names = self._link.command("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
+            if names:
+                yield [name.decode()[len(prefix) :] for name in names]
+            if cursor == b"0":
+                return
+
+    def processes(self) -> list[dict[str, str]]:
+        """The living worker processes: owner, pid, boot, lane, slots, busy."""
+        found = []
+        cursor = b"0"
+        while True:
+            cursor, names = self._link.command("SCAN", cursor, "MATCH", "gw:proc:*", "COUNT", PAGE)
+            for name in names:
+                fields = _text(self._link.command("HGETALL", name))
+                if fields:
+                    found.append({"owner": name.decode()[len("gw:proc:") :], **fields})
+            if cursor == b"0":
+                return sorted(found, key=lambda process: process["owner"])
+
+    def breaker(self) -> dict[str, str]:
+        """The breaker's hash; ``state`` is absent while it is closed."""
+        return _text(self._link.command("HGETALL", self.keys.breaker))
+
+    def memory(self) -> dict[str, str]:
+        """Redis's own account of its memory; empty where it does not tell."""
+        try:
+            info = self._link.command("INFO", "memory").decode()
+        except RedisUnavailable:
+            return {}
+        return dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+
+
+def _pairs(row: list[Any]) -> Iterator[tuple[Any, Any]]:
+    return zip(row[::2], row[1::2], strict=True)
+
+
+def _text(row: list[bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode(errors="replace") for name, value in _pairs(row)}

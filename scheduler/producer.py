@@ -1,0 +1,127 @@
+"""What the edge needs of the queue: accept an event, tell whether Redis would take one.
+
+Safe for threads: each has its own connection, opened when it first needs it, so after the fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.accept_command import Caps
+from scheduler.connection import RedisConnection
+from scheduler.errors import RedisUnavailable
+from scheduler.events import Acceptance
+from scheduler.keys import Keys
+from scheduler.queue import Queue
+from scheduler.scripts import load
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """durability: what a kill of Redis may lose, by its own configuration: ``always`` (nothing),
+    ``everysec`` (up to 2 s), ``none``, or ``unknown`` where it does not tell."""
+
+    durability: str
+    backlog: int
+    backlog_bytes: int
+    dead: int
+    caps: Caps
+
+    @property
+    def full(self) -> bool:
+        caps = self.caps
+        return (
+            self.backlog >= caps.events
+            or self.backlog_bytes >= caps.bytes
+            or self.dead >= caps.dead
+        )
+
+
+class Producer:
+    """The edge's side of the queue. timeout: seconds to wait for Redis before giving up."""
+
+    def __init__(self, url: str, timeout: float, caps: Caps) -> None:
+        self.timeout = timeout
+        self._url, self._caps = url, caps
+        self._keys = Keys()
+        self._local = threading.local()
+
+    def _queue(self) -> Queue:
+        queue: Queue | None = getattr(self._local, "queue", None)
+        if queue is None:
+            queue = self._local.queue = Queue(RedisConnection(self._url, self.timeout), self._keys)
+        return queue
+
+    def warm(self) -> None:
+        """Do what this thread's first event would have to wait for: connect, and have Redis know
+        the script. Nothing is said of a Redis that is away; the event will meet it."""
+        with contextlib.suppress(RedisUnavailable):
+            self._queue().connection.command("SCRIPT", "LOAD", load("accept").text)
+
+    def accept(
+        self,
+        id: str,
+        source: str,
+        body: bytes,
+        digest: str,
+        secret: str,
+        quota_per_second: float,
+        quota_burst: float,
+    ) -> Acceptance:
+        """See ``Queue.accept``. Raises ``RedisUnavailable`` unless Redis confirmed."""
+        return self._queue().accept(
+            id,
+            source,
+            body,
+            digest,
+            secret=secret,
+            caps=self._caps,
+            quota_per_second=quota_per_second,
+            quota_burst=quota_burst,
+        )
+
+    def probe(self, timeout: float) -> None:
+        """Does Redis answer within ``timeout`` seconds, on a new connection?
+
+        Raises ``RedisUnavailable`` if not.
+        """
+        link = RedisConnection(self._url, timeout)
+        try:
+            if link.command("PING") != b"PONG":
+                raise RedisUnavailable("unknown reply")
+        finally:
+            link.close()
+
+    def ready(self) -> Readiness:
+        """What ``/readyz`` tells, within one timeout. Raises ``RedisUnavailable``."""
+        link, keys = self._queue().connection, self._keys
+        deadline = time.monotonic() + self.timeout
+
+        def ask(*command: str) -> Any:
+            return link.command(*command, timeout=max(0.001, deadline - time.monotonic()))
+
+        gauges = ask("HMGET", keys.stats, "backlog", "backlog_bytes")
+        dead = int(ask("ZCARD", keys.dead))
+        return Readiness(
+            durability(ask), int(gauges[0] or 0), int(gauges[1] or 0), dead, self._caps
+        )
+
+
+def durability(ask: Callable[..., Any]) -> str:
+    """What Redis's own configuration promises; see ``Readiness``. ask: runs a command."""
+    try:
+        append_only = ask("CONFIG", "GET", "appendonly")
+        fsync = ask("CONFIG", "GET", "appendfsync")
+    except RedisUnavailable as error:
+        if str(error) in ("ERR", "NOPERM"):  # managed servers hide CONFIG
+            return "unknown"
+        raise
+    if not append_only or append_only[1] != b"yes":
+        return "none"
+    policy = str(fsync[1].decode()) if fsync else "unknown"
+    return policy if policy in ("always", "everysec") else "none"

@@ -1,0 +1,11 @@
+"""What children are forked from: everything is loaded, nothing is opened."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest  # noqa: F401 — a child loads the main module of its parent, which is pytest's
+
+import tests.crashpoints.processes  # noqa: F401
+
+gc.freeze()  # a collection in a child would copy every page that it shares with the others

@@ -1,0 +1,191 @@
+"""The application by itself: faults of ours, bounded logs, and prepared problems."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import falcon.testing
+import pytest
+
+from conf.settings import ROOT
+from conf.sources.loader import load_sources
+from gateway.edge import problems
+from gateway.edge.app import Deps, create_app
+from gateway.edge.problems import Problem
+from gateway.edge.rejection_log import WINDOW_SECONDS, RejectionLog
+from gateway.edge.request_body import is_json, read
+from scheduler.events import Acceptance
+from scheduler.producer import Readiness
+from tests.support.edge import bench_headers, event
+
+
+class Broken:
+    """An intake with a fault of ours in it."""
+
+    timeout = 0.5
+
+    def accept(
+        self,
+        id: str,
+        source: str,
+        body: bytes,
+        digest: str,
+        secret: str,
+        quota_per_second: float,
+        quota_burst: float,
+    ) -> Acceptance:
+        raise KeyError("a name of ours")
+
+    def warm(self) -> None:
+        pass
+
+    def probe(self, timeout: float) -> None:
+        raise KeyError
+
+    def ready(self) -> Readiness:
+        raise KeyError
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/events/bench"), ("GET", "/readyz")])
+def test_500_for_a_fault_of_ours_with_the_trace_in_the_log_and_nothing_of_it_in_the_answer(
+    method: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
+    client = falcon.testing.TestClient(create_app(Deps(sources, Broken, 1000)))
+    reply = client.simulate_request(
+        method, path, body=event("evt_1"), headers=bench_headers(event("evt_1"))
+    )
+    assert (reply.status_code, reply.content) == (500, problems.INTERNAL_ERROR.body)
+    assert reply.headers["content-type"] == "application/problem+json"
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is KeyError
+
+
+def test_the_secret_that_matched_the_quota_and_a_short_digest_go_along_with_the_event() -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    class Recording(Broken):
+        def accept(self, *args: Any) -> Acceptance:
+            asked.append(args)
+            return Acceptance("accepted", 1, 0)
+
+    environ = {"BENCH_SECRET": "new", "BENCH_SECRET_PREVIOUS": "bench-secret"}
+    sources = load_sources(ROOT / "conf" / "sources.toml", environ, "local")
+    client = falcon.testing.TestClient(create_app(Deps(sources, Recording, 1000)))
+    body = event("evt_1")
+    client.simulate_post("/v1/events/bench", body=body, headers=bench_headers(body))
+    ((id, source, stored, digest, secret, per_second, burst),) = asked
+    assert (id, source, stored, secret) == ("bench:evt_1", "bench", body, "BENCH_SECRET_PREVIOUS")
+    assert (per_second, burst) == (0, 0)
+    assert len(digest) == 16
+
+
+def test_a_flood_of_refusals_costs_one_line_a_window_and_the_next_one_counts_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    time = [0.0]
+    refusals = RejectionLog(lambda: time[0])
+    for _ in range(1000):
+        refusals.note("bench", "mismatch", "192.0.2.1")
+    refusals.note("bench", "missing", "192.0.2.2")
+    refusals.note("standard", "mismatch", "192.0.2.3")
+    time[0] = WINDOW_SECONDS
+    refusals.note("bench", "mismatch", "192.0.2.4")
+    assert [record.getMessage() for record in caplog.records] == [
+        "refused source=bench reason=mismatch remote=192.0.2.1",
+        "refused source=bench reason=missing remote=192.0.2.2",
+        "refused source=standard reason=mismatch remote=192.0.2.3",
+        "refused source=bench reason=mismatch remote=192.0.2.4, and 999 more since the last such "
+        "line",
+    ]
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+
+
+def test_a_fault_of_ours_that_anybody_can_cause_fills_no_disk(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
+    time = [0.0]
+    client = falcon.testing.TestClient(
+        create_app(Deps(sources, Broken, 1000, clock=lambda: time[0]))
+    )
+    assert {client.simulate_get("/readyz").status_code for _ in range(100)} == {500}
+    client.simulate_post("/v1/events/bench", body=event("e"), headers=bench_headers(event("e")))
+    time[0] += WINDOW_SECONDS
+    client.simulate_get("/readyz")
+    assert [record.getMessage() for record in caplog.records] == [
+        "unhandled in GET /readyz",
+        "unhandled in POST /v1/events/{source}",
+        "unhandled in GET /readyz, and 99 more since the last such line",
+    ]
+    assert all(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sent"),
+    [
+        (0, 1),
+        (0.2, 1),
+        (1, 1),
+        (1.01, 2),
+        (59.5, 60),
+        (1e9, 3600),
+        (float("inf"), 3600),
+        (-5, 1),
+        (float("nan"), 1),
+    ],
+)
+def test_retry_after_is_a_whole_number_of_seconds_and_never_0(seconds: float, sent: int) -> None:
+    assert problems.whole_seconds(seconds) == sent
+
+
+def test_every_problem_has_a_type_of_its_own() -> None:
+    known = [value for value in vars(problems).values() if isinstance(value, Problem)]
+    assert len({problem.code for problem in known}) == len(known) > 10
+    assert all(f'"urn:fincart:problem:{p.code}"'.encode() in p.body for p in known)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "json"),
+    [
+        ("application/json", True),
+        (" application/json ;", True),
+        ("application/a+json", True),
+        ("application/+json", False),
+        ("application/a+jsons", False),
+        ("application/json5", False),
+        ("application/json; charset=utf-8; charset=utf-7", False),
+        ("*/*", False),
+        ("application/json; v=1", False),
+        ("application/" + "a" * 10_000 + "+json", False),
+    ],
+)
+def test_only_json_in_utf_8_is_json(content_type: str, json: bool) -> None:
+    assert is_json(content_type) is json
+
+
+class Pieces:
+    """A stream that gives what it has in pieces, then ends or fails."""
+
+    def __init__(self, *pieces: bytes | OSError) -> None:
+        self.pieces = list(pieces)
+
+    def read(self, size: int) -> bytes:
+        piece = self.pieces.pop(0) if self.pieces else b""
+        if isinstance(piece, OSError):
+            raise piece
+        return piece[:size]
+
+
+def test_a_body_is_read_to_exactly_its_length_or_not_at_all() -> None:
+    def ask(*pieces: bytes | OSError) -> bytes | None:
+        return read({"CONTENT_LENGTH": "4", "wsgi.input": Pieces(*pieces)})
+
+    assert ask(b"abcd") == b"abcd"
+    assert ask(b"ab", b"c", b"def") == b"abcd"
+    assert ask(b"abc") is None
+    assert ask(b"") is None
+    assert ask(b"a", BlockingIOError()) is None
+    assert ask(ConnectionResetError()) is None

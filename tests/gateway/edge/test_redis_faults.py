@@ -1,0 +1,215 @@
+"""What the edge does while Redis is gone, stalls or refuses, and when it is itself stopped."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.gateway.conftest import StartEdge
+from tests.support.edge import Edge, Reply, event
+from tests.support.servers import RedisServer, await_true
+
+
+def assert_unavailable(reply: Reply) -> None:
+    assert (reply.status, reply.problem) == (503, "unavailable")
+    assert int(reply.headers["retry-after"]) >= 1
+
+
+@pytest.fixture
+def edge(start_edge: StartEdge, own_redis: RedisServer) -> Edge:
+    """An edge before a Redis that may be hurt, with its connections open."""
+    edge = start_edge(own_redis.url)
+    for _ in range(40):  # so that every thread has its connection
+        assert edge.post(event("evt_before")).status in (202, 200)
+    return edge
+
+
+def assert_recovers(edge: Edge, seconds: float = 3) -> None:
+    await_true(lambda: edge.post(event("evt_after")).status in (202, 200), seconds, "recovery")
+
+
+def test_503_while_redis_is_killed_and_202_after_it_is_back_without_a_restart(
+    edge: Edge, own_redis: RedisServer
+) -> None:
+    own_redis.kill()
+    for n in range(20):
+        assert_unavailable(edge.post(event(f"evt_{n}")))
+    ready = edge.get("/readyz")
+    assert (ready.status, ready.problem) == (503, "not-ready")
+    assert edge.get("/healthz").status == 200
+    assert edge.post(event("evt_1"), X_Signature=None).status == 401
+    own_redis.start()
+    assert_recovers(edge)
+    for _ in range(40):  # from every thread: none has kept a connection to the one that died
+        assert edge.post(event("evt_before")).status == 200
+    assert edge.get("/readyz").status == 200
+
+
+def test_a_redis_that_stalls_costs_one_timeout_and_then_next_to_nothing(
+    edge: Edge, own_redis: RedisServer
+) -> None:
+    assert own_redis.process is not None
+    own_redis.process.send_signal(signal.SIGSTOP)
+    try:
+        first = edge.post(event("evt_0"))
+        assert_unavailable(first)
+        assert first.seconds < 1
+        begin, replies = time.monotonic(), []
+        while time.monotonic() < begin + 2:
+            replies.append(edge.post(event("evt_1")))
+        for reply in replies:
+            assert_unavailable(reply)
+        # Eight probes of 50 ms fit into two seconds; all other requests are answered at once.
+        assert sum(reply.seconds > 0.04 for reply in replies) <= 12
+        assert max(reply.seconds for reply in replies) < 0.3
+    finally:
+        own_redis.process.send_signal(signal.SIGCONT)
+    assert_recovers(edge)
+
+
+def test_replies_are_never_mixed_up_after_a_stall(edge: Edge, own_redis: RedisServer) -> None:
+    assert own_redis.process is not None
+    for n in range(3):
+        own_redis.process.send_signal(signal.SIGSTOP)
+        assert_unavailable(edge.post(event(f"evt_lost_{n}")))
+        own_redis.process.send_signal(signal.SIGCONT)
+        assert_recovers(edge)
+        # The stalled write may have taken effect; what comes next must be told of itself alone.
+        assert edge.post(event(f"evt_new_{n}")).status == 202
+        assert edge.post(event(f"evt_new_{n}")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("command", "undo"),
+    [
+        (
+            lambda redis: redis.config_set("maxmemory", 1),
+            lambda redis: redis.config_set("maxmemory", 0),
+        ),
+        (lambda redis: redis.replicaof("127.0.0.1", 1), lambda redis: redis.replicaof("NO", "ONE")),
+    ],
+    ids=["out of memory", "read-only"],
+)
+def test_503_while_redis_refuses_to_write(
+    edge: Edge,
+    own_redis: RedisServer,
+    command: Callable[[Redis], object],
+    undo: Callable[[Redis], object],
+) -> None:
+    client = own_redis.client()
+    command(client)
+    for n in range(5):
+        assert_unavailable(edge.post(event(f"evt_{n}")))
+        time.sleep(0.3)  # beyond the pause, so that it is tried each time
+    undo(client)
+    assert_recovers(edge)
+    assert edge.log.count("Redis does not confirm") == 1
+    assert edge.log.count("Redis confirms again") == 1
+
+
+def test_forgotten_scripts_are_loaded_again(edge: Edge, own_redis: RedisServer) -> None:
+    own_redis.client().script_flush()
+    assert edge.post(event("evt_1")).status == 202
+
+
+def test_an_edge_starts_without_redis_and_serves_when_it_comes(
+    start_edge: StartEdge, own_redis: RedisServer
+) -> None:
+    own_redis.kill()
+    edge = start_edge(own_redis.url)
+    assert_unavailable(edge.post(event("evt_1")))
+    own_redis.start()
+    assert_recovers(edge)
+
+
+def test_a_stopped_edge_has_stored_everything_it_acknowledged(
+    edge: Edge, own_redis: RedisServer
+) -> None:
+    acknowledged: list[str] = []
+
+    def send(thread: int) -> None:
+        for n in range(100_000):
+            try:
+                reply = edge.post(event(f"evt_{thread}_{n}"))
+            except OSError:
+                return
+            if reply.status == 202:
+                acknowledged.append(f"bench:evt_{thread}_{n}")
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    await_true(lambda: len(acknowledged) > 200, 20)
+    assert edge.process is not None
+    edge.process.terminate()
+    assert edge.process.wait(15) == 0
+    for thread in threads:
+        thread.join(15)
+    client = own_redis.client()
+    stored = set(client.lrange("{gw:0}:ready:lookup:bench", 0, -1))
+    assert set(acknowledged) <= stored
+    assert client.hget("{gw:0}:stats", "accepted") == str(len(stored))
+
+
+def test_a_killed_master_takes_its_workers_with_it_so_that_the_port_is_free(edge: Edge) -> None:
+    idle = socket.create_connection(("127.0.0.1", edge.port), 5)  # would keep a worker waiting
+    assert edge.process is not None
+    edge.process.kill()
+    edge.process.wait()
+    edge.start()
+    assert edge.post(event("evt_1")).status == 202
+    idle.close()
+
+
+def test_clients_that_stall_in_the_middle_of_a_request_do_not_stop_the_others(edge: Edge) -> None:
+    head = b"POST /v1/events/bench HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    stalled = [socket.create_connection(("127.0.0.1", edge.port), 5) for _ in range(64)]
+    for n, connection in enumerate(stalled):
+        connection.sendall(head if n % 2 else head + b"Content-Length: 9\r\n\r\n{")
+    time.sleep(0.5)
+    reply = edge.post(event("evt_1"))
+    assert reply.status == 202
+    assert reply.seconds < 15  # threads: two rounds of 32 stalled ones; meinheld: at once
+    for connection in stalled:
+        connection.close()
+    assert "WORKER TIMEOUT" not in edge.log
+
+
+def test_clients_that_do_not_close_their_end_do_not_stop_the_others(edge: Edge) -> None:
+    lazy = [socket.create_connection(("127.0.0.1", edge.port), 5) for _ in range(10)]
+    for connection in lazy:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    assert edge.post(event("evt_1")).seconds < 1
+    for connection in lazy:
+        connection.close()
+
+
+def test_missing_secrets_stop_the_start_with_a_line_each_and_no_trace(
+    kind: str, tmp_path: Path, own_redis: RedisServer
+) -> None:
+    edge = Edge(tmp_path, own_redis.url, kind, PROFILE="production", REDIS_TIMEOUT_SECONDS="soon")
+    assert edge.launch().wait(20) == 78
+    assert edge.log == (
+        "gateway: REDIS_TIMEOUT_SECONDS='soon' is not allowed: it must be a number "
+        "from 0.01 to 10\n"
+    )
+    (tmp_path / "edge.log").unlink()
+    del edge.environ["REDIS_TIMEOUT_SECONDS"]
+    assert edge.launch().wait(20) == 78
+    lines = edge.log.splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("gateway: ") and "secrets_env: none of" in line for line in lines)
+
+
+def test_the_kind_of_worker_is_said_in_one_line(edge: Edge, kind: str) -> None:
+    lines = [line for line in edge.log.splitlines() if "serving with" in line]
+    assert len(lines) == 1
+    assert f"serving with {kind}" in lines[0]

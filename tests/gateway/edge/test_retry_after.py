@@ -1,0 +1,107 @@
+"""Retry-After of a full backlog, from a queue that really drains."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import falcon.testing
+import pytest
+
+from conf.lifecycle import Stop
+from conf.settings import ROOT, Settings
+from conf.sources.loader import load_sources
+from gateway.edge.app import Deps, create_app
+from gateway.edge.event_resource import FORECAST_SECONDS_MAX
+from scheduler.accept_command import Caps
+from scheduler.connection import RedisConnection
+from scheduler.producer import Producer
+from scheduler.promoter import Promoter
+from scheduler.queue import Queue
+from tests.support.edge import bench_headers, event
+from tests.support.servers import RedisServer, await_true
+
+STATS = "{gw:0}:stats"
+CAPS = Caps(events=800, bytes=10**6, dead=100)
+PER_SECOND = 10
+PATIENCE = 20  # seconds for Redis on a busy machine
+
+
+@pytest.fixture
+def edge(own_redis: RedisServer) -> falcon.testing.TestClient:
+    """With a full backlog."""
+    own_redis.client().config_set("appendfsync", "no")  # to be quick about it
+    queue = Queue(RedisConnection(own_redis.url, PATIENCE))
+    for n in range(CAPS.events):
+        queue.accept(f"bench:{n}", "bench", b"{}", "d", caps=CAPS)
+    queue.connection.close()
+    sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
+    return falcon.testing.TestClient(
+        create_app(Deps(sources, lambda: Producer(own_redis.url, PATIENCE, CAPS), 10_000))
+    )
+
+
+@pytest.fixture
+def draining(own_redis: RedisServer) -> Iterator[None]:
+    """A worker that finishes some events a second, and a scheduler that measures it."""
+    over = threading.Event()
+
+    def work() -> None:
+        queue = Queue(RedisConnection(own_redis.url, PATIENCE))
+        scheduler = Promoter(Settings(redis_url=own_redis.url), 0, Stop())
+        scheduler.step()
+        while not over.wait(1 / PER_SECOND):
+            for held in queue.reserve("lookup", 1, owner="h/w", boot="b", lease=15):
+                queue.done(held, "recorded")
+            scheduler.step()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def told_when_full(edge: falcon.testing.TestClient) -> int:
+    """What the first sender is told for whom there is no room, once the worker's was filled."""
+    for n in range(1000):
+        body = event(f"filler_{n}")
+        reply = edge.simulate_post("/v1/events/bench", body=body, headers=bench_headers(body))
+        if reply.status_code != 202:
+            assert reply.json["type"] == "urn:fincart:problem:backlog-full"
+            return int(reply.headers["retry-after"])
+    raise AssertionError("never full")
+
+
+@pytest.mark.usefixtures("draining")
+def test_who_returns_when_told_finds_room_for_a_burst(
+    edge: falcon.testing.TestClient, own_redis: RedisServer
+) -> None:
+    client = own_redis.client()
+
+    def finished() -> int:
+        return int(client.hget(STATS, "done") or 0)
+
+    await_true(lambda: float(client.hget(STATS, "drain_per_second") or 0) > 0, 10)
+    told = told_when_full(edge)
+    begin, before = time.monotonic(), finished()
+    await_true(lambda: finished() >= before + CAPS.events // 20, 30)
+    took = time.monotonic() - begin
+    assert took / 2 <= told <= 2 * took + 1  # 4 s here; an average, in whole seconds
+
+
+def test_the_forecast_is_bounded_on_both_sides(
+    edge: falcon.testing.TestClient, own_redis: RedisServer
+) -> None:
+    told = {}
+    for drain in ("0.00", "0.01", "1.00", "10.00", "1000000.00"):
+        own_redis.client().hset(STATS, "drain_per_second", drain)
+        told[drain] = told_when_full(edge)
+    assert told == {
+        "0.00": FORECAST_SECONDS_MAX,  # it stands still
+        "0.01": FORECAST_SECONDS_MAX,  # 4,000 s; but who knows what is then
+        "1.00": 40,
+        "10.00": 4,
+        "1000000.00": 1,
+    }

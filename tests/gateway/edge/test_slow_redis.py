@@ -1,0 +1,202 @@
+"""A Redis that stalls or is slow: bounded waits, 503, and recovery by itself, in every process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+
+import falcon.testing
+import pytest
+
+from conf.settings import ROOT
+from conf.sources.loader import load_sources
+from gateway.edge.app import Deps, create_app
+from gateway.edge.redis_circuit_breaker import PROBE_SECONDS
+from scheduler.accept_command import Caps
+from scheduler.producer import Producer
+from tests.gateway.conftest import StartEdge
+from tests.support.edge import Edge, Reply, bench_headers, event
+from tests.support.redis_proxy import Proxy
+from tests.support.servers import RedisServer, await_true
+
+PROCESSES = 3
+TIMEOUT = 0.5  # REDIS_TIMEOUT_SECONDS
+BOUND = 10 * TIMEOUT  # on a busy machine; one timeout a request would make 8 s of it
+READY = "{gw:0}:ready:lookup:bench"
+
+BUSY_LOOP = """
+local function ms() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end
+local till = ms() + ARGV[1]
+while ms() < till do end
+"""
+
+
+@pytest.fixture
+def edge(start_edge: StartEdge, own_redis: RedisServer) -> Edge:
+    return start_edge(own_redis.url, WEB_CONCURRENCY=str(PROCESSES))
+
+
+def post_at_once(edge: Edge, ids: list[str]) -> list[Reply]:
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(lambda id: edge.post(event(id)), ids))
+
+
+@contextmanager
+def stopped(redis: RedisServer) -> Iterator[None]:
+    """As on a disk that does not answer."""
+    assert redis.process is not None
+    redis.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        redis.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def busy(redis: RedisServer) -> Iterator[None]:
+    """A script runs for 2 s; from 0.7 s on Redis says that it is busy instead of nothing."""
+    redis.client().config_set("lua-time-limit", 700)
+    running = threading.Thread(target=redis.client().eval, args=(BUSY_LOOP, 0, 2000))
+    running.start()
+    time.sleep(0.05)  # it must have begun, and nobody can ask Redis whether it has
+    try:
+        yield
+    finally:
+        running.join()
+
+
+Stall = Callable[[RedisServer], AbstractContextManager[None]]
+
+
+@pytest.mark.parametrize("stall", [stopped, busy])
+def test_a_stall_is_answered_503_in_bounded_time_and_ends_by_itself_in_every_process(
+    edge: Edge, own_redis: RedisServer, stall: Stall
+) -> None:
+    ids = [f"evt_{n}" for n in range(48)]
+    with stall(own_redis):
+        replies = post_at_once(edge, ids)
+        ready, alive = edge.get("/readyz"), edge.get("/healthz")
+    assert {(reply.status, reply.problem) for reply in replies} == {(503, "unavailable")}
+    assert {reply.headers["retry-after"] for reply in replies} == {"2"}
+    # The first request of a process waits for Redis, those behind it for the first one.
+    assert max(reply.seconds for reply in replies) < BOUND
+    assert (ready.status, ready.problem, alive.status) == (503, "not-ready", 200)
+    assert ready.seconds < BOUND
+
+    def all_taken() -> bool:
+        return all(reply.status in (200, 202) for reply in post_at_once(edge, ids))
+
+    await_true(all_taken, 10, "all processes to be back")
+    assert edge.get("/readyz").status == 200
+    assert sorted(own_redis.client().lrange(READY, 0, -1)) == sorted(ids_of(ids))  # each once
+    assert edge.log.count("Booting worker") == PROCESSES  # none was replaced
+
+
+def edge_of_one_thread(redis_url: str, timeout: float, haste: float = 1) -> Callable[[str], int]:
+    """An edge in this process; post an id to it. haste: how much faster its pauses pass."""
+    sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
+    client = falcon.testing.TestClient(
+        create_app(
+            Deps(
+                sources,
+                lambda: Producer(redis_url, timeout, Caps(100, 10**6, 100)),
+                10_000,
+                clock=lambda: time.monotonic() * haste,
+            )
+        )
+    )
+    return lambda id: int(
+        client.simulate_post(
+            "/v1/events/bench", body=event(id), headers=bench_headers(event(id))
+        ).status_code
+    )
+
+
+def ids_of(names: list[str]) -> list[str]:
+    return [f"bench:{name}" for name in names]
+
+
+def test_a_request_that_a_stalled_redis_takes_up_later_is_a_duplicate_when_it_is_sent_again(
+    own_redis: RedisServer,
+) -> None:
+    post = edge_of_one_thread(own_redis.url, 0.3)
+    assert post("evt_0") == 202  # so that its connection is open
+    client = own_redis.client()
+    with stopped(own_redis):
+        assert post("evt_1") == 503
+    await_true(lambda: client.exists("{gw:0}:event:bench:evt_1") == 1, 5, "the late write")
+    resent: list[int] = []
+
+    def taken() -> bool:
+        resent.append(post("evt_1"))
+        return resent[-1] != 503
+
+    await_true(taken, 5)
+    assert resent[-1] == 200
+    assert client.lrange(READY, 0, -1) == ["bench:evt_1", "bench:evt_0"]
+    assert client.hget("{gw:0}:stats", "accepted") == "2"
+
+
+def test_a_redis_that_is_slower_than_a_quick_probe_but_fit_to_use_is_used_again(
+    own_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with Proxy(own_redis.url, tmp_path_factory.mktemp("p")) as proxy:
+        post = edge_of_one_thread(proxy.url, 0.6, haste=5)
+        with stopped(own_redis):
+            assert post("evt_1") == 503
+        proxy.delay = 2 * PROBE_SECONDS  # as on a disk whose every flush takes so long
+        await_true(lambda: post("evt_2") in (200, 202), 10, "recovery")
+
+
+def test_redis_is_not_asked_anything_for_requests_that_nobody_signed(
+    edge: Edge, own_redis: RedisServer
+) -> None:
+    client = own_redis.client()
+
+    def commands() -> dict[str, int]:
+        told = client.info("commandstats")
+        return {name: stat["calls"] for name, stat in told.items() if name != "cmdstat_info"}
+
+    edge.get("/readyz")
+    assert post_at_once(edge, ["evt_1"] * 24)[0].status in (200, 202)
+    before, changed = commands(), client.info("persistence")["aof_current_size"]
+    forged: dict[str, str | None] = {"X_Signature": "sha256=" + "0" * 64}
+    flood: list[dict[str, str | None]] = [
+        {"X_Signature": None},
+        {"X_Signature": "sha256=zz"},
+        forged,
+        {"Content_Type": "text/plain"},
+    ]
+    statuses = [
+        edge.post(event("evt_new"), "bench", **headers).status
+        for headers in flood
+        for _ in range(60)
+    ]
+    assert set(statuses) == {401, 415}
+    # Announced only: the edge closes without having read it, and what still comes would be reset.
+    huge = forged | {"Content_Length": "9" * 9}
+    assert {edge.post(b"", "bench", **huge).status for _ in range(60)} == {413}
+    assert {edge.post(event("evt_new"), "nobody").status for _ in range(60)} == {404}
+    assert {edge.get(path).status for path in ("/openapi.json", "/healthz", "/nothing")} == {
+        200,
+        404,
+    }
+    assert commands() == before
+    assert client.info("persistence")["aof_current_size"] == changed
+
+
+def test_a_flood_of_questions_whether_it_is_ready_is_answered_from_memory(
+    start_edge: StartEdge, own_redis: RedisServer
+) -> None:
+    edge, client = start_edge(own_redis.url), own_redis.client()
+
+    def asked() -> int:
+        return int(client.info("commandstats").get("cmdstat_zcard", {"calls": 0})["calls"])
+
+    before, begin = asked(), time.monotonic()
+    assert {edge.get("/readyz").status for _ in range(300)} == {200}
+    assert asked() - before <= 4 * (time.monotonic() - begin) + 2

@@ -1,0 +1,59 @@
+"""What many connections do to the edge's processes, and one bad one to the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+
+from tests.gateway.conftest import StartEdge
+from tests.gateway.server.test_graceful_stop import Kept, open_files, waits
+from tests.support.edge import Edge, event
+from tests.support.servers import RedisServer, await_true
+
+PROCESSES = 4
+EACH = 4
+
+
+def sockets(edge: Edge) -> dict[int, int]:
+    """How many sockets each worker has."""
+    return {
+        pid: sum(name.startswith("socket:") for name in open_files(pid)) for pid in edge.workers()
+    }
+
+
+def test_connections_that_are_kept_are_spread_over_the_processes(
+    start_edge: StartEdge, http_redis: RedisServer, kind: str
+) -> None:
+    edge = start_edge(http_redis.url, WEB_CONCURRENCY=str(PROCESSES))
+    await_true(lambda: sum(map(waits, edge.workers())) == PROCESSES, 20, "all workers")
+    before = sockets(edge)
+    couriers = []
+    for n in range(PROCESSES * EACH):
+        couriers.append(Kept(edge))
+        assert couriers[-1].post(f"evt_{n}").status in (200, 202)
+        await_true(lambda: all(map(waits, edge.workers())), 20, "a moment without any work")
+    # Beside its connections each has at most the one to Redis.
+    gained = [count - before[pid] for pid, count in sockets(edge).items()]
+    assert sum(gained) >= PROCESSES * EACH
+    if kind == "meinheld":  # the first one had them all; gthread's threads serve many at once
+        assert max(gained) <= 2 * EACH, gained
+
+
+def test_a_client_that_does_not_read_its_answers_keeps_nobody_waiting(
+    start_edge: StartEdge, http_redis: RedisServer
+) -> None:
+    edge = start_edge(http_redis.url)
+    before = edge.workers()
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", edge.port))
+        deaf.setblocking(False)
+        deadline = time.monotonic() + 20
+        asked = 0
+        while asked < 600 and time.monotonic() < deadline:  # its answers are 10 MB
+            with contextlib.suppress(BlockingIOError):
+                asked += deaf.send(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n") > 0
+            assert edge.get("/healthz").seconds < 5
+        assert edge.post(event("evt_1")).status in (200, 202)
+        assert edge.workers() == before

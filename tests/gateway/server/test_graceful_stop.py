@@ -1,0 +1,170 @@
+"""How the edge stops: whoever has a connection gets an answer on it, and nobody holds it up."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.conftest import StartEdge
+from tests.support.edge import Edge, bench_headers, event
+from tests.support.servers import RedisServer, await_true
+
+LONG = "60"  # seconds of a drain that nothing in these tests may use up
+
+
+class Kept:
+    """A courier's connection that is kept open between two events."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=20)
+        self._connection.connect()
+        assert self._connection.sock is not None
+        self._same = self._connection.sock.dup()  # the client closes its own when it is told to
+
+    def post(self, id: str) -> http.client.HTTPResponse:
+        body = event(id)
+        self._connection.request("POST", "/v1/events/bench", body, bench_headers(body))
+        response = self._connection.getresponse()
+        response.read()
+        return response
+
+    def post_until_the_last(self) -> None:
+        """Post, each time at once, until an answer says that it was the last one."""
+        for n in range(1_000_000):
+            response = self.post(f"evt_{n % 10}")
+            assert response.status in (200, 202)
+            if response.getheader("Connection") == "close":
+                return
+
+    def closed(self) -> bool:
+        return self._same.recv(1) == b""
+
+
+@pytest.fixture
+def edge(start_edge: StartEdge, own_redis: RedisServer) -> Edge:
+    """One worker, and patience that would show."""
+    return start_edge(own_redis.url, DRAIN_SECONDS=LONG)
+
+
+def open_files(pid: int) -> list[str]:
+    """What the file descriptors of a process are."""
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(entry.readlink()))
+    return found
+
+
+def waits(pid: int) -> bool:
+    """Whether a worker has its loop and sleeps in it."""
+    asleep = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+    return asleep and "anon_inode:[eventpoll]" in open_files(pid)
+
+
+def stop(edge: Edge, number: signal.Signals = signal.SIGTERM) -> None:
+    assert edge.process is not None
+    edge.process.send_signal(number)
+
+
+def assert_ended(edge: Edge) -> None:
+    assert edge.process is not None
+    assert edge.process.wait(20) == 0
+    assert "SIGKILL" not in edge.log
+
+
+def test_a_kept_connection_gets_one_more_answer_that_says_it_is_the_last(edge: Edge) -> None:
+    courier = Kept(edge)
+    assert courier.post("evt_1").getheader("Connection") != "close"
+    stop(edge)
+    courier.post_until_the_last()
+    assert courier.closed()
+    assert_ended(edge)
+
+
+def test_every_one_of_many_kept_connections_gets_its_last_answer(edge: Edge) -> None:
+    couriers = [Kept(edge) for _ in range(6)]
+    for n, courier in enumerate(couriers):
+        assert courier.post(f"evt_{n}").status == 202
+    stop(edge)
+    couriers[0].post_until_the_last()
+    for n, courier in enumerate(couriers[1:]):
+        response = courier.post(f"evt_last_{n}")
+        assert (response.status, response.getheader("Connection")) == (202, "close")
+    assert_ended(edge)
+
+
+def test_idle_connections_do_not_use_up_the_drain(edge: Edge) -> None:
+    idle = Kept(edge)
+    assert idle.post("evt_1").status == 202
+    silent = socket.create_connection(("127.0.0.1", edge.port), 20)
+    partial = socket.create_connection(("127.0.0.1", edge.port), 20)
+    partial.sendall(b"POST /v1/events/bench HTTP/1.1\r\nHost: x\r\n")
+    assert Kept(edge).post("evt_2").status == 202  # those before it are accepted, too
+    stop(edge)
+    assert_ended(edge)
+    assert idle.closed()
+    silent.close()
+    partial.close()
+
+
+def test_a_quick_stop_is_clean(edge: Edge) -> None:
+    idle = Kept(edge)
+    assert idle.post("evt_1").status == 202
+    stop(edge, signal.SIGINT)
+    assert_ended(edge)
+
+
+def test_a_worker_that_hangs_is_ended_when_the_drain_is_over(
+    start_edge: StartEdge, own_redis: RedisServer
+) -> None:
+    edge = start_edge(own_redis.url, DRAIN_SECONDS="0")
+    (worker,) = edge.workers()
+    os.kill(worker, signal.SIGSTOP)
+    stop(edge)
+    assert edge.process is not None
+    assert edge.process.wait(20) == 0
+
+
+def test_a_draining_worker_does_not_swallow_what_wakes_it_for_a_new_connection(
+    start_edge: StartEdge, own_redis: RedisServer
+) -> None:
+    edge = start_edge(own_redis.url, DRAIN_SECONDS=LONG, WEB_CONCURRENCY="2")
+    await_true(lambda: sum(map(waits, edge.workers())) == 2, 20, "both workers")
+    couriers = [Kept(edge) for _ in range(10)]
+    for n, courier in enumerate(couriers):
+        assert courier.post(f"evt_{n}").status == 202
+    # meinheld's are woken in turn; of gthread's, always the same one that has nothing else to do.
+    other, woken = sorted(edge.workers(), key=lambda pid: len(open_files(pid)))
+
+    def drains() -> bool:
+        """Until the first: its other connections keep it there for its linger."""
+        return any(probe.post("evt_0").getheader("Connection") == "close" for probe in couriers)
+
+    stop(edge, signal.SIGSTOP)  # or the master would start another one, which would help out
+    try:
+        os.kill(woken, signal.SIGTERM)
+        await_true(drains, 20, "the last answer of a connection")
+        await_true(lambda: waits(other) and waits(woken), 20, "a moment in which nobody is busy")
+        for n in range(20):
+            assert edge.post(event(f"evt_new_{n}")).status == 202
+    finally:
+        stop(edge, signal.SIGCONT)
+
+
+def test_a_killed_worker_is_replaced_and_the_others_serve_on(
+    start_edge: StartEdge, own_redis: RedisServer
+) -> None:
+    edge = start_edge(own_redis.url, WEB_CONCURRENCY="2")
+    await_true(lambda: len(edge.workers()) == 2, 20, "both workers")
+    killed, spared = sorted(edge.workers())
+    os.kill(killed, signal.SIGKILL)
+    await_true(lambda: len(set(edge.workers()) - {killed}) == 2, 20, "another worker")
+    assert spared in edge.workers()
+    assert edge.post(event("evt_1")).status == 202
+    assert "Traceback" not in edge.log

@@ -1,0 +1,74 @@
+"""SIGHUP reads sources.toml anew, and a wrong one takes nothing down."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.gateway.conftest import StartEdge
+from tests.gateway.server.test_graceful_stop import stop
+from tests.support.edge import ACME, SOURCES, Edge, event
+from tests.support.servers import RedisServer, await_true
+
+
+@pytest.fixture
+def edge(start_edge: StartEdge, own_redis: RedisServer) -> Edge:
+    return start_edge(own_redis.url)
+
+
+def write(edge: Edge, text: str) -> None:
+    """As a careful operator does: whoever reads it sees the old file or the new one."""
+    new = edge.folder / "new.toml"
+    new.write_text(text)
+    new.replace(edge.folder / "sources.toml")
+
+
+def hang_up(edge: Edge) -> None:
+    """Returns when all workers are new ones, and serve."""
+    old = set(edge.workers())
+    stop(edge, signal.SIGHUP)
+    await_true(lambda: bool(now := set(edge.workers())) and not now & old, 20, "other workers")
+    assert edge.get("/healthz").status == 200
+
+
+def test_a_source_that_was_added_is_served_after_a_hang_up(edge: Edge) -> None:
+    assert edge.process is not None
+    master = edge.process.pid
+    assert edge.post(event("evt_1"), "acme").status == 404
+    write(edge, SOURCES + ACME)
+    assert edge.post(event("evt_1"), "acme").status == 404
+    hang_up(edge)
+    assert edge.post(event("evt_1"), "acme").status == 202
+    assert edge.process.pid == master
+    assert edge.process.poll() is None
+
+
+def test_what_is_wrong_is_logged_and_the_sources_from_before_go_on_being_served(edge: Edge) -> None:
+    write(edge, SOURCES + ACME.replace("github", "gitbub"))
+    hang_up(edge)
+    assert '[acme] preset: "gitbub" is unknown' in edge.log
+    assert "the sources were not changed" in edge.log
+    assert edge.post(event("evt_1")).status == 202
+    (worker,) = edge.workers()
+    os.kill(worker, signal.SIGKILL)  # the one that takes its place does not read the file either
+    await_true(lambda: edge.workers() not in ([], [worker]), 20, "a new worker")
+    assert edge.post(event("evt_2")).status == 202
+    write(edge, SOURCES + ACME)
+    hang_up(edge)
+    assert edge.post(event("evt_3"), "acme").status == 202
+
+
+def test_a_file_that_is_gone_takes_nothing_down(edge: Edge) -> None:
+    (edge.folder / "sources.toml").unlink()
+    hang_up(edge)
+    assert "sources.toml: cannot be read" in edge.log
+    assert edge.post(event("evt_1")).status == 202
+
+
+def test_after_a_hang_up_there_is_one_format_of_log_lines(edge: Edge) -> None:
+    hang_up(edge)
+    after = edge.log.partition("Handling signal: hup")[2].splitlines()
+    assert any("Booting worker" in line for line in after)
+    assert [line for line in after if line.startswith("[")] == []

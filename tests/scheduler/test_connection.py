@@ -1,0 +1,222 @@
+"""A reply belongs to the command that it is returned for, and every fault is survived."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from scheduler.connection import RedisConnection
+from scheduler.errors import RedisUnavailable
+from scheduler.queue import Queue
+from scheduler.scripts import Script
+from tests.support.queue_moves import accept, held_for_routing, take_one
+from tests.support.redis_proxy import Proxy
+from tests.support.servers import RedisServer, await_true
+from tests.support.store_snapshot import changes, dump
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory whose name is short enough for a socket."""
+    return tmp_path_factory.mktemp("p")
+
+
+def test_a_reply_that_comes_too_late_is_never_read(store: Redis, redis_server: RedisServer) -> None:
+    link = RedisConnection(redis_server.url)
+    with pytest.raises(RedisUnavailable, match="TimeoutError"):
+        link.command("BLPOP", "late", 5, timeout=0.05)
+    assert link.command("ECHO", "mine") == b"mine"
+    store.lpush("late", "stale")  # the answer to the first command, if it were still listened to
+    assert link.command("ECHO", "mine too") == b"mine too"
+    link.close()
+
+
+def test_a_link_outlives_an_outage_of_any_number_of_tries(
+    redis_server: RedisServer, folder: Path
+) -> None:
+    link = RedisConnection(f"unix://{folder}/late.sock")
+    for _ in range(300):  # a minute at five a second
+        with pytest.raises(RedisUnavailable, match="ConnectionError"):
+            link.command("PING")
+    with Proxy(redis_server.url, folder) as proxy:
+        Path(proxy.url.removeprefix("unix://")).rename(folder / "late.sock")
+        assert link.command("ECHO", "mine") == b"mine"
+    link.close()
+
+
+def test_a_timeout_of_one_command_is_not_kept_for_the_next(redis_server: RedisServer) -> None:
+    link = RedisConnection(redis_server.url, timeout=0.05)
+    assert link.command("BLPOP", "nothing", "0.2", timeout=2) is None
+    with pytest.raises(RedisUnavailable, match="TimeoutError"):
+        link.command("BLPOP", "nothing", "0.2")
+
+
+def test_a_server_that_takes_nothing_is_not_waited_for_longer_than_the_timeout(
+    folder: Path,
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "deaf.sock"))
+        listener.listen()
+        link = RedisConnection(f"unix://{folder}/deaf.sock", timeout=0.2)
+        began = time.monotonic()
+        with pytest.raises(RedisUnavailable, match="TimeoutError"):
+            link.command("ECHO", b"x" * 10_000_000)
+        assert time.monotonic() - began < 5
+        link.close()
+
+
+def test_a_reply_that_was_read_in_part_ends_its_connection(
+    redis_server: RedisServer, folder: Path
+) -> None:
+    with Proxy(redis_server.url, folder) as proxy:
+        link = RedisConnection(proxy.url, timeout=0.1)
+        assert link.command("ECHO", "whole") == b"whole"
+        proxy.pass_only(4)
+        with pytest.raises(RedisUnavailable, match="TimeoutError"):
+            link.command("ECHO", "a reply of some length")
+        proxy.pass_only(None)
+        assert link.command("ECHO", "mine") == b"mine"
+        assert proxy.connections == 2
+
+
+def test_a_connection_that_was_cut_while_idle_is_opened_again_before_anything_is_sent(
+    redis_server: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.connection.IDLE_SECONDS", -1)  # however short, it was idle
+    with Proxy(redis_server.url, folder) as proxy:
+        link = RedisConnection(proxy.url, timeout=0.5)
+        link.command("PING")
+        proxy.cut()
+        assert link.command("PING") == b"PONG"
+        assert proxy.connections == 2
+
+
+def test_a_connection_that_was_cut_is_opened_again_by_the_next_command(
+    redis_server: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "scheduler.connection.IDLE_SECONDS", 60
+    )  # however slow the machine, it was busy
+    with Proxy(redis_server.url, folder) as proxy:
+        link = RedisConnection(proxy.url, timeout=0.5)
+        link.command("PING")
+        proxy.cut()
+        with pytest.raises(RedisUnavailable, match="ConnectionError"):
+            link.command("PING")
+        assert link.command("PING") == b"PONG"
+
+
+def test_a_server_that_does_not_greet_is_tried_once_a_command(
+    redis_server: RedisServer, folder: Path
+) -> None:
+    with Proxy(redis_server.url, folder) as proxy:
+        proxy.pass_only(0)
+        with pytest.raises(RedisUnavailable, match="TimeoutError"):
+            RedisConnection(proxy.url, timeout=0.1).command("PING")
+        assert proxy.connections == 1
+
+
+def test_nothing_is_sent_twice_by_itself(
+    store: Redis, redis_server: RedisServer, folder: Path
+) -> None:
+    with Proxy(redis_server.url, folder) as proxy:
+        link = RedisConnection(proxy.url, timeout=0.1)
+        link.command("PING")
+        proxy.pass_only(0)
+        with pytest.raises(RedisUnavailable):
+            link.command("INCR", "sent")
+        await_true(lambda: store.get("sent") is not None)
+        assert store.get("sent") == "1"
+
+
+class _Interrupted(BaseException):
+    pass
+
+
+def _interrupt(*_: object) -> None:
+    raise _Interrupted
+
+
+def test_an_interrupted_command_leaves_no_reply_behind(
+    store: Redis, redis_server: RedisServer
+) -> None:
+    link = RedisConnection(redis_server.url)
+    former = signal.signal(signal.SIGALRM, _interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(_Interrupted):
+            link.command("BLPOP", "late", 5)
+    finally:
+        signal.signal(signal.SIGALRM, former)
+    store.lpush("late", "stale")
+    assert link.command("ECHO", "mine") == b"mine"
+
+
+def test_an_error_that_redis_answers_keeps_the_connection_in_step(
+    store: Redis, redis_server: RedisServer
+) -> None:
+    link = RedisConnection(redis_server.url)
+    mine = link.command("CLIENT", "ID")
+    store.set("text", "x")
+    with pytest.raises(RedisUnavailable, match=r"^WRONGTYPE$"):
+        link.command("LPUSH", "text", "x")
+    with pytest.raises(RedisUnavailable, match=r"^ERR$"):
+        link.command("NO-SUCH-COMMAND", "secret")
+    assert link.command("CLIENT", "ID") == mine
+
+
+def test_the_reason_is_a_code_and_holds_no_argument(redis_server: RedisServer) -> None:
+    link = RedisConnection(redis_server.url)
+    script = Script("bad", "return redis.call('LPUSH', KEYS[1])", "0" * 40)
+    with pytest.raises(RedisUnavailable) as caught:
+        link.run(script, ["secret"], [])
+    assert str(caught.value) == "NOSCRIPT"
+    with pytest.raises(RedisUnavailable) as caught:
+        link.command("SET", "k", "v", "secret")
+    assert str(caught.value) == "ERR"
+
+
+def test_a_server_that_became_a_replica_is_left_for_whoever_is_primary_now(
+    own_server: RedisServer, folder: Path
+) -> None:
+    store = own_server.client()
+    with Proxy(own_server.url, folder) as proxy:
+        queue = Queue(RedisConnection(proxy.url))
+        accept(queue, "bench:1")
+        before = dump(store)
+        store.replicaof("127.0.0.1", "1")
+        with pytest.raises(RedisUnavailable, match=r"^READONLY$"):
+            accept(queue, "bench:2")
+        assert changes(before, dump(store)) == {}
+        store.replicaof("NO", "ONE")
+        assert accept(queue, "bench:2").code == "accepted"
+        assert proxy.connections == 2
+
+
+def test_a_killed_server_is_found_again_with_every_confirmed_event(own_server: RedisServer) -> None:
+    queue = Queue(RedisConnection(own_server.url))
+    queue.done(held_for_routing(queue, "bench:done"), "routed")
+    queue.retry(held_for_routing(queue, "bench:retry"), 60, "timeout")
+    held_for_routing(queue, "bench:locked")
+    accept(queue, "bench:ready", body=b"\x00\xff")
+    client = own_server.client()
+    before = dump(client)
+    own_server.kill()
+    for _ in range(2):
+        with pytest.raises(RedisUnavailable, match="ConnectionError"):
+            accept(queue, "bench:refused")
+    own_server.start()
+    assert changes(before, dump(client)) == {}
+    assert take_one(queue).body == b"\x00\xff"
+
+
+def test_scripts_are_loaded_again_after_a_flush(queue: Queue, store: Redis) -> None:
+    accept(queue, "bench:1")
+    store.script_flush()
+    assert accept(queue, "bench:2").code == "accepted"
+    assert accept(queue, "bench:2").code == "duplicate"

@@ -1,0 +1,132 @@
+"""A worker process in this one, on a real Redis, with steps that each test gives it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from redis import Redis
+
+from conf.lifecycle import Stop
+from conf.settings import load
+from scheduler.accept_command import Caps
+from scheduler.connection import RedisConnection
+from scheduler.inspector import Inspector
+from scheduler.keys import Lane
+from scheduler.queue import Queue
+from scheduler.retry_policy import RetryPolicy
+from tests.support.samples import body
+from workers.attempt import Attempts
+from workers.identity import Identity
+from workers.jobs import Job
+from workers.process import WorkerProcess
+from workers.results import Done, Result
+from workers.store_gate import StoreGate
+
+POLICY = RetryPolicy(floor=0.05, base=0.05, cap=1, max_attempts=3, max_age=1000)
+EVENT = "{gw:0}:event:"
+
+
+class Steps:
+    """A lane whose steps are given by each test. permits: what is handed out, None: no end."""
+
+    lane: Lane = "lookup"
+
+    def __init__(self, handle: Callable[[Job], Result]) -> None:
+        self.handle = handle
+        self.limit, self.asked = 4, 0
+        self.handed_out: deque[str] | None = None
+        self.given_back: list[str] = []
+        self._lock = threading.Lock()
+        self.running = self.most = 0
+
+    def allowed(self) -> int:
+        return self.limit
+
+    def permits(self, wanted: int) -> list[str | None]:
+        self.asked += 1
+        if self.handed_out is None:
+            return [None] * wanted
+        return [self.handed_out.popleft() for _ in range(min(wanted, len(self.handed_out)))]
+
+    def give_back(self, permits: list[str | None]) -> None:
+        self.given_back += [permit for permit in permits if permit is not None]
+
+    def refresh(self) -> None:
+        pass
+
+    def pause(self) -> float:
+        return 0.01
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.running -= 1
+
+
+made: list[Worker] = []
+
+
+class Worker:
+    """A process under test; ``start`` runs it in a thread."""
+
+    def __init__(
+        self, url: str, handle: Callable[[Job], Result], boot: str = "boot", **settings: str
+    ) -> None:
+        self.steps = Steps(handle)
+        self.stop = Stop()
+        self.gate = StoreGate(lambda: self.mongo_answers)
+        self.mongo_answers = True
+        nothing: Any = None
+        attempts = Attempts(self.steps, nothing, self.gate, POLICY, lease=5)
+        self.process = WorkerProcess(
+            load({"LEASE_SECONDS": "5", "DRAIN_SECONDS": "5", **settings}),
+            attempts,
+            Identity("host/worker", boot),
+            4,
+            lambda: Queue(RedisConnection(url)),
+            self.stop,
+        )
+        self._thread = threading.Thread(target=self.process.run, daemon=True)
+        made.append(self)
+
+    def start(self) -> Worker:
+        self._thread.start()
+        return self
+
+    def end(self, seconds: float = 60) -> None:
+        self.stop.set("end of the test")
+        self.wait(seconds)
+
+    def wait(self, seconds: float = 60) -> None:
+        self._thread.join(seconds)
+        assert not self._thread.is_alive()
+
+
+def accept(url: str, count: int) -> None:
+    queue = Queue(RedisConnection(url))
+    for n in range(count):
+        queue.accept(f"bench:{n}", "bench", body(), "digest", caps=Caps(10**6, 10**9, 10))
+    queue.connection.close()
+
+
+def counted(url: str, name: str) -> int:
+    link = RedisConnection(url)
+    books = Inspector(link).counters()
+    link.close()
+    assert books.balanced
+    return books.open if name == "open" else books.count(name)
+
+
+def client(url: str) -> Redis:
+    return Redis.from_url(url, decode_responses=True, protocol=2)
+
+
+def at_once(job: Job) -> Result:
+    return Done("routed")

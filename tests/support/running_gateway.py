@@ -1,0 +1,204 @@
+"""A gateway of real processes, as couriers, operators and the Routing Service see it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import itertools
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from unittest import mock
+
+import orjson
+import urllib3
+from pymongo.database import Database
+from redis import Redis
+
+from gateway.__main__ import main
+from gateway.cli.audit import examine, report
+from gateway.stack.stack import Stack
+from scheduler.connection import RedisConnection
+from scheduler.inspector import Counters, Inspector
+from tests.support.servers import await_true
+from workers import mongo
+
+Document = dict[str, Any]
+PATIENCE = 60.0  # seconds; the machine may be busy with other things
+SECRET = b"bench-secret"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class RunningGateway:
+    """redis, mongo: clients of the stack's own stores, for looking and for spoiling."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.redis = Redis.from_url(stack.redis_url, decode_responses=True, protocol=2)
+        self.mongo: Database[Document] = mongo.connect(stack.mongo_url, 1)
+        self._http = urllib3.PoolManager(retries=False, timeout=10)
+        self._before = self.counters()
+
+    # ---- what couriers do
+
+    def shipment(self) -> str:
+        """A new shipment with an open order."""
+        name = f"T{next(_numbers)}"
+        self.mongo["orders"].insert_one(
+            {"_id": f"ORD-{name}", "merchant_id": "MER-1", "status": "open"}
+        )
+        self.mongo["shipments"].insert_one(
+            {
+                "_id": f"SHP-{name}",
+                "order_id": f"ORD-{name}",
+                "merchant_id": "MER-1",
+                "active": True,
+            }
+        )
+        return f"SHP-{name}"
+
+    def post(
+        self,
+        shipment: str,
+        status: str = "delivery_failed",
+        *,
+        event: str = "",
+        at: datetime | None = None,
+    ) -> str:
+        """Send an event until it is taken; its id. Without a name it is a new one."""
+        event = event or f"evt_{next(_numbers)}"
+        taken: list[int] = []
+
+        def send() -> bool:
+            code = self.post_once(shipment, status, event=event, at=at)
+            taken.append(code)
+            return code in (200, 202)
+
+        await_true(send, PATIENCE, f"the edge to take {event}: {taken[-3:]}")
+        return f"bench:{event}"
+
+    def post_once(
+        self,
+        shipment: str,
+        status: str = "delivery_failed",
+        *,
+        event: str,
+        at: datetime | None = None,
+        source: str = "bench",
+    ) -> int:
+        """The status that the edge answers."""
+        body = orjson.dumps(
+            {
+                "id": event,
+                "shipment_id": shipment,
+                "status": status,
+                "occurred_at": (at or datetime.now(UTC)).isoformat(),
+            }
+        )
+        signature = hmac.new(SECRET, body, hashlib.sha256).hexdigest()
+        return self._http.request(
+            "POST",
+            f"{self.stack.gateway_url}/v1/events/{source}",
+            body=body,
+            headers={"Content-Type": "application/json", "X-Signature": f"sha256={signature}"},
+        ).status
+
+    # ---- the Routing Service
+
+    def behave(self, **behaviour: Any) -> None:
+        """Script it; what is not named goes back to its default."""
+        answer = self._http.request("PUT", f"{self.stack.routing_url}/behaviour", json=behaviour)
+        assert answer.status == 200, answer.data
+
+    def routing(self, name: str) -> int:
+        """One of its counters."""
+        return int(self._http.request("GET", f"{self.stack.routing_url}/stats").json()[name])
+
+    def calls_of(self, id: str) -> int:
+        """Successful calls with the event's key."""
+        keys = self._http.request("GET", f"{self.stack.routing_url}/stats/keys").json()
+        return int(keys.get(id, 0))
+
+    # ---- what operators see
+
+    def counters(self) -> Counters:
+        link = RedisConnection(self.stack.redis_url)
+        try:
+            return Inspector(link).counters()
+        finally:
+            link.close()
+
+    def counted(self, name: str) -> int:
+        """By how much a counter has grown in this test."""
+        return self.counters().count(name) - self._before.count(name)
+
+    def event(self, id: str) -> dict[str, str]:
+        found: Any = self.redis.hgetall("{gw:0}:event:" + id)
+        return dict(found)
+
+    def state(self, id: str) -> str:
+        """Its state, and its lane while it has one."""
+        fields = self.event(id)
+        return " ".join(filter(None, (fields.get("state"), fields.get("lane"))))
+
+    def entry(self, id: str) -> Document:
+        """Its ledger document."""
+        return self.mongo["events"].find_one({"_id": id}) or {}
+
+    def shipment_now(self, id: str) -> Document:
+        return self.mongo["shipments"].find_one({"_id": id}) or {}
+
+    def await_state(self, wanted: str, *ids: str) -> None:
+        def reached() -> bool:
+            return all(self.state(id) == wanted for id in ids)
+
+        await_true(reached, PATIENCE, f"{wanted}: {ids[:3]}")
+
+    def await_done(self, ids: Iterable[str]) -> None:
+        self.await_state("done", *ids)
+
+    def assert_balanced(self) -> None:
+        link = RedisConnection(self.stack.redis_url)
+        findings = examine(Inspector(link), self.mongo, effects=True)
+        link.close()
+        assert findings.clean, "\n".join(report(findings))
+
+    def command(self, *arguments: str, **settings: str) -> Run:
+        """``python -m gateway …``, less the start of a Python."""
+        out, err = io.StringIO(), io.StringIO()
+        environ = mock.patch.dict(os.environ, {**self.stack.env, **settings})
+        with environ, redirect_stdout(out), redirect_stderr(err):
+            code = main(list(arguments))
+        return Run(code, out.getvalue(), err.getvalue())
+
+    # ---- processes
+
+    def pid(self, program: str) -> int:
+        return int(self.stack.ctl("pid", program))
+
+    def pids(self) -> dict[str, int]:
+        """Every running process of the stack."""
+        found = {}
+        for line in self.stack.ctl("status").splitlines():
+            name, state, *rest = line.split()
+            if state == "RUNNING":
+                found[name] = int(rest[1].rstrip(","))
+        return found
+
+    def kill(self, *pids: int) -> None:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,71 @@
+"""Events, bodies and shipments as the tests of the workers need them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from conf.sources.loader import load_sources
+from scheduler.events import Reserved
+from scheduler.keys import Lane
+from tests.support.servers import ROOT
+
+SOURCES = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
+RECEIVED = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+EARLIER = "2026-11-23T05:00:00Z"
+
+
+def body(
+    shipment: str = "SHP-1", status: str = "delivery_failed", occurred_at: object = EARLIER
+) -> bytes:
+    """What the source ``bench`` posts."""
+    return orjson.dumps(
+        {"id": "evt_1", "shipment_id": shipment, "status": status, "occurred_at": occurred_at}
+    )
+
+
+def reserved(
+    id: str = "bench:evt_1",
+    *,
+    fence: int = 100,
+    lane: Lane = "lookup",
+    body: bytes = body(),
+    attempts: int = 0,
+    waits: int = 0,
+    route: bytes = b"",
+    age: float = 0,
+    source: str = "bench",
+) -> Reserved:
+    """An event in somebody's hands. age: seconds since it came to life."""
+    return Reserved(
+        id=id,
+        gen=str(fence),
+        lane=lane,
+        source=source,
+        attempts=attempts,
+        waits=waits,
+        crashes=0,
+        received_at=int(RECEIVED.timestamp() * 1000),
+        live_since=int((time.time() - age) * 1000),
+        route=route,
+        body=body,
+    )
+
+
+def shipment(id: str = "SHP-1", **changes: Any) -> dict[str, Any]:
+    """A shipment as ``seed`` makes it."""
+    return {
+        "_id": id,
+        "order_id": "ORD-1",
+        "merchant_id": "MER-1",
+        "courier": "bosta",
+        "status": "label_created",
+        "active": True,
+        "last_event_at": None,
+        "events_applied": 0,
+        "recent_events": [],
+        "route": None,
+    } | changes
