@@ -10,7 +10,7 @@ from redis import Redis
 
 from scheduler.connection import RedisConnection
 from scheduler.queue import Queue
-from tests.support.servers import RedisServer, redis_binaries
+from tests.support.servers import RedisServer, redis_binaries, running
 
 # For a search of hours: --hypothesis-profile=thorough
 settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
@@ -41,3 +41,11 @@ def queue(store: Redis, redis_server: RedisServer) -> Iterator[Queue]:
     queue = Queue(RedisConnection(redis_server.url))
     yield queue
     queue.connection.close()
+
+
+@pytest.fixture(params=redis_binaries(), ids=lambda path: path.parts[-3])
+def hasty_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    """A server that keeps nothing on disk, for tests of thousands of steps."""
+    yield from running(request.param, tmp_path_factory.mktemp("hasty"), "--appendonly", "no")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from scheduler.connection import RedisConnection
 from scheduler.queue import Queue
-from tests.support.servers import RedisServer, redis_binaries
+from tests.support.servers import RedisServer, redis_binaries, running
 from tests.support.store_audit import AuditedQueue
 
 
@@ -35,15 +34,7 @@ def own_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RedisServer]:
     """A server that the test may kill."""
-    yield from _running(request.param, tmp_path_factory.mktemp("own"))
-
-
-@pytest.fixture(params=redis_binaries(), ids=lambda path: path.parts[-3])
-def hasty_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RedisServer]:
-    """A server that keeps nothing on disk, for tests of thousands of steps."""
-    yield from _running(request.param, tmp_path_factory.mktemp("hasty"), "--appendonly", "no")
+    yield from running(request.param, tmp_path_factory.mktemp("own"))
 
 
 @pytest.fixture(params=redis_binaries(), ids=lambda path: path.parts[-3])
@@ -52,10 +43,4 @@ def managed_server(
 ) -> Iterator[RedisServer]:
     """A server as managed services offer it: CONFIG is renamed away."""
     folder = tmp_path_factory.mktemp("managed")
-    yield from _running(request.param, folder, "--rename-command", "CONFIG", "")
-
-
-def _running(binary: Path, folder: Path, *options: str) -> Iterator[RedisServer]:
-    server = RedisServer(binary, folder, *options).start()
-    yield server
-    server.stop()
+    yield from running(request.param, folder, "--rename-command", "CONFIG", "")

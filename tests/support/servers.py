@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from redis import Redis
@@ -88,3 +88,9 @@ class RedisServer:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(10)
+
+
+def running(binary: Path, folder: Path, *options: str) -> Iterator[RedisServer]:
+    server = RedisServer(binary, folder, *options).start()
+    yield server
+    server.stop()
