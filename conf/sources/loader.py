@@ -58,7 +58,7 @@ def load_sources(path: Path, environ: Mapping[str, str] | None, profile: str) ->
     known, tables = presets.read(presets.PRESETS, problems), presets.read(path, problems)
     if not tables and not problems:
         problems.append(f"{path}: holds no source; it needs a table for each, such as [bench]")
-    vault = SecretsReader(environ, profile)
+    secrets_reader = SecretsReader(environ, profile)
     sources: dict[str, Source] = {}
     for name, own in tables.items():
         where = f"{path}: [{name}]"
@@ -70,16 +70,18 @@ def load_sources(path: Path, environ: Mapping[str, str] | None, profile: str) ->
             preset = presets.preset_of(where, own, known, problems)
             if preset is not None:
                 table = Table(where, presets.laid_over(preset, own), problems)
-                sources[name] = _source(name, own, table, vault)
+                sources[name] = _source(name, own, table, secrets_reader)
     if problems:
         raise SourcesError(problems)
-    return Sources(sources, tuple(vault.warnings), tuple(vault.notices))
+    return Sources(sources, tuple(secrets_reader.warnings), tuple(secrets_reader.notices))
 
 
-def _source(name: str, own: Mapping[str, Any], table: Table, vault: SecretsReader) -> Source:
+def _source(
+    name: str, own: Mapping[str, Any], table: Table, secrets_reader: SecretsReader
+) -> Source:
     signature = _signature(own, table)
     if signature.scheme == "token":
-        vault.warnings.append(f"{name}: token only: its events carry no signature")
+        secrets_reader.warnings.append(f"{name}: token only: its events carry no signature")
     pointers = _pointers(table)
     dedup = [
         table.pointer("dedup_fields", text)
@@ -98,7 +100,7 @@ def _source(name: str, own: Mapping[str, Any], table: Table, vault: SecretsReade
             f"{burst:g} is not allowed with quota_per_second {per_second:g}"
             "; either both are above 0 or neither is",
         )
-    secrets = vault.secrets(table, name, _variables(table))
+    secrets = secrets_reader.secrets(table, name, _variables(table))
     statuses, ignored = table.statuses("statuses")
     return Source(
         name=name,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.edge.signatures.verdict import environ_name
+from gateway.edge.signatures.verification import environ_name
 
 _REQUEST_LINE = re.compile(r"([A-Z]+) (\S+) HTTP/[0-9.]+")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")

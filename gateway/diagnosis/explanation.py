@@ -70,7 +70,7 @@ def explain(inquiry: Inquiry) -> Explanation:
             ],
         )
     environ = captured.environ()
-    problem = request_body.refusal(environ, inquiry.limit)
+    problem = request_body.rejection(environ, inquiry.limit)
     if problem is not None:
         return Explanation(problem.status, False, [*notes, f"{problem.title} ({problem.code})"])
     body = request_body.read(environ | {"wsgi.input": io.BytesIO(captured.body)})
@@ -91,17 +91,17 @@ def explain(inquiry: Inquiry) -> Explanation:
             "out, as the edge would (an editor's line break?)"
         )
     inquiry = replace(inquiry, captured=replace(captured, body=body))
-    verdict = prepare(source).verify(environ.get, body, inquiry.now)
-    if verdict.reason is None:
-        status, good, lines = outcome(source, verdict, body, inquiry.now)
+    verification = prepare(source).verify(environ.get, body, inquiry.now)
+    if verification.reason is None:
+        status, good, lines = outcome(source, verification, body, inquiry.now)
         return Explanation(status, good, [*notes, *_time(inquiry, ok=True), *lines])
     return Explanation(
         401,
         False,
         [
-            f"the log of the edge would say reason={verdict.reason}",
+            f"the log of the edge would say reason={verification.reason}",
             *notes,
-            *_signature(inquiry, verdict.reason),
+            *_signature(inquiry, verification.reason),
             *_time(inquiry, ok=False),
         ],
     )

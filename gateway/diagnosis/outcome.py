@@ -10,16 +10,16 @@ import orjson
 from conf.sources.model import Source
 from gateway.edge import problems
 from gateway.edge.event_id import NoEventId, event_id
-from gateway.edge.signatures import Verdict
+from gateway.edge.signatures import Verification
 from workers.canonical import canonical
 from workers.errors import Ignored, Malformed
 
 
 def outcome(
-    source: Source, verdict: Verdict, body: bytes, now: float
+    source: Source, verification: Verification, body: bytes, now: float
 ) -> tuple[int, bool, list[str]]:
     """The edge's status, whether the event will be used, and the lines that say so."""
-    lines = list(_signer(source, verdict))
+    lines = list(_signer(source, verification))
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -27,7 +27,7 @@ def outcome(
     if type(document) is not dict:
         return 400, False, [*lines, problems.NOT_AN_OBJECT.title]
     try:
-        name = event_id(source, verdict.event_id, document, body)
+        name = event_id(source, verification.event_id, document, body)
     except NoEventId as error:
         return 400, False, [*lines, f"no usable event id: {error}"]
     id = f"{source.name}:{name}"
@@ -61,13 +61,13 @@ def outcome(
     )
 
 
-def _signer(source: Source, verdict: Verdict) -> Iterator[str]:
+def _signer(source: Source, verification: Verification) -> Iterator[str]:
     labels = [secret.label for secret in source.secrets]
     what = "token" if source.signature.scheme == "token" else "signature"
-    yield f"the {what} is right, by {verdict.secret}"
-    if verdict.secret != labels[0]:
+    yield f"the {what} is right, by {verification.secret}"
+    if verification.secret != labels[0]:
         yield (
-            f"{verdict.secret} is not the first of secrets_env: the courier has not moved to "
+            f"{verification.secret} is not the first of secrets_env: the courier has not moved to "
             f"{labels[0]} yet; keep the old one live until it has"
         )
     if what == "token":

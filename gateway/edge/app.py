@@ -43,23 +43,23 @@ class Deps:
 
 def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
     """The application. A source that is not enabled is unknown to it."""
-    admission = RedisCircuitBreaker(deps.connect, deps.clock)
+    breaker = RedisCircuitBreaker(deps.connect, deps.clock)
     enabled = {name: source for name, source in deps.sources.items() if source.enabled}
-    entrances = {name: Endpoint(source, prepare(source)) for name, source in enabled.items()}
+    endpoints = {name: Endpoint(source, prepare(source)) for name, source in enabled.items()}
     app = falcon.App(media_type=falcon.MEDIA_JSON)
-    refusals = RejectionLog(deps.clock)
+    rejection_log = RejectionLog(deps.clock)
 
     def unhandled(
         req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
     ) -> None:
-        refusals.fault(req.method, req.uri_template or "", error)
+        rejection_log.fault(req.method, req.uri_template or "", error)
         problems.INTERNAL_ERROR.send(resp)
 
     app.add_route(
-        EVENTS, EventResource(entrances, admission, refusals, deps.max_body_bytes, deps.now)
+        EVENTS, EventResource(endpoints, breaker, rejection_log, deps.max_body_bytes, deps.now)
     )
     app.add_route(HEALTHZ, Healthz())
-    app.add_route(READYZ, Readyz(admission))
+    app.add_route(READYZ, Readyz(breaker))
     # compile: now, and not at the first request.
     app.add_route(OPENAPI, OpenApi(document(enabled, deps.max_body_bytes, ALLOW)), compile=True)
     app.add_error_handler(falcon.HTTPError, _refused_by_falcon)

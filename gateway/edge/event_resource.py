@@ -44,53 +44,55 @@ class Endpoint:
 
 
 class EventResource:
-    """Takes events in. limit: bytes of a body; now: seconds since 1970."""
+    """Takes events in. max_body_bytes: bytes of a body; now: seconds since 1970."""
 
     def __init__(
         self,
-        entrances: dict[str, Endpoint],
-        admission: RedisCircuitBreaker,
-        refusals: RejectionLog,
-        limit: int,
+        endpoints: dict[str, Endpoint],
+        breaker: RedisCircuitBreaker,
+        rejection_log: RejectionLog,
+        max_body_bytes: int,
         now: Callable[[], float],
     ) -> None:
-        self._entrances = entrances
-        self._admission = admission
-        self._refusals = refusals
-        self._limit = limit
+        self._endpoints = endpoints
+        self._breaker = breaker
+        self._rejection_log = rejection_log
+        self._max_body_bytes = max_body_bytes
         self._now = now
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, source: str) -> None:
         environ = req.env
-        entrance = self._entrances.get(source)
-        if entrance is None:
+        endpoint = self._endpoints.get(source)
+        if endpoint is None:
             return problems.UNKNOWN_SOURCE.send(resp)
-        problem = request_body.refusal(environ, self._limit)
+        problem = request_body.rejection(environ, self._max_body_bytes)
         if problem is not None:
-            return self._refuse(problem, source, environ, resp)
+            return self._reject(problem, source, environ, resp)
         body = request_body.read(environ)
         if body is None:
-            return self._refuse(problems.BAD_LENGTH, source, environ, resp)
-        verdict = entrance.scheme.verify(environ.get, body, self._now())
-        if verdict.reason is not None:
-            self._refusals.note(source, verdict.reason, remote(environ))
+            return self._reject(problems.BAD_LENGTH, source, environ, resp)
+        verification = endpoint.scheme.verify(environ.get, body, self._now())
+        if verification.reason is not None:
+            self._rejection_log.note(source, verification.reason, remote(environ))
             return problems.UNAUTHENTICATED.send(resp)
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            return self._refuse(problems.NOT_JSON, source, environ, resp, str(error))
+            return self._reject(problems.NOT_JSON, source, environ, resp, str(error))
         if type(document) is not dict:
-            return self._refuse(problems.NOT_AN_OBJECT, source, environ, resp)
+            return self._reject(problems.NOT_AN_OBJECT, source, environ, resp)
         try:
-            name = event_id(entrance.source, verdict.event_id, document, body)
+            name = event_id(endpoint.source, verification.event_id, document, body)
         except NoEventId as error:
-            return self._refuse(problems.NO_EVENT_ID, source, environ, resp, str(error))
-        return self._admit(f"{source}:{name}", entrance.source, body, verdict.secret, environ, resp)
+            return self._reject(problems.NO_EVENT_ID, source, environ, resp, str(error))
+        return self._accept(
+            f"{source}:{name}", endpoint.source, body, verification.secret, environ, resp
+        )
 
     def on_options(self, req: falcon.Request, resp: falcon.Response, source: str) -> None:
         raise falcon.HTTPMethodNotAllowed([])  # Falcon would answer it otherwise
 
-    def _admit(
+    def _accept(
         self,
         id: str,
         source: Source,
@@ -101,11 +103,11 @@ class EventResource:
     ) -> None:
         digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
         try:
-            acceptance = self._admission.accept(
+            acceptance = self._breaker.accept(
                 id, source.name, body, digest, secret, source.quota_per_second, source.quota_burst
             )
         except RedisUnavailable:  # the circuit logs it
-            problems.UNAVAILABLE.send(resp, retry_after=UNAVAILABLE_RETRY_SECONDS)
+            problems.UNAVAILABLE.send(resp, retry_after_seconds=UNAVAILABLE_RETRY_SECONDS)
             return
         code = acceptance.code
         if code == "accepted":
@@ -113,19 +115,19 @@ class EventResource:
             resp.data = b'{"status":"accepted","id":%b}' % orjson.dumps(id)
         elif code == "duplicate" or code == "conflicting":
             if code == "conflicting":
-                self._refusals.conflict(source.name, id, remote(environ))
+                self._rejection_log.conflict(source.name, id, remote(environ))
             resp.data = b'{"status":"duplicate","id":%b}' % orjson.dumps(id)
         elif code == "full":
-            self._refusals.note(source.name, "backlog_full", remote(environ))
+            self._rejection_log.note(source.name, "backlog_full", remote(environ))
             wait = min(acceptance.retry_after or FORECAST_SECONDS_MAX, FORECAST_SECONDS_MAX)
-            problems.BACKLOG_FULL.send(resp, retry_after=wait)
+            problems.BACKLOG_FULL.send(resp, retry_after_seconds=wait)
         elif code == "limited":
-            self._refusals.note(source.name, "over_quota", remote(environ))
-            problems.OVER_QUOTA.send(resp, retry_after=acceptance.retry_after)
+            self._rejection_log.note(source.name, "over_quota", remote(environ))
+            problems.OVER_QUOTA.send(resp, retry_after_seconds=acceptance.retry_after)
         else:
             assert_never(code)  # Falcon's own answer would be a 200
 
-    def _refuse(
+    def _reject(
         self,
         problem: Problem,
         source: str,
@@ -133,7 +135,7 @@ class EventResource:
         resp: falcon.Response,
         detail: str | None = None,
     ) -> None:
-        self._refusals.note(source, problem.code, remote(environ))
+        self._rejection_log.note(source, problem.code, remote(environ))
         problem.send(resp, detail=detail)
         if problem.closes:
             close_after(environ, resp)

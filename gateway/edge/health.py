@@ -28,20 +28,20 @@ class Healthz(_GetOnly):
 class Readyz(_GetOnly):
     """For load balancers: asks Redis."""
 
-    def __init__(self, admission: RedisCircuitBreaker) -> None:
-        self._admission = admission
+    def __init__(self, breaker: RedisCircuitBreaker) -> None:
+        self._breaker = breaker
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         try:
-            ready = self._admission.ready()
+            ready = self._breaker.ready()
         except RedisUnavailable as error:
             return problems.NOT_READY.send(
-                resp, retry_after=UNAVAILABLE_RETRY_SECONDS, detail=f"Redis: {error}"
+                resp, retry_after_seconds=UNAVAILABLE_RETRY_SECONDS, detail=f"Redis: {error}"
             )
         if ready.full:
             return problems.NOT_READY.send(
                 resp,
-                retry_after=UNAVAILABLE_RETRY_SECONDS,
+                retry_after_seconds=UNAVAILABLE_RETRY_SECONDS,
                 detail="A cap is reached: "
                 f"{ready.backlog} events ({ready.backlog_bytes} bytes) wait, {ready.dead} are dead",
             )

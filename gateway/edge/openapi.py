@@ -94,7 +94,7 @@ def document(sources: Mapping[str, Source], max_body_bytes: int, allow: Mapping[
         "requestBody": _body(sources, max_body_bytes),
         "security": security(sources),
     }
-    paths["x-other-paths"] = _refusals((OTHER_PATHS,))
+    paths["x-other-paths"] = _responses((OTHER_PATHS,))
     return {
         "openapi": "3.1.0",
         "info": {"title": "Fincart Event Gateway", "version": VERSION, "description": ABOUT},
@@ -108,7 +108,7 @@ def _path(path: str, methods: str, allow: Mapping[str, str]) -> Json:
     operation = OPERATIONS[path]
     return {
         **{method.lower(): _operation(operation, method) for method in methods.split(", ")},
-        "x-other-methods": _refusals((OTHER_METHODS,), allow[path]),
+        "x-other-methods": _responses((OTHER_METHODS,), allow[path]),
     }
 
 
@@ -116,7 +116,7 @@ def _operation(operation: Operation, method: str) -> Json:
     answers: Json = {
         str(status): {"description": when, "content": _content("application/json", schema)}
         for status, (when, schema) in operation.answers.items()
-    } | _refusals(operation.problems)
+    } | _responses(operation.problems)
     if method == "HEAD":
         for answer in answers.values():
             del answer["content"]
@@ -128,15 +128,15 @@ def _content(kind: str, schema: str) -> Json:
     return {kind: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
 
 
-def _refusals(found: tuple[Problem, ...], allow: str = "") -> Json:
+def _responses(found: tuple[Problem, ...], allow: str = "") -> Json:
     """The responses for problems, one for each status among them."""
     by_status: dict[int, list[Problem]] = {}
     for problem in found:
         by_status.setdefault(problem.status.value, []).append(problem)
-    return {str(status): _refusal(status, group, allow) for status, group in by_status.items()}
+    return {str(status): _response(status, group, allow) for status, group in by_status.items()}
 
 
-def _refusal(status: int, group: list[Problem], allow: str) -> Json:
+def _response(status: int, group: list[Problem], allow: str) -> Json:
     known = [orjson.loads(problem.body) for problem in group]
     of_these = {
         "properties": {

@@ -29,16 +29,20 @@ class Problem:
     closes: bool = False
 
     def send(
-        self, resp: falcon.Response, *, retry_after: float | None = None, detail: str | None = None
+        self,
+        resp: falcon.Response,
+        *,
+        retry_after_seconds: float | None = None,
+        detail: str | None = None,
     ) -> None:
-        """Answer with it. retry_after: seconds; sent as a whole number of 1 or more."""
+        """Answer with it. retry_after_seconds: sent as a whole number of 1 or more."""
         resp.status = f"{self.status.value} {self.status.phrase}"
         resp.content_type = CONTENT_TYPE
         resp.data = (
             self.body if detail is None else _body(self.status, self.code, self.title, detail)
         )
-        if retry_after is not None:
-            resp.set_header("Retry-After", str(whole_seconds(retry_after)))
+        if retry_after_seconds is not None:
+            resp.set_header("Retry-After", str(whole_seconds(retry_after_seconds)))
 
 
 def whole_seconds(seconds: float) -> int:

@@ -18,14 +18,14 @@ _JSON = re.compile(r"application/(?:json|[a-z0-9!#$&^_.-]{1,100}\+json)", re.IGN
 _UTF_8 = re.compile(r'\s*charset\s*=\s*"?utf-?8"?\s*', re.IGNORECASE)
 
 
-def refusal(environ: dict[str, Any], limit: int) -> Problem | None:
-    """What is wrong with the body's headers, or None. limit: bytes."""
+def rejection(environ: dict[str, Any], max_body_bytes: int) -> Problem | None:
+    """What is wrong with the body's headers, or None."""
     length = environ.get("CONTENT_LENGTH")
     if environ.get("HTTP_TRANSFER_ENCODING") is not None or not length:
         return problems.LENGTH_REQUIRED
     if not (length.isascii() and length.isdigit()):
         return problems.BAD_LENGTH
-    if len(length) > DIGITS or int(length) > limit:
+    if len(length) > DIGITS or int(length) > max_body_bytes:
         return problems.TOO_LARGE
     content_type = environ.get("CONTENT_TYPE")
     if content_type != "application/json" and not is_json(content_type or ""):
@@ -42,7 +42,7 @@ def is_json(content_type: str) -> bool:
 
 
 def read(environ: dict[str, Any]) -> bytes | None:
-    """The body; None if it ended early. Ask ``refusal`` first."""
+    """The body; None if it ended early. Ask ``rejection`` first."""
     length = int(environ["CONTENT_LENGTH"])
     stream = environ["wsgi.input"]
     try:

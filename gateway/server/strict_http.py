@@ -19,9 +19,9 @@ Application = Callable[..., Iterable[bytes]]
 # A name or an address with its port. Two Host lines reach WSGI as one value with a comma in it.
 _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]+[ \t]*")
 
-_REFUSAL = problems.BAD_REQUEST.body
+_BAD_REQUEST = problems.BAD_REQUEST.body
 _STATUS = f"{problems.BAD_REQUEST.status.value} {problems.BAD_REQUEST.status.phrase}"
-_HEADERS = [("Content-Type", problems.CONTENT_TYPE), ("Content-Length", str(len(_REFUSAL)))]
+_HEADERS = [("Content-Type", problems.CONTENT_TYPE), ("Content-Length", str(len(_BAD_REQUEST)))]
 
 
 def strict(app: Application) -> Application:
@@ -38,7 +38,7 @@ def strict(app: Application) -> Application:
         if right:
             return app(environ, start_response)
         start_response(_STATUS, list(_HEADERS))
-        return [_REFUSAL]
+        return [_BAD_REQUEST]
 
     return checked
 

@@ -12,9 +12,9 @@ from gateway.edge.signatures.body_hmac import BodyHmac
 from gateway.edge.signatures.standard_webhooks import StandardWebhooks
 from gateway.edge.signatures.stripe import Stripe
 from gateway.edge.signatures.token_only import TokenOnly
-from gateway.edge.signatures.verdict import Reason, Scheme, Verdict
+from gateway.edge.signatures.verification import Reason, Scheme, Verification
 
-__all__ = ["Reason", "Scheme", "Verdict", "prepare"]
+__all__ = ["Reason", "Scheme", "Verification", "prepare"]
 
 _SCHEMES: dict[str, type[BodyHmac | StandardWebhooks | Stripe | TokenOnly]] = {
     "body-hmac": BodyHmac,

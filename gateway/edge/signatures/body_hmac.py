@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from conf.sources.model import Secret, Signature
 from gateway.edge.signatures.keyring import DECODERS, Keyring
-from gateway.edge.signatures.verdict import Headers, Reason, Verdict, environ_name, header_id
+from gateway.edge.signatures.verification import (
+    Headers,
+    Reason,
+    Verification,
+    environ_name,
+    header_id,
+)
 
 
 class BodyHmac:
@@ -18,16 +24,16 @@ class BodyHmac:
         self._id = environ_name(signature.id_header) if signature.id_header else ""
         self._keys = Keyring(secrets)
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
         text = headers(self._header)
         if not text:
-            return Verdict(Reason.MISSING)
+            return Verification(Reason.MISSING)
         if not text.startswith(self._prefix):
-            return Verdict(Reason.MALFORMED)
+            return Verification(Reason.MALFORMED)
         mac = self._decode(text[len(self._prefix) :])
         if mac is None:
-            return Verdict(Reason.MALFORMED)
+            return Verification(Reason.MALFORMED)
         signer = self._keys.signer((body,), (mac,))
         if signer is None:
-            return Verdict(Reason.MISMATCH)
-        return Verdict(None, signer, header_id(headers(self._id)) if self._id else None)
+            return Verification(Reason.MISMATCH)
+        return Verification(None, signer, header_id(headers(self._id)) if self._id else None)

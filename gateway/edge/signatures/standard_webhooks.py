@@ -5,7 +5,14 @@ from __future__ import annotations
 from conf.sources.model import Secret, Signature
 from gateway.edge.signatures.keyring import Keyring, from_base64
 from gateway.edge.signatures.timestamp import untimely
-from gateway.edge.signatures.verdict import Headers, Reason, Verdict, environ_name, header_id, raw
+from gateway.edge.signatures.verification import (
+    Headers,
+    Reason,
+    Verification,
+    environ_name,
+    header_id,
+    raw,
+)
 
 
 class StandardWebhooks:
@@ -22,25 +29,25 @@ class StandardWebhooks:
         self._tolerance = signature.tolerance_seconds
         self._keys = Keyring(secrets)
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
         id, timestamp = headers(self._id), headers(self._timestamp)
         signatures = headers(self._signature)
         if not signatures:
-            return Verdict(Reason.MISSING)
+            return Verification(Reason.MISSING)
         if not id:
-            return Verdict(Reason.ID_MISSING)
+            return Verification(Reason.ID_MISSING)
         if not timestamp:
-            return Verdict(Reason.TIMESTAMP_MISSING)
+            return Verification(Reason.TIMESTAMP_MISSING)
         reason = untimely(timestamp, now, self._tolerance)
         if reason is not None:
-            return Verdict(reason)
+            return Verification(reason)
         signed_id, macs = raw(id), _macs(signatures)
         if signed_id is None or not macs:
-            return Verdict(Reason.MALFORMED)
+            return Verification(Reason.MALFORMED)
         signer = self._keys.signer((signed_id, b".", timestamp.encode(), b".", body), macs)
         if signer is None:
-            return Verdict(Reason.MISMATCH)
-        return Verdict(None, signer, header_id(id))
+            return Verification(Reason.MISMATCH)
+        return Verification(None, signer, header_id(id))
 
 
 def _macs(signatures: str) -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from conf.sources.model import Secret, Signature
 from gateway.edge.signatures.keyring import Keyring, from_hex
 from gateway.edge.signatures.timestamp import untimely
-from gateway.edge.signatures.verdict import Headers, Reason, Verdict, environ_name
+from gateway.edge.signatures.verification import Headers, Reason, Verification, environ_name
 
 
 class Stripe:
@@ -16,10 +16,10 @@ class Stripe:
         self._tolerance = signature.tolerance_seconds
         self._keys = Keyring(secrets)
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
         text = headers(self._header)
         if not text:
-            return Verdict(Reason.MISSING)
+            return Verification(Reason.MISSING)
         timestamps: list[str] = []
         macs: list[bytes] = []
         for entry in text.split(","):
@@ -29,11 +29,11 @@ class Stripe:
             elif key == "v1" and (mac := from_hex(value)) is not None:
                 macs.append(mac)
         if not timestamps:
-            return Verdict(Reason.TIMESTAMP_MISSING)
+            return Verification(Reason.TIMESTAMP_MISSING)
         if len(timestamps) > 1 or not macs:
-            return Verdict(Reason.MALFORMED)  # of two times, which one was signed?
+            return Verification(Reason.MALFORMED)  # of two times, which one was signed?
         reason = untimely(timestamps[0], now, self._tolerance)
         if reason is not None:
-            return Verdict(reason)
+            return Verification(reason)
         signer = self._keys.signer((timestamps[0].encode(), b".", body), macs)
-        return Verdict(Reason.MISMATCH) if signer is None else Verdict(None, signer)
+        return Verification(Reason.MISMATCH) if signer is None else Verification(None, signer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.edge.signatures.verdict import Reason
+from gateway.edge.signatures.verification import Reason
 
 DIGITS = 12  # enough for 30,000 years; more would only be work to parse
 

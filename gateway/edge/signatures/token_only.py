@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 
 from conf.sources.model import Secret, Signature
-from gateway.edge.signatures.verdict import Headers, Reason, Verdict, environ_name, raw
+from gateway.edge.signatures.verification import Headers, Reason, Verification, environ_name, raw
 
 
 class TokenOnly:
@@ -20,14 +20,14 @@ class TokenOnly:
         # An empty one would match an empty header.
         self._secrets = [secret for secret in secrets if secret.key]
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
         text = headers(self._header)
         if not text:
-            return Verdict(Reason.MISSING)
+            return Verification(Reason.MISSING)
         token = raw(text[len(self._prefix) :]) if text.startswith(self._prefix) else None
         if token is None:
-            return Verdict(Reason.MALFORMED)
+            return Verification(Reason.MALFORMED)
         for secret in self._secrets:
             if hmac.compare_digest(token, secret.key):
-                return Verdict(None, secret.label)
-        return Verdict(Reason.MISMATCH)
+                return Verification(None, secret.label)
+        return Verification(Reason.MISMATCH)

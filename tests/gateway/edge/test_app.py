@@ -86,13 +86,13 @@ def test_a_flood_of_refusals_costs_one_line_a_window_and_the_next_one_counts_the
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     time = [0.0]
-    refusals = RejectionLog(lambda: time[0])
+    rejection_log = RejectionLog(lambda: time[0])
     for _ in range(1000):
-        refusals.note("bench", "mismatch", "192.0.2.1")
-    refusals.note("bench", "missing", "192.0.2.2")
-    refusals.note("standard", "mismatch", "192.0.2.3")
+        rejection_log.note("bench", "mismatch", "192.0.2.1")
+    rejection_log.note("bench", "missing", "192.0.2.2")
+    rejection_log.note("standard", "mismatch", "192.0.2.3")
     time[0] = WINDOW_SECONDS
-    refusals.note("bench", "mismatch", "192.0.2.4")
+    rejection_log.note("bench", "mismatch", "192.0.2.4")
     assert [record.getMessage() for record in caplog.records] == [
         "refused source=bench reason=mismatch remote=192.0.2.1",
         "refused source=bench reason=missing remote=192.0.2.2",

@@ -23,7 +23,7 @@ from conf.sources.statuses import Status
 from gateway.courier.payload import payload
 from gateway.courier.signing import sign
 from gateway.edge.event_id import NoEventId, event_id
-from gateway.edge.signatures import Reason, Verdict, prepare
+from gateway.edge.signatures import Reason, Verification, prepare
 from tests.support import couriers
 from tests.support.couriers import COURIERS, SECRETS, WHSEC, Courier, Headers, hmac_sha256
 
@@ -42,7 +42,7 @@ def sources(tmp_path: Path) -> Sources:
     return load(tmp_path)
 
 
-def ask(source: Source, headers: Headers, body: bytes, now: float = AT) -> Verdict:
+def ask(source: Source, headers: Headers, body: bytes, now: float = AT) -> Verification:
     environ = {"HTTP_" + name.upper().replace("-", "_"): text for name, text in headers.items()}
     return prepare(source).verify(environ.get, body, now)
 
@@ -58,17 +58,17 @@ def test_every_preset_has_a_signer_here() -> None:
 def test_what_the_courier_signs_is_authentic(
     sources: Sources, preset: str, courier: Courier
 ) -> None:
-    verdict = ask(sources[preset], courier.signed(BODY, "evt_1", AT), BODY)
-    assert (verdict.reason, verdict.secret) == (None, couriers.variable(preset))
-    assert verdict.event_id == ("evt_1" if sources[preset].signature.id_header else None)
+    verification = ask(sources[preset], courier.signed(BODY, "evt_1", AT), BODY)
+    assert (verification.reason, verification.secret) == (None, couriers.variable(preset))
+    assert verification.event_id == ("evt_1" if sources[preset].signature.id_header else None)
 
 
 @each
 def test_a_changed_body_is_refused_where_bodies_are_signed(
     sources: Sources, preset: str, courier: Courier
 ) -> None:
-    verdict = ask(sources[preset], courier.signed(BODY, "evt_1", AT), BODY + b" ")
-    assert verdict.reason is (None if preset == "dhl-push" else Reason.MISMATCH)
+    verification = ask(sources[preset], courier.signed(BODY, "evt_1", AT), BODY + b" ")
+    assert verification.reason is (None if preset == "dhl-push" else Reason.MISMATCH)
 
 
 @each

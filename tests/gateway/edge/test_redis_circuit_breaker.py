@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from gateway.edge.redis_circuit_breaker import (
-    PATIENCE,
-    PAUSE_SECONDS,
-    PROBE_SECONDS,
+    PROBE_INTERVAL_SECONDS,
+    PROBE_TIMEOUT_SECONDS,
+    TIMEOUTS_BETWEEN_LONG_PROBES,
     RedisCircuitBreaker,
 )
 from scheduler.accept_command import Caps
@@ -77,17 +77,19 @@ class Connected:
             self.redis.probing.set()
             assert self.redis.probe_may_end.wait(5)
         well = self.redis.reachable and (timeout == TIMEOUT or not self.redis.slow)
-        self.redis.ask("probe" if timeout == PROBE_SECONDS else f"probe of {timeout} s", well)
+        self.redis.ask(
+            "probe" if timeout == PROBE_TIMEOUT_SECONDS else f"probe of {timeout} s", well
+        )
 
     def ready(self) -> Readiness:
         self.redis.ask("ready", self.redis.reachable)
         return Readiness("always", 0, 0, 0, Caps(1, 1, 1))
 
 
-def send(admission: RedisCircuitBreaker) -> bool:
+def send(breaker: RedisCircuitBreaker) -> bool:
     """Whether an event is taken."""
     try:
-        return admission.accept("a:1", "a", b"{}", "d", "KEY", 0, 0).code == "accepted"
+        return breaker.accept("a:1", "a", b"{}", "d", "KEY", 0, 0).code == "accepted"
     except RedisUnavailable:
         return False
 
@@ -98,137 +100,141 @@ def redis() -> Script:
 
 
 @pytest.fixture
-def admission(redis: Script) -> RedisCircuitBreaker:
+def breaker(redis: Script) -> RedisCircuitBreaker:
     return RedisCircuitBreaker(redis.connect, redis.clock)
 
 
-def test_a_healthy_redis_is_never_probed(redis: Script, admission: RedisCircuitBreaker) -> None:
-    assert [send(admission) for _ in range(3)] == [True] * 3
+def test_a_healthy_redis_is_never_probed(redis: Script, breaker: RedisCircuitBreaker) -> None:
+    assert [send(breaker) for _ in range(3)] == [True] * 3
     assert redis.asked == ["accept"] * 3
 
 
 def test_after_one_fault_nothing_is_asked_until_the_pause_is_over(
-    redis: Script, admission: RedisCircuitBreaker
+    redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
-    assert not send(admission)
-    redis.time += PAUSE_SECONDS * 0.99
-    assert not any(send(admission) for _ in range(1000))
+    assert not send(breaker)
+    redis.time += PROBE_INTERVAL_SECONDS * 0.99
+    assert not any(send(breaker) for _ in range(1000))
     assert redis.asked == ["accept"]
 
 
 def test_a_failed_probe_costs_no_more_than_one_question_a_pause(
-    redis: Script, admission: RedisCircuitBreaker
+    redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
-    send(admission)
+    send(breaker)
     for _ in range(4):
-        redis.time += PAUSE_SECONDS
-        assert not any(send(admission) for _ in range(10))
+        redis.time += PROBE_INTERVAL_SECONDS
+        assert not any(send(breaker) for _ in range(10))
     assert redis.asked == ["accept", *["probe"] * 4]
 
 
 def test_the_request_whose_probe_succeeds_is_taken_and_so_are_all_after_it(
-    redis: Script, admission: RedisCircuitBreaker
+    redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
-    send(admission)
+    send(breaker)
     redis.reachable = True
-    assert not send(admission)
-    redis.time += PAUSE_SECONDS
-    assert [send(admission), send(admission)] == [True, True]
+    assert not send(breaker)
+    redis.time += PROBE_INTERVAL_SECONDS
+    assert [send(breaker), send(breaker)] == [True, True]
     assert redis.asked == ["accept", "probe", "accept", "accept"]
 
 
 def test_of_many_threads_one_probes_and_the_others_do_not_wait_for_it(
-    redis: Script, admission: RedisCircuitBreaker
+    redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
-    send(admission)
-    redis.time += PAUSE_SECONDS
+    send(breaker)
+    redis.time += PROBE_INTERVAL_SECONDS
     redis.probing = threading.Event()
-    prober = threading.Thread(target=send, args=(admission,))
+    prober = threading.Thread(target=send, args=(breaker,))
     prober.start()
     assert redis.probing.wait(5)
-    assert not any(send(admission) for _ in range(20))
+    assert not any(send(breaker) for _ in range(20))
     redis.probe_may_end.set()
     prober.join(5)
     assert redis.asked == ["accept", "probe"]
 
 
 def test_a_redis_that_is_slow_for_good_is_used_again_after_a_probe_of_a_whole_timeout(
-    redis: Script, admission: RedisCircuitBreaker
+    redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
-    send(admission)
+    send(breaker)
     begin = redis.time
     redis.reachable, redis.slow = True, True
-    while redis.time < begin + PATIENCE * TIMEOUT - PAUSE_SECONDS:
-        redis.time += PAUSE_SECONDS
-        assert not send(admission)
-    redis.time += PAUSE_SECONDS
-    assert send(admission)
+    while redis.time < begin + TIMEOUTS_BETWEEN_LONG_PROBES * TIMEOUT - PROBE_INTERVAL_SECONDS:
+        redis.time += PROBE_INTERVAL_SECONDS
+        assert not send(breaker)
+    redis.time += PROBE_INTERVAL_SECONDS
+    assert send(breaker)
     assert redis.asked[-2:] == [f"probe of {TIMEOUT} s", "accept"]
 
 
 def test_patient_probes_take_a_small_part_of_the_time(
-    redis: Script, admission: RedisCircuitBreaker
+    redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
-    send(admission)
+    send(breaker)
     for _ in range(1000):
-        redis.time += PAUSE_SECONDS
-        send(admission)
+        redis.time += PROBE_INTERVAL_SECONDS
+        send(breaker)
     patient = redis.asked.count(f"probe of {TIMEOUT} s")
-    assert 0.8 / PATIENCE < patient * TIMEOUT / (1000 * PAUSE_SECONDS) <= 1 / PATIENCE
+    assert (
+        0.8 / TIMEOUTS_BETWEEN_LONG_PROBES
+        < patient * TIMEOUT / (1000 * PROBE_INTERVAL_SECONDS)
+        <= 1 / TIMEOUTS_BETWEEN_LONG_PROBES
+    )
 
 
 def test_however_many_ask_for_readiness_redis_is_asked_once_a_pause(
-    redis: Script, admission: RedisCircuitBreaker
+    redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
-    assert len({admission.ready().durability for _ in range(1000)}) == 1
+    assert len({breaker.ready().durability for _ in range(1000)}) == 1
     assert redis.asked == ["ready"]
-    redis.time += PAUSE_SECONDS
-    admission.ready()
+    redis.time += PROBE_INTERVAL_SECONDS
+    breaker.ready()
     assert redis.asked == ["ready", "ready"]
 
 
 def test_readiness_that_is_remembered_ends_with_the_first_fault(
-    redis: Script, admission: RedisCircuitBreaker
+    redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
-    admission.ready()
+    breaker.ready()
     redis.reachable = False
-    send(admission)
+    send(breaker)
     with pytest.raises(RedisUnavailable, match="circuit open"):
-        admission.ready()
+        breaker.ready()
 
 
-def test_readiness_shares_the_circuit(redis: Script, admission: RedisCircuitBreaker) -> None:
-    assert admission.ready().durability == "always"
-    redis.time += PAUSE_SECONDS
+def test_readiness_shares_the_circuit(redis: Script, breaker: RedisCircuitBreaker) -> None:
+    assert breaker.ready().durability == "always"
+    redis.time += PROBE_INTERVAL_SECONDS
     redis.reachable = False
     with pytest.raises(RedisUnavailable):
-        admission.ready()
+        breaker.ready()
     with pytest.raises(RedisUnavailable, match="circuit open"):
-        admission.ready()
-    assert not send(admission)
+        breaker.ready()
+    assert not send(breaker)
     redis.reachable = True
-    redis.time += PAUSE_SECONDS
-    assert admission.ready().durability == "always"
-    assert send(admission)
+    redis.time += PROBE_INTERVAL_SECONDS
+    assert breaker.ready().durability == "always"
+    assert send(breaker)
 
 
 def test_a_redis_that_answers_but_refuses_writes_is_reported_once_and_once_again_when_it_is_well(
-    redis: Script, admission: RedisCircuitBreaker, caplog: pytest.LogCaptureFixture
+    redis: Script, breaker: RedisCircuitBreaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis.writable = False
     with caplog.at_level(logging.INFO):
         for _ in range(10):
-            assert not send(admission)
-            redis.time += PAUSE_SECONDS
+            assert not send(breaker)
+            redis.time += PROBE_INTERVAL_SECONDS
         redis.writable = True
-        assert send(admission)
-        assert send(admission)
+        assert send(breaker)
+        assert send(breaker)
     assert [record.getMessage() for record in caplog.records] == [
         "Redis does not confirm (READONLY); answering 503 until it does",
         "Redis confirms again, after 2.5 s",
@@ -236,36 +242,36 @@ def test_a_redis_that_answers_but_refuses_writes_is_reported_once_and_once_again
 
 
 def test_a_fault_of_another_kind_is_not_taken_for_a_sick_redis(
-    redis: Script, admission: RedisCircuitBreaker, monkeypatch: pytest.MonkeyPatch
+    redis: Script, breaker: RedisCircuitBreaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> Acceptance:
         raise KeyError("a fault of ours")
 
     monkeypatch.setattr(Connected, "accept", broken)
     with pytest.raises(KeyError):
-        admission.accept("a:1", "a", b"{}", "d", "KEY", 0, 0)
+        breaker.accept("a:1", "a", b"{}", "d", "KEY", 0, 0)
     monkeypatch.undo()
-    assert send(admission)
+    assert send(breaker)
     assert redis.asked == ["accept"]
 
 
 def test_after_a_fault_no_connection_from_before_it_is_used(
-    redis: Script, admission: RedisCircuitBreaker
+    redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     assert redis.connected == 1
     redis.reachable = False
-    send(admission)
-    redis.time += PAUSE_SECONDS
-    send(admission)
+    send(breaker)
+    redis.time += PROBE_INTERVAL_SECONDS
+    send(breaker)
     assert redis.connected == 1  # not while it is away
     redis.reachable = True
-    redis.time += PAUSE_SECONDS
-    assert [send(admission), send(admission)] == [True, True]
+    redis.time += PROBE_INTERVAL_SECONDS
+    assert [send(breaker), send(breaker)] == [True, True]
     assert redis.connected == 2
 
 
 def test_a_late_echo_of_a_mended_fault_does_not_open_the_circuit_again(
-    redis: Script, admission: RedisCircuitBreaker, monkeypatch: pytest.MonkeyPatch
+    redis: Script, breaker: RedisCircuitBreaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting, may_fail = threading.Event(), threading.Event()
 
@@ -276,14 +282,14 @@ def test_a_late_echo_of_a_mended_fault_does_not_open_the_circuit_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Connected, "accept", slow)
-        thread = threading.Thread(target=send, args=(admission,))
+        thread = threading.Thread(target=send, args=(breaker,))
         thread.start()
         assert waiting.wait(5)
     redis.reachable = False
-    send(admission)
+    send(breaker)
     redis.reachable = True
-    redis.time += PAUSE_SECONDS
-    assert send(admission)
+    redis.time += PROBE_INTERVAL_SECONDS
+    assert send(breaker)
     may_fail.set()
     thread.join(5)
-    assert send(admission)
+    assert send(breaker)

@@ -25,20 +25,24 @@ from tests.support.servers import RedisServer, await_true
 STATS = "{gw:0}:stats"
 CAPS = Caps(events=800, bytes=10**6, dead=100)
 PER_SECOND = 10
-PATIENCE = 20  # seconds for Redis on a busy machine
+TIMEOUTS_BETWEEN_LONG_PROBES = 20  # seconds for Redis on a busy machine
 
 
 @pytest.fixture
 def edge(own_redis: RedisServer) -> falcon.testing.TestClient:
     """With a full backlog."""
     own_redis.client().config_set("appendfsync", "no")  # to be quick about it
-    queue = Queue(RedisConnection(own_redis.url, PATIENCE))
+    queue = Queue(RedisConnection(own_redis.url, TIMEOUTS_BETWEEN_LONG_PROBES))
     for n in range(CAPS.events):
         queue.accept(f"bench:{n}", "bench", b"{}", "d", caps=CAPS)
     queue.connection.close()
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
     return falcon.testing.TestClient(
-        create_app(Deps(sources, lambda: Producer(own_redis.url, PATIENCE, CAPS), 10_000))
+        create_app(
+            Deps(
+                sources, lambda: Producer(own_redis.url, TIMEOUTS_BETWEEN_LONG_PROBES, CAPS), 10_000
+            )
+        )
     )
 
 
@@ -48,7 +52,7 @@ def draining(own_redis: RedisServer) -> Iterator[None]:
     over = threading.Event()
 
     def work() -> None:
-        queue = Queue(RedisConnection(own_redis.url, PATIENCE))
+        queue = Queue(RedisConnection(own_redis.url, TIMEOUTS_BETWEEN_LONG_PROBES))
         scheduler = Promoter(Settings(redis_url=own_redis.url), 0, Stop())
         scheduler.step()
         while not over.wait(1 / PER_SECOND):

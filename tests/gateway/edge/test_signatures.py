@@ -1,4 +1,4 @@
-"""Signatures: the published vectors, keys of all kinds, and refusals that never raise.
+"""Signatures: the published vectors, keys of all kinds, and rejection_log that never raise.
 
 MACs of our own payloads were computed with ``openssl dgst -sha256 -hmac`` (-mac HMAC -macopt
 hexkey: for the normalised secret), so that no code of ours stands on both sides.
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.sources.model import Pointers, Secret, Signature, Source
-from gateway.edge.signatures import Reason, Verdict, keyring, prepare
+from gateway.edge.signatures import Reason, Verification, keyring, prepare
 
 STANDARD = Signature(
     "standard-webhooks",
@@ -44,7 +44,7 @@ STRIPE_TIME = 1764000000
 
 def verify(
     signature: Signature, headers: Mapping[str, str], body: bytes, now: float = 0, **keys: bytes
-) -> Verdict:
+) -> Verification:
     """Ask a source with these keys, labelled by their names, and these headers."""
     secrets = tuple(Secret(label, key) for label, key in keys.items())
     environ = {"HTTP_" + name.upper().replace("-", "_"): text for name, text in headers.items()}
@@ -54,7 +54,7 @@ def verify(
 
 def standard(
     now: float = STANDARD_TIME, keys: Mapping[str, bytes] | None = None, **changes: str | None
-) -> Verdict:
+) -> Verification:
     """Ask about the published Standard Webhooks request with some headers changed (None: gone)."""
     headers = {
         "webhook-id": STANDARD_ID,
@@ -67,12 +67,14 @@ def standard(
 
 
 def test_the_published_standard_webhooks_vector_is_authentic_and_its_id_is_the_event_id() -> None:
-    assert standard() == Verdict(None, "KEY", STANDARD_ID)
+    assert standard() == Verification(None, "KEY", STANDARD_ID)
 
 
 def test_the_published_github_vector_is_authentic() -> None:
-    verdict = verify(GITHUB, {"X-Hub-Signature-256": GITHUB_MAC}, b"Hello, World!", KEY=GITHUB_KEY)
-    assert verdict == Verdict(None, "KEY")
+    verification = verify(
+        GITHUB, {"X-Hub-Signature-256": GITHUB_MAC}, b"Hello, World!", KEY=GITHUB_KEY
+    )
+    assert verification == Verification(None, "KEY")
 
 
 def test_a_mac_in_capitals_is_the_same_mac() -> None:
@@ -95,10 +97,10 @@ def test_a_source_of_either_encoding_takes_hex_too() -> None:
 
 def test_a_stripe_style_signature_is_authentic_beside_older_and_foreign_entries() -> None:
     header = f"t={STRIPE_TIME},v1={'0' * 64}, v1={STRIPE_MAC},v0=anything"
-    verdict = verify(
+    verification = verify(
         STRIPE, {"Shippo-Auth-Signature": header}, b'{"id":"evt_s"}', STRIPE_TIME, KEY=b"shippo-key"
     )
-    assert verdict == Verdict(None, "KEY")
+    assert verification == Verification(None, "KEY")
 
 
 @pytest.mark.parametrize(
@@ -115,15 +117,17 @@ def test_a_stripe_style_signature_is_authentic_beside_older_and_foreign_entries(
     ],
 )
 def test_a_broken_stripe_style_header_is_refused(header: str, reason: Reason) -> None:
-    verdict = verify(
+    verification = verify(
         STRIPE, {"Shippo-Auth-Signature": header}, b'{"id":"evt_s"}', STRIPE_TIME, KEY=b"shippo-key"
     )
-    assert verdict.reason is reason
+    assert verification.reason is reason
 
 
 def test_a_changed_body_is_refused() -> None:
-    verdict = verify(GITHUB, {"X-Hub-Signature-256": GITHUB_MAC}, b"Hello, World?", KEY=GITHUB_KEY)
-    assert verdict == Verdict(Reason.MISMATCH)
+    verification = verify(
+        GITHUB, {"X-Hub-Signature-256": GITHUB_MAC}, b"Hello, World?", KEY=GITHUB_KEY
+    )
+    assert verification == Verification(Reason.MISMATCH)
 
 
 def test_each_of_several_live_keys_is_taken_and_named() -> None:
@@ -232,10 +236,10 @@ def test_the_tolerance_is_the_same_for_the_past_and_the_future(
 def test_a_signed_id_that_is_no_utf_8_is_authentic_and_left_to_the_event_id_check() -> None:
     content = b"\xff." + str(STANDARD_TIME).encode() + b"." + STANDARD_BODY
     mac = base64.b64encode(hmac.digest(STANDARD_KEY, content, hashlib.sha256)).decode()
-    verdict = standard(webhook_id="\xff", webhook_signature="v1," + mac)
-    assert verdict.ok
-    assert verdict.event_id is not None
-    assert not verdict.event_id.isprintable()
+    verification = standard(webhook_id="\xff", webhook_signature="v1," + mac)
+    assert verification.ok
+    assert verification.event_id is not None
+    assert not verification.event_id.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -259,8 +263,8 @@ def test_a_signed_id_that_is_no_utf_8_is_authentic_and_left_to_the_event_id_chec
     ],
 )
 def test_a_body_signature_in_any_other_form_is_refused(text: str) -> None:
-    verdict = verify(GITHUB, {"X-Hub-Signature-256": text}, b"Hello, World!", KEY=GITHUB_KEY)
-    assert verdict.reason in (Reason.MISSING, Reason.MALFORMED)
+    verification = verify(GITHUB, {"X-Hub-Signature-256": text}, b"Hello, World!", KEY=GITHUB_KEY)
+    assert verification.reason in (Reason.MISSING, Reason.MALFORMED)
 
 
 def test_an_empty_key_signs_nothing() -> None:
@@ -270,10 +274,10 @@ def test_an_empty_key_signs_nothing() -> None:
 
 
 def test_a_token_is_taken_only_whole_and_behind_its_prefix() -> None:
-    def ask(text: str) -> Verdict:
+    def ask(text: str) -> Verification:
         return verify(TOKEN, {"X-Token": text}, b"{}", OLD=b"older", KEY=b"t\xf6ken")
 
-    assert ask("Bearer t\xf6ken") == Verdict(None, "KEY")
+    assert ask("Bearer t\xf6ken") == Verification(None, "KEY")
     assert ask("Bearer t\xf6ke").reason is Reason.MISMATCH
     assert ask("t\xf6ken").reason is Reason.MALFORMED
     assert ask("Bearer \u20ac").reason is Reason.MALFORMED

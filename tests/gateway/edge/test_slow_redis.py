@@ -15,7 +15,7 @@ import pytest
 from conf.settings import ROOT
 from conf.sources.loader import load_sources
 from gateway.edge.app import Deps, create_app
-from gateway.edge.redis_circuit_breaker import PROBE_SECONDS
+from gateway.edge.redis_circuit_breaker import PROBE_TIMEOUT_SECONDS
 from scheduler.accept_command import Caps
 from scheduler.producer import Producer
 from tests.gateway.conftest import StartEdge
@@ -148,7 +148,7 @@ def test_a_redis_that_is_slower_than_a_quick_probe_but_fit_to_use_is_used_again(
         post = edge_of_one_thread(proxy.url, 0.6, haste=5)
         with stopped(own_redis):
             assert post("evt_1") == 503
-        proxy.delay = 2 * PROBE_SECONDS  # as on a disk whose every flush takes so long
+        proxy.delay = 2 * PROBE_TIMEOUT_SECONDS  # as on a disk whose every flush takes so long
         await_true(lambda: post("evt_2") in (200, 202), 10, "recovery")
 
 

@@ -23,7 +23,7 @@ class Reason(StrEnum):
     TIMESTAMP_OUTSIDE_TOLERANCE = "timestamp_outside_tolerance"
 
 
-class Verdict(NamedTuple):
+class Verification(NamedTuple):
     """reason: None where the request is authentic; then ``secret`` labels the key that matched,
     and ``event_id`` is the id that came in its header, where the source has one."""
 
@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
 class Scheme(Protocol):
     """A way of signing, prepared for one source."""
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verdict:
+    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
         """now: seconds since 1970."""
 
 
