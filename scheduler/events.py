@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from scheduler.keys import Lane
+from scheduler.keys import LaneName
 
 AcceptCode = Literal["accepted", "duplicate", "conflicting", "full", "limited"]
 
@@ -32,7 +32,7 @@ class Reserved:
 
     id: str
     gen: str
-    lane: Lane
+    lane: LaneName
     source: str
     attempts: int
     waits: int

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
-from scheduler.keys import LANES, Keys, Lane
+from scheduler.keys import LANES, Keys, LaneName
 from scheduler.scripts import load
 
 PAGE = 500  # ids a command: larger ones hold up Redis
@@ -22,8 +22,8 @@ class Counters:
     """
 
     now: int
-    waiting: dict[Lane, dict[str, int]]
-    locked: dict[Lane, int]
+    waiting: dict[LaneName, dict[str, int]]
+    locked: dict[LaneName, int]
     retrying: int
     dead: int
     tombstones: int

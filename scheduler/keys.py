@@ -34,8 +34,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-Lane = Literal["lookup", "routing"]
-LANES: Final[tuple[Lane, ...]] = ("lookup", "routing")
+LaneName = Literal["lookup", "routing"]
+LANES: Final[tuple[LaneName, ...]] = ("lookup", "routing")
 
 SUSPECTS: Final = "!suspects"
 
@@ -74,19 +74,19 @@ class Keys:
         self.probes: Final = p + "probes"
         self.wake_scheduler: Final = p + "wake:scheduler"
 
-    def ready(self, lane: Lane, source: str) -> str:
+    def ready(self, lane: LaneName, source: str) -> str:
         return f"{self.prefix}ready:{lane}:{source}"
 
-    def turn(self, lane: Lane) -> str:
+    def turn(self, lane: LaneName) -> str:
         return f"{self.prefix}turn:{lane}"
 
-    def wake(self, lane: Lane) -> str:
+    def wake(self, lane: LaneName) -> str:
         return f"{self.prefix}wake:{lane}"
 
-    def locks(self, lane: Lane) -> str:
+    def locks(self, lane: LaneName) -> str:
         return f"{self.prefix}locks:{lane}"
 
-    def alone(self, lane: Lane) -> str:
+    def alone(self, lane: LaneName) -> str:
         return f"{self.prefix}alone:{lane}"
 
     def event(self, id: str) -> str:

@@ -14,7 +14,7 @@ from scheduler.accept_command import AcceptCommand, Caps
 from scheduler.connection import RedisConnection
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
-from scheduler.keys import Keys, Lane
+from scheduler.keys import Keys, LaneName
 from scheduler.resp_transport import Arg
 from scheduler.scripts import load
 
@@ -72,7 +72,7 @@ class Queue:
 
     def reserve(
         self,
-        lane: Lane,
+        lane: LaneName,
         n: int,
         *,
         owner: str,
@@ -129,7 +129,7 @@ class Queue:
             ) in rows
         ]
 
-    def extend(self, lane: Lane, held: Iterable[tuple[str, str]], lease: float) -> list[str]:
+    def extend(self, lane: LaneName, held: Iterable[tuple[str, str]], lease: float) -> list[str]:
         """Give the locks of (id, gen) pairs a new deadline; returns the ids held no more."""
         pairs = [part for pair in held for part in pair]
         lost = self._run("extend", [self.keys.locks(lane)], self.keys.prefix, _ms(lease), *pairs)
@@ -180,7 +180,7 @@ class Queue:
         self._hold("bury", keys, event.id, event.gen, reason, error, attempts, k.prefix)
 
     def reclaim(
-        self, lane: Lane, owner: str, boot: str, max_crashes: int, held: Iterable[str] = ()
+        self, lane: LaneName, owner: str, boot: str, max_crashes: int, held: Iterable[str] = ()
     ) -> int:
         """Make ready what is locked under this owner's name and in nobody's hands; returns how
         many events. held: ids that this process has in its hands."""
@@ -239,7 +239,7 @@ class Queue:
 
     # ---- waiting
 
-    def wait(self, what: Lane | Literal["scheduler"], seconds: float) -> bool:
+    def wait(self, what: LaneName | Literal["scheduler"], seconds: float) -> bool:
         """Sleep until woken or for ``seconds`` (above 0); True if woken."""
         key = self.keys.wake_scheduler if what == "scheduler" else self.keys.wake(what)
         # To Redis 0 means for ever, and 6.2 takes a single millisecond for 0.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from scheduler.keys import Lane
+from scheduler.keys import LaneName
 from workers.breaker_gate import BreakerGate
 from workers.concurrency_limit import ConcurrencyLimit
 from workers.errors import Permanent, Transient
@@ -18,7 +18,7 @@ from workers.routing_lane import RoutingLane
 class Steps(Protocol):
     """What a worker process needs of its lane. All of it is safe for threads."""
 
-    lane: Lane
+    lane: LaneName
 
     def allowed(self) -> int:
         """How many jobs may be in work at once, now."""
@@ -42,7 +42,7 @@ class Steps(Protocol):
 class LookupSteps:
     """The lookup lane: no permits, all slots at any time."""
 
-    lane: Lane = "lookup"
+    lane: LaneName = "lookup"
 
     def __init__(self, lane: LookupLane, slots: int) -> None:
         self._lane, self._slots = lane, slots
@@ -69,7 +69,7 @@ class LookupSteps:
 class RoutingSteps:
     """The routing lane: breaker and concurrency limit around the call."""
 
-    lane: Lane = "routing"
+    lane: LaneName = "routing"
 
     def __init__(
         self, lane: RoutingLane, client: RoutingClient, gate: BreakerGate, limit: ConcurrencyLimit

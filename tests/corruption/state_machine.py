@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from scheduler.keys import SUSPECTS, Lane
+from scheduler.keys import SUSPECTS, LaneName
 from tests.model.state_machine import IDS, Beside, ids, lanes, picks
 from tests.support.queue_moves import KEYS
 
@@ -23,7 +23,7 @@ class BesideAHand(Beside):
         pass
 
     @rule(id=ids | st.just("nobody:1"), lane=lanes, source=st.sampled_from(["a", SUSPECTS]))
-    def a_hand_repeats_an_id(self, id: str, lane: Lane, source: str) -> None:
+    def a_hand_repeats_an_id(self, id: str, lane: LaneName, source: str) -> None:
         self.fill(False)
         if source == SUSPECTS:
             self.suspects(lane, 2, 2, 0, [])
@@ -54,7 +54,7 @@ class BesideAHand(Beside):
             self.defer(pick, False, 0, "", None)
         return ""
 
-    def all_is_taken(self, lane: Lane) -> None:
+    def all_is_taken(self, lane: LaneName) -> None:
         for _ in range(3):
             self.reserve(lane, 9, ("w1", "b1"), 1, 0)
 
@@ -73,7 +73,7 @@ class BesideAHand(Beside):
         self.a_hand_repeats_an_id(id, "routing" if event.lane == "lookup" else "lookup", "a")
 
     @rule(lane=lanes)
-    def a_hand_gives_a_turn_to_nobody(self, lane: Lane) -> None:
+    def a_hand_gives_a_turn_to_nobody(self, lane: LaneName) -> None:
         self.fill(False)
         if "ghost" not in self.model.turn[lane]:
             self.model.turn[lane].append("ghost")
@@ -85,7 +85,7 @@ class BesideAHand(Beside):
         lane=lanes,
         what=st.sampled_from(["promote", "reclaim", "replay", "drop"]),
     )
-    def a_hand_adds_to_a_set(self, id: str, lane: Lane, what: str) -> None:
+    def a_hand_adds_to_a_set(self, id: str, lane: LaneName, what: str) -> None:
         """An id that does not belong there; then comes the verb that meets it."""
         self.fill(False)
         model = self.model

@@ -13,7 +13,7 @@ from typing import Any
 
 from scheduler.accept_command import Caps
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
-from scheduler.keys import FIELDS, LANES, SUSPECTS, Lane
+from scheduler.keys import FIELDS, LANES, SUSPECTS, LaneName
 from tests.support.store_snapshot import Snapshot
 
 MAX_CRASHES = 4  # so that an event is a suspect twice: once beside others, once alone
@@ -32,7 +32,7 @@ class Event:
     somebody's hand has taken out of it."""
 
     state: str
-    lane: Lane
+    lane: LaneName
     source: str
     received_at: int
     live_since: int
@@ -67,10 +67,10 @@ class Model:
     marks: what promote notes in stats for itself. full: Redis has no byte to spare."""
 
     events: dict[str, Event] = field(default_factory=dict)
-    ready: dict[tuple[Lane, str], deque[str]] = field(default_factory=dict)
-    turn: dict[Lane, deque[str]] = field(default_factory=lambda: {x: deque() for x in LANES})
-    locks: dict[Lane, dict[str, int]] = field(default_factory=lambda: {x: {} for x in LANES})
-    alone: dict[Lane, tuple[str, int]] = field(default_factory=dict)
+    ready: dict[tuple[LaneName, str], deque[str]] = field(default_factory=dict)
+    turn: dict[LaneName, deque[str]] = field(default_factory=lambda: {x: deque() for x in LANES})
+    locks: dict[LaneName, dict[str, int]] = field(default_factory=lambda: {x: {} for x in LANES})
+    alone: dict[LaneName, tuple[str, int]] = field(default_factory=dict)
     retrying: dict[str, int] = field(default_factory=dict)
     dead: dict[str, int] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Model:
         event.state = "ready"
         self.line_up(id, event.lane, SUSPECTS if event.crashes >= 2 else event.source, head=head)
 
-    def line_up(self, id: str, lane: Lane, source: str, *, head: bool = False) -> None:
+    def line_up(self, id: str, lane: LaneName, source: str, *, head: bool = False) -> None:
         waiting = self.ready.setdefault((lane, source), deque())
         if head:
             waiting.append(id)
@@ -172,7 +172,7 @@ class Model:
         self,
         now: int,
         micros: int,
-        lane: Lane,
+        lane: LaneName,
         n: int,
         owner: tuple[str, str],
         lease: int,
@@ -226,7 +226,7 @@ class Model:
         event = self.events.get(id)
         return 0 if event is None or event.state in FINISHED else event.crashes
 
-    def _empties_itself(self, now: int, lane: Lane, owner: str) -> bool:
+    def _empties_itself(self, now: int, lane: LaneName, owner: str) -> bool:
         who, until = self.alone.get(lane, (owner, now))
         if who != owner and until > now:
             return False
@@ -234,7 +234,7 @@ class Model:
         return True
 
     def _take(
-        self, now: int, micros: int, lane: Lane, id: str, owner: tuple[str, str], lease: int
+        self, now: int, micros: int, lane: LaneName, id: str, owner: tuple[str, str], lease: int
     ) -> Reserved | None:
         event = self.events.get(id)
         if event is None or event.state != "ready" or event.lacks:
@@ -263,11 +263,11 @@ class Model:
             )
         return None
 
-    def holds(self, handle: Reserved, lane: Lane) -> bool:
+    def holds(self, handle: Reserved, lane: LaneName) -> bool:
         event = self.events.get(handle.id)
         return handle.id in self.locks[lane] and event is not None and str(event.gen) == handle.gen
 
-    def heard(self, handle: Reserved, lane: Lane) -> Event | None:
+    def heard(self, handle: Reserved, lane: LaneName) -> Event | None:
         """The event, given up by its holder; None, and counted, if it is not the holder's."""
         if not self.holds(handle, lane):
             self.stats["refused_stale"] += 1
@@ -275,7 +275,7 @@ class Model:
         del self.locks[lane][handle.id]
         return self.events[handle.id]
 
-    def extend(self, now: int, lane: Lane, handles: list[Reserved], lease: int) -> list[str]:
+    def extend(self, now: int, lane: LaneName, handles: list[Reserved], lease: int) -> list[str]:
         lost = [handle.id for handle in handles if not self.holds(handle, lane)]
         for handle in handles:
             if self.holds(handle, lane):
@@ -347,7 +347,7 @@ class Model:
             self.entomb(now, handle.id, reason)
         return event is not None
 
-    def reclaim(self, now: int, lane: Lane, owner: str, boot: str, held: list[str]) -> int:
+    def reclaim(self, now: int, lane: LaneName, owner: str, boot: str, held: list[str]) -> int:
         found = 0
         for id in in_order(self.locks[lane]):
             event = self.events.get(id)

@@ -23,7 +23,7 @@ from scheduler.accept_command import Caps
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.events import Reserved
 from scheduler.inspector import Counters, Inspector
-from scheduler.keys import LANES, Lane
+from scheduler.keys import LANES, LaneName
 from scheduler.queue import Queue
 from scheduler.scripts import FOLDER, load
 from tests.model.model import MAX_CRASHES, Model, OutOfMemory
@@ -157,7 +157,9 @@ class Beside(RuleBasedStateMachine):
         suspects=st.sampled_from([1, 1, 0]),
         held=st.sampled_from([0, 1]),
     )
-    def reserve(self, lane: Lane, n: int, owner: tuple[str, str], suspects: int, held: int) -> None:
+    def reserve(
+        self, lane: LaneName, n: int, owner: tuple[str, str], suspects: int, held: int
+    ) -> None:
         if not self.model.turn[lane] and n > 1:  # rather where something is to be had
             lane = "routing" if lane == "lookup" else "lookup"
         taken = _answer(
@@ -282,7 +284,7 @@ class Beside(RuleBasedStateMachine):
         )
 
     @rule(lane=lanes, which=st.lists(st.tuples(picks, st.booleans()), min_size=1, max_size=3))
-    def extend(self, lane: Lane, which: list[tuple[int, bool]]) -> None:
+    def extend(self, lane: LaneName, which: list[tuple[int, bool]]) -> None:
         held = [x for x in (self.handle(*one) for one in which) if x is not None]
         if held:
             self.both(
@@ -298,7 +300,7 @@ class Beside(RuleBasedStateMachine):
             boot = str(holder.boot) if same_boot else "b9"
             self.reclaim(handle.lane, (str(holder.owner), boot), forgets)
 
-    def reclaim(self, lane: Lane, owner: tuple[str, str], forgets: bool) -> None:
+    def reclaim(self, lane: LaneName, owner: tuple[str, str], forgets: bool) -> None:
         locks, events = self.model.locks[lane], self.model.events
         held = [] if forgets else [id for id in locks if id in events]
         self.both(
@@ -307,7 +309,7 @@ class Beside(RuleBasedStateMachine):
         )
 
     @rule(lane=lanes, times=st.integers(1, 4), n=st.sampled_from([1, 3]))
-    def crash(self, lane: Lane, times: int, n: int) -> None:
+    def crash(self, lane: LaneName, times: int, n: int) -> None:
         """A worker that dies again and again of what it takes."""
         for _ in range(times):
             if not self.model.locks[lane]:
@@ -327,7 +329,7 @@ class Beside(RuleBasedStateMachine):
     )
     def suspects(
         self,
-        lane: Lane,
+        lane: LaneName,
         crashes: int,
         many: int,
         others: int,
@@ -442,7 +444,7 @@ class Beside(RuleBasedStateMachine):
             self.accept(id, "d1", ROOM, (0, 0))
         books = Inspector(self.connection).counters()
         model = self.model
-        waiting: dict[Lane, dict[str, int]] = {lane: {} for lane in LANES}
+        waiting: dict[LaneName, dict[str, int]] = {lane: {} for lane in LANES}
         for (lane, source), list_ in model.ready.items():
             waiting[lane][source] = len(list_)
         assert books == Counters(

@@ -10,7 +10,7 @@ from redis import Redis
 
 from scheduler.errors import NotHolder
 from scheduler.events import Reserved
-from scheduler.keys import Lane
+from scheduler.keys import LaneName
 from scheduler.queue import Queue
 from tests.support.queue_moves import (
     ID,
@@ -37,7 +37,7 @@ VERBS: dict[str, Act] = {
 }
 
 
-def _expired(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _expired(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     """The generation is still the current one, but the lock was taken away."""
     event = _held(queue, lane)
     expire(store, ID, lane=lane)
@@ -46,27 +46,27 @@ def _expired(queue: Queue, store: Redis, lane: Lane) -> Reserved:
     return event
 
 
-def _reclaimed(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _reclaimed(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     event = _held(queue, lane)
     assert queue.reclaim(lane, "host/w", "b2", 5) == 1
     return event
 
 
-def _taken_over(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _taken_over(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     """Another holds the lock, under a higher generation."""
     event = _expired(queue, store, lane)
     take_one(queue, lane=lane, owner="host/other")
     return event
 
 
-def _poisoned(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _poisoned(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     event = _held(queue, lane)
     expire(store, ID, lane=lane)
     promote(queue, max_crashes=1)
     return event
 
 
-def _retried_meanwhile(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _retried_meanwhile(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     event = _held(queue, lane)
     queue.retry(event, 1, "timeout")
     make_due(store, ID)
@@ -74,36 +74,36 @@ def _retried_meanwhile(queue: Queue, store: Redis, lane: Lane) -> Reserved:
     return event
 
 
-def _finished(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _finished(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     event = _held(queue, lane)
     queue.done(event, "recorded")
     return event
 
 
-def _forgotten(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _forgotten(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     """Redis was emptied."""
     event = _held(queue, lane)
     store.flushall()
     return event
 
 
-def _of_another_generation(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _of_another_generation(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     event = _held(queue, lane)
     return replace(event, gen=str(event.fence - 1))
 
 
-def _in_the_wrong_lane(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _in_the_wrong_lane(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     event = _held(queue, lane)
     return replace(event, lane="routing" if lane == "lookup" else "lookup")
 
 
-def _never_taken(queue: Queue, store: Redis, lane: Lane) -> Reserved:
+def _never_taken(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
     event = _held(queue, lane)
     queue.defer(event, 0, "process_stopped")
     return replace(event, gen="0")
 
 
-def _held(queue: Queue, lane: Lane) -> Reserved:
+def _held(queue: Queue, lane: LaneName) -> Reserved:
     return held(queue) if lane == "lookup" else held_for_routing(queue)
 
 
@@ -137,7 +137,7 @@ def test_a_stale_holder_changes_nothing(
 @pytest.mark.parametrize("lane", ["lookup", "routing"])
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__.strip("_"))
 def test_a_stale_holder_extends_nothing(
-    queue: Queue, store: Redis, way: Callable[..., Reserved], lane: Lane
+    queue: Queue, store: Redis, way: Callable[..., Reserved], lane: LaneName
 ) -> None:
     stale = way(queue, store, lane)
     before = dump(store)

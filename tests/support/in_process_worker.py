@@ -14,7 +14,7 @@ from conf.settings import load
 from scheduler.accept_command import Caps
 from scheduler.connection import RedisConnection
 from scheduler.inspector import Inspector
-from scheduler.keys import Lane
+from scheduler.keys import LaneName
 from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
 from tests.support.samples import body
@@ -32,7 +32,7 @@ EVENT = "{gw:0}:event:"
 class Steps:
     """A lane whose steps are given by each test. permits: what is handed out, None: no end."""
 
-    lane: Lane = "lookup"
+    lane: LaneName = "lookup"
 
     def __init__(self, handle: Callable[[Job], Result]) -> None:
         self.handle = handle

@@ -8,7 +8,7 @@ from redis import Redis
 
 from scheduler.accept_command import Caps
 from scheduler.events import Acceptance, Promotion, Reserved
-from scheduler.keys import Keys, Lane
+from scheduler.keys import Keys, LaneName
 from scheduler.queue import Queue
 
 CAPS = Caps(events=1000, bytes=1_000_000, dead=100)
@@ -33,7 +33,7 @@ def take(
     queue: Queue,
     n: int = 1,
     *,
-    lane: Lane = "lookup",
+    lane: LaneName = "lookup",
     owner: str = "host/w",
     boot: str = "b1",
     lease: float = 15,
@@ -84,7 +84,7 @@ def promote(
     )
 
 
-def expire(store: Redis, *ids: str, lane: Lane = "lookup") -> None:
+def expire(store: Redis, *ids: str, lane: LaneName = "lookup") -> None:
     """Let the leases of locked events be over."""
     store.zadd(KEYS.locks(lane), dict.fromkeys(ids, 1), xx=True)
 

@@ -10,7 +10,7 @@ import orjson
 
 from conf.sources.loader import load_sources
 from scheduler.events import Reserved
-from scheduler.keys import Lane
+from scheduler.keys import LaneName
 from tests.support.servers import ROOT
 
 SOURCES = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
@@ -31,7 +31,7 @@ def reserved(
     id: str = "bench:evt_1",
     *,
     fence: int = 100,
-    lane: Lane = "lookup",
+    lane: LaneName = "lookup",
     body: bytes = body(),
     attempts: int = 0,
     waits: int = 0,

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from redis import Redis
 
 from scheduler.accept_command import Caps
-from scheduler.keys import Keys, Lane
+from scheduler.keys import Keys, LaneName
 from scheduler.queue import Queue
 from tests.support.queue_moves import expire, promote
 from tests.support.samples import EARLIER, body, shipment
@@ -67,7 +67,7 @@ class Scene:
         )
         worker.kill()  # it holds nothing any more
 
-    def keep(self, lane: Lane, spoil: Spoil, returns: bool) -> Callable[[], bool]:
+    def keep(self, lane: LaneName, spoil: Spoil, returns: bool) -> Callable[[], bool]:
         """A worker of the lane that is started again when it dies, under its name, or under another
         when its leases have ended. Call the result until it is True: nothing is left to do."""
         names = (f"{lane}-{0 if returns else n}" for n in range(100))
@@ -85,7 +85,7 @@ class Scene:
 
         return look
 
-    def end_leases(self, lane: Lane) -> None:
+    def end_leases(self, lane: LaneName) -> None:
         """Let every lease of the lane be over, and the scheduler see it."""
         locked: list[Any] = self.redis.zrange(KEYS.locks(lane), 0, -1)
         if locked:

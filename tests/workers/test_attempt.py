@@ -12,7 +12,7 @@ from redis import Redis
 
 from scheduler.accept_command import Caps
 from scheduler.events import Reserved
-from scheduler.keys import Lane
+from scheduler.keys import LaneName
 from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
 from tests.support.samples import body, reserved
@@ -38,7 +38,7 @@ POLICY = RetryPolicy(floor=1, base=2, cap=60, max_attempts=3, max_age=100)
 class Steps:
     """A lane whose steps end in one way: with this result, or this error."""
 
-    lane: Lane = "routing"
+    lane: LaneName = "routing"
 
     def __init__(self, end: Result | Exception) -> None:
         self._end = end

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.keys import Lane
+from scheduler.keys import LaneName
 from tests.support.servers import await_true
 from tests.support.store_snapshot import changes, dump
 from tests.support.worker_environment import Scene
@@ -71,7 +71,7 @@ def wake_and_settle(scene: Scene, sleeper: RealWorker) -> None:
     ),
 )
 def test_a_paused_worker_whose_event_was_finished_by_another_changes_nothing_when_it_wakes(
-    scene: Scene, lane: Lane, stop: StopsAt, status: str
+    scene: Scene, lane: LaneName, stop: StopsAt, status: str
 ) -> None:
     [id] = scene.post("SHP-2", status=status)
     if lane == "routing":
@@ -109,7 +109,7 @@ def test_a_paused_worker_whose_event_was_finished_by_another_changes_nothing_whe
     ids=lambda pauses: f"{pauses[1].place}-{pauses[2].place}",
 )
 def test_a_paused_worker_that_wakes_while_another_is_at_work_takes_nothing_from_it(
-    scene: Scene, pauses: tuple[Lane, StopsAt, StopsAt]
+    scene: Scene, pauses: tuple[LaneName, StopsAt, StopsAt]
 ) -> None:
     """The one effect may be the sleeper's, where the other has not got so far: it is the same."""
     lane, first, second = pauses

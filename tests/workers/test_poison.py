@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.keys import Lane
+from scheduler.keys import LaneName
 from tests.support.servers import await_true
 from tests.support.worker_environment import KEYS, MAX_CRASHES, SLOTS, Scene
 from tests.support.worker_process import DiesOf
@@ -19,7 +19,7 @@ HALF_DONE = {"lookup": "Shipments.apply", "routing": "RoutingClient.route"}
     ids=["lookup, reclaimed", "routing, leases end"],
 )
 def test_an_event_that_kills_its_worker_is_dead_as_poison_and_its_63_neighbours_are_done(
-    scene: Scene, lane: Lane, returns: bool
+    scene: Scene, lane: LaneName, returns: bool
 ) -> None:
     [poison] = scene.post(POISON)
     neighbours = scene.post(*(f"SHP-N{n}" for n in range(SLOTS - 1)))
