@@ -1,1 +1,2 @@
-"""The HTTP edge, and what operators use: where the processes meet the world outside."""
+"""Everything that faces the outside: the HTTP edge that couriers post to, its server, and the
+operators' side (command line, ops port, diagnosis, local stack). A room each."""

@@ -1,1 +1,2 @@
-"""Playing a courier: payloads and signatures for ``send``, the demo and the load tests."""
+"""The courier's side: makes payloads and signs them, for ``send``, the demo, the load tests and
+the examples in /openapi.json."""

@@ -1,6 +1,6 @@
-"""The edge as a WSGI application, made of what is passed in; nothing happens at import.
+"""Builds the edge's WSGI application from its dependencies; nothing happens at import.
 
-Falcon's shortest path on purpose: no middleware, no media handlers, bodies as prepared bytes.
+It uses Falcon's shortest path: no middleware, no media handlers, bodies prepared as bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from gateway.edge import problems
 from gateway.edge.event_resource import Endpoint, EventResource
 from gateway.edge.health import Healthz, Readyz
 from gateway.edge.openapi import EVENTS, HEALTHZ, OPENAPI, READYZ, OpenApi, document
-from gateway.edge.problems import Problem
 from gateway.edge.redis_circuit_breaker import Producer, RedisCircuitBreaker
 from gateway.edge.rejection_log import RejectionLog
 from gateway.edge.signatures import prepare
@@ -28,10 +27,10 @@ ALLOW = {EVENTS: "POST", HEALTHZ: "GET, HEAD", READYZ: "GET, HEAD", OPENAPI: "GE
 
 @dataclass(frozen=True)
 class Deps:
-    """What the edge is made of.
+    """The edge's dependencies.
 
-    connect: makes an intake with new connections. now: seconds since 1970; clock: seconds that
-    never jump.
+    connect: makes a producer with new connections. now: seconds since 1970. clock: seconds,
+    monotonic.
     """
 
     sources: Mapping[str, Source]
@@ -42,7 +41,7 @@ class Deps:
 
 
 def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
-    """The application. A source that is not enabled is unknown to it."""
+    """The application. A source that is not enabled answers 404, like an unknown one."""
     breaker = RedisCircuitBreaker(deps.connect, deps.clock)
     enabled = {name: source for name, source in deps.sources.items() if source.enabled}
     endpoints = {name: Endpoint(source, prepare(source)) for name, source in enabled.items()}
@@ -60,25 +59,22 @@ def create_app(deps: Deps) -> falcon.App[falcon.Request, falcon.Response]:
     )
     app.add_route(HEALTHZ, Healthz())
     app.add_route(READYZ, Readyz(breaker))
-    # compile: now, and not at the first request.
+    # compile: build the router now, not during the first request.
     app.add_route(OPENAPI, OpenApi(document(enabled, deps.max_body_bytes, ALLOW)), compile=True)
-    app.add_error_handler(falcon.HTTPError, _refused_by_falcon)
+    app.add_error_handler(falcon.HTTPError, _falcon_error)
     app.add_error_handler(Exception, unhandled)
     return app
 
 
-def _refused_by_falcon(
+def _falcon_error(
     req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]
 ) -> None:
-    """What Falcon refuses before any of our code runs, in our words."""
+    """Answers what Falcon rejects before a resource runs with one of the edge's problems."""
     allow = ALLOW.get(req.uri_template or "")
-    # A method that Falcon does not know at all is a bad request to it.
+    # Falcon answers 400, not 405, for a method that it does not know.
     unknown_method = req.method not in COMBINED_METHODS
     if allow and (unknown_method or isinstance(error, falcon.HTTPMethodNotAllowed)):
         resp.set_header("Allow", allow)
         return problems.METHOD_NOT_ALLOWED.send(resp)
-    return _known(error).send(resp)
-
-
-def _known(error: falcon.HTTPError) -> Problem:
-    return problems.NOT_FOUND if error.status_code == 404 else problems.BAD_REQUEST
+    problem = problems.NOT_FOUND if error.status_code == 404 else problems.BAD_REQUEST
+    return problem.send(resp)

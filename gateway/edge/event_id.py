@@ -1,7 +1,7 @@
-"""Which event is this? Its id is what makes a repeat a repeat, so it must be stable and readable.
+"""Finds the id of an event. Two requests with the same id are one event, so it must be stable.
 
-In this order: the id in the source's header for it; the value that the source's pointer names; and
-for couriers that send none, the SHA-256 of what identifies the scan, or of the body.
+In this order: the id in the source's id header; the value at the source's event_id pointer; for
+couriers that send no id, the SHA-256 of the fields that identify the scan, or of the whole body.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from conf.sources.json_pointer import MISSING
 from conf.sources.model import Source
 
 MAX_CHARACTERS = 200
-SAFE_DIGITS = 18  # fit into 64 bits
+SAFE_DIGITS = 18  # a whole number of so many digits fits into 64 bits
 
-# Characters that Python calls printable and a terminal shows as nothing: joiners, fillers, blanks
-# and variation selectors. Two ids must not look the same because one of them hides something.
+# Characters that Python calls printable although a terminal shows nothing for them: joiners,
+# fillers, blanks and variation selectors. With them two different ids could look the same.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
@@ -28,11 +28,11 @@ _INVISIBLE = re.compile(
 
 
 class NoEventId(Exception):
-    """The body has no usable event id; ``str()`` tells the sender why."""
+    """The event has no usable id; ``str()`` is the reason, for the sender."""
 
 
 def event_id(source: Source, header: str | None, document: Any, body: bytes) -> str:
-    """The event's id within its source. header: the id from the source's header for it.
+    """The event's id within its source. header: the value of the source's id header, if any.
 
     Raises ``NoEventId``.
     """
@@ -47,11 +47,11 @@ def event_id(source: Source, header: str | None, document: Any, body: bytes) -> 
         return hashlib.sha256(body).hexdigest()
     values = [field.resolve(document) for field in source.dedup_fields]
     if all(value is MISSING or value is None for value in values):
-        # The hash of nothing would make all such events one.
+        # All such events would have the same hash and count as one event.
         fields = ", ".join(field.text for field in source.dedup_fields)
-        raise NoEventId(f"none of the fields that identify the event is there: {fields}")
+        raise NoEventId(f"all fields that identify the event are missing: {fields}")
     if any(isinstance(value, float | list | dict) for value in values):
-        values = _exactly(source, body)
+        values = _exact_values(source, body)
     known = [None if value is MISSING else value for value in values]
     try:
         content = orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
@@ -60,18 +60,18 @@ def event_id(source: Source, header: str | None, document: Any, body: bytes) -> 
     return hashlib.sha256(content).hexdigest()
 
 
-def _exactly(source: Source, body: bytes) -> list[Any]:
-    """The fields that identify the scan, with every number as the courier wrote it: those beyond
-    64 bits, which orjson rounds, would make one event of two."""
+def _exact_values(source: Source, body: bytes) -> list[Any]:
+    """The fields that identify the scan, with every number as the courier wrote it. orjson rounds
+    numbers beyond 64 bits, which could make two events look like one."""
     try:
         document = json.loads(body, parse_int=_number, parse_float=_number)
     except RecursionError:
-        raise NoEventId("the body is nested too deeply for its events to be told apart") from None
+        raise NoEventId("the body is nested too deeply to identify its event") from None
     return [field.resolve(document) for field in source.dedup_fields]
 
 
 def _number(text: str) -> int | dict[str, str]:
-    """A number as it was written, unlike every string."""
+    """A number as it was written, in a form that no string of the body has."""
     return int(text) if len(text) <= SAFE_DIGITS and text.isdigit() else {"number": text}
 
 

@@ -1,7 +1,7 @@
-"""``POST /v1/events/{source}``: verify, make durable, acknowledge.
+"""``POST /v1/events/{source}``: verify the event, make it durable, acknowledge it.
 
-Invariant: a 2xx is sent only after Redis confirmed the write, and nothing is read from a body
-before its signature was right.
+Invariants: a 2xx is sent only after Redis confirmed the write; a body is parsed only after its
+signature was verified.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from gateway.edge.rejection_log import RejectionLog
 from gateway.edge.signatures import Scheme
 from scheduler.errors import RedisUnavailable
 
-# Redis mostly comes back within seconds, and a repeat costs little while the circuit is open.
+# Redis mostly recovers within seconds, and a repeat costs little while the circuit is open.
 UNAVAILABLE_RETRY_SECONDS = 2.0
 
-# How far ahead a rate of draining tells anything: workers may come back at any moment, and senders
-# that were sent away for longer would be late. Also the answer while nothing drains. Shorter: they
-# come back in vain more often, and some of them give up after so many times.
-FORECAST_SECONDS_MAX = 300.0
+# Longest Retry-After of a full backlog, and its value while the backlog does not drain. Longer:
+# senders stay away although the workers may have recovered long before. Shorter: more repeats are
+# rejected again, and some couriers give up after a number of rejections.
+BACKLOG_RETRY_SECONDS_MAX = 300.0
 
 DIGEST_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An enabled source with its scheme prepared."""
+    """An enabled source with its prepared signature scheme."""
 
     source: Source
     scheme: Scheme
 
 
 class EventResource:
-    """Takes events in. max_body_bytes: bytes of a body; now: seconds since 1970."""
+    """Answers posted events. now: seconds since 1970."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class EventResource:
         )
 
     def on_options(self, req: falcon.Request, resp: falcon.Response, source: str) -> None:
-        raise falcon.HTTPMethodNotAllowed([])  # Falcon would answer it otherwise
+        raise falcon.HTTPMethodNotAllowed([])  # else Falcon answers it with a 200
 
     def _accept(
         self,
@@ -106,7 +106,7 @@ class EventResource:
             acceptance = self._breaker.accept(
                 id, source.name, body, digest, secret, source.quota_per_second, source.quota_burst
             )
-        except RedisUnavailable:  # the circuit logs it
+        except RedisUnavailable:  # logged by the circuit breaker
             problems.UNAVAILABLE.send(resp, retry_after_seconds=UNAVAILABLE_RETRY_SECONDS)
             return
         code = acceptance.code
@@ -119,13 +119,15 @@ class EventResource:
             resp.data = b'{"status":"duplicate","id":%b}' % orjson.dumps(id)
         elif code == "full":
             self._rejection_log.note(source.name, "backlog_full", remote(environ))
-            wait = min(acceptance.retry_after or FORECAST_SECONDS_MAX, FORECAST_SECONDS_MAX)
-            problems.BACKLOG_FULL.send(resp, retry_after_seconds=wait)
+            drained_in_seconds = acceptance.retry_after or BACKLOG_RETRY_SECONDS_MAX
+            problems.BACKLOG_FULL.send(
+                resp, retry_after_seconds=min(drained_in_seconds, BACKLOG_RETRY_SECONDS_MAX)
+            )
         elif code == "limited":
             self._rejection_log.note(source.name, "over_quota", remote(environ))
             problems.OVER_QUOTA.send(resp, retry_after_seconds=acceptance.retry_after)
         else:
-            assert_never(code)  # Falcon's own answer would be a 200
+            assert_never(code)  # else Falcon answers 200
 
     def _reject(
         self,

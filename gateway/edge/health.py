@@ -1,4 +1,4 @@
-"""``/healthz``: this process is up. ``/readyz``: it would take an event now."""
+"""``/healthz``: this process is up. ``/readyz``: the edge accepts events now."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from scheduler.errors import RedisUnavailable
 
 class _GetOnly:
     def on_options(self, req: falcon.Request, resp: falcon.Response) -> None:
-        raise falcon.HTTPMethodNotAllowed([])  # Falcon would answer it otherwise
+        raise falcon.HTTPMethodNotAllowed([])  # else Falcon answers it with a 200
 
 
 class Healthz(_GetOnly):
-    """Asks nobody, so that a fault elsewhere does not have this process restarted."""
+    """Checks nothing else: a fault of Redis must not make an orchestrator restart this process."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.data = b'{"status":"ok"}'
@@ -26,7 +26,7 @@ class Healthz(_GetOnly):
 
 
 class Readyz(_GetOnly):
-    """For load balancers: asks Redis."""
+    """For load balancers: checks that Redis answers and that no cap is reached."""
 
     def __init__(self, breaker: RedisCircuitBreaker) -> None:
         self._breaker = breaker
@@ -43,7 +43,8 @@ class Readyz(_GetOnly):
                 resp,
                 retry_after_seconds=UNAVAILABLE_RETRY_SECONDS,
                 detail="A cap is reached: "
-                f"{ready.backlog} events ({ready.backlog_bytes} bytes) wait, {ready.dead} are dead",
+                f"{ready.backlog} events ({ready.backlog_bytes} bytes) in the backlog, "
+                f"{ready.dead} dead letters",
             )
         resp.data = orjson.dumps(
             {

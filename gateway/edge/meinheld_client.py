@@ -1,8 +1,8 @@
-"""The socket behind a request that meinheld serves; nothing where another server does.
+"""Works around two faults of meinheld through the client's socket; does nothing on other servers.
 
-What meinheld says of a client is the address that connected last, and it keeps a connection open
-after any answer of an application. Both can be mended from its socket. Off the path of a good
-request: every call costs some system calls.
+meinheld reports as REMOTE_ADDR the address that connected last, and it keeps a connection open
+after any response of the application. Used for rejected requests only: each call costs some system
+calls.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def remote(environ: dict[str, Any]) -> str:
 
 
 def close_after(environ: dict[str, Any], resp: falcon.Response) -> None:
-    """Close the connection once the reply is out: where a request ended is not certain, so that
-    what follows it may be anything. gunicorn's own parser knows, or closes by itself."""
+    """Close the connection after the reply. The end of a rejected request is not certain, so the
+    next bytes may not be a request. gunicorn's own parser closes by itself where it must."""
     client = environ.get("meinheld.client")
     if client is not None and resp.data is not None:
         resp.set_header("Connection", "close")
@@ -36,7 +36,7 @@ def close_after(environ: dict[str, Any], resp: falcon.Response) -> None:
 
 
 class _LastReply:
-    """The content of a reply. WSGI calls ``close`` when it is sent."""
+    """The body of a reply; the WSGI server calls ``close`` after it has sent it."""
 
     def __init__(self, content: bytes, client: Any) -> None:
         self._content, self._client = content, client
@@ -45,8 +45,8 @@ class _LastReply:
         yield self._content
 
     def close(self) -> None:
-        # Only for writing: a connection that is closed with bytes unread is reset, and the reset
-        # may overtake the reply.
+        # Close for writing only: closing a socket with unread bytes resets the connection, and the
+        # client may see the reset before it reads the reply.
         with contextlib.suppress(OSError), _socket(self._client) as connection:
             connection.shutdown(socket.SHUT_WR)
 

@@ -1,8 +1,8 @@
-"""The edge described for those who post to it: OpenAPI 3.1, served at ``/openapi.json``.
+"""The OpenAPI 3.1 description of the edge, served at ``/openapi.json``.
 
-Invariant: nothing is told here that is also written elsewhere. Problems come from their own table,
-sources and limits from what the edge was started with, methods from its routes; only which problems
-an operation may answer is a table below, and tests hold it against the running edge.
+Invariant: it repeats no fact by hand. Problems come from ``problems``, sources and limits from the
+configuration, methods from the routes. Only which problems an operation may answer is a table here,
+and tests compare it with the running edge.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from gateway.edge.event_id import MAX_CHARACTERS
 from gateway.edge.openapi_sources import examples, security, security_schemes
 from gateway.edge.problems import RETRY_SECONDS_MAX, Problem
 
-VERSION = "1.0"  # of what is described: the 1 is that of the paths
+VERSION = "1.0"  # of the described interface; its 1 is the v1 of the paths
 
 Json = dict[str, Any]
 
 ABOUT = """\
-Couriers post signed events; what is answered 2xx is on disk and will be processed once.
-Anything else was not stored, or may not have been: send it again. A repeat does no harm. A request
-that is no HTTP/1.1 is refused by the HTTP server itself, without a problem document."""
+Couriers post signed events. An event that is answered 2xx is on disk and is processed once.
+After any other answer it may not be stored: send it again. A repeat is safe. The HTTP server itself
+rejects a request that is not HTTP/1.1, without a problem document."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What a path is for. answers: status -> (when, component schema of the body)."""
+    """What a path does. answers: status -> (when, component schema of the body)."""
 
     id: str
     summary: str
@@ -45,10 +45,10 @@ EVENTS, HEALTHZ, READYZ, OPENAPI = "/v1/events/{source}", "/healthz", "/readyz",
 OPERATIONS = {
     EVENTS: Operation(
         "event",
-        "Take an event of a courier: verify it, make it durable, acknowledge it",
+        "Post an event: it is verified, made durable and acknowledged",
         {
-            202: ("Stored durably, seen for the first time", "Accepted"),
-            200: ("Known already; nothing was stored again", "Duplicate"),
+            202: ("Stored durably for the first time", "Accepted"),
+            200: ("A duplicate; nothing was stored again", "Duplicate"),
         },
         (
             problems.BAD_LENGTH,
@@ -66,28 +66,28 @@ OPERATIONS = {
             problems.UNAVAILABLE,
         ),
     ),
-    HEALTHZ: Operation("health", "Whether this process is up", {200: ("It is", "Healthy")}),
+    HEALTHZ: Operation("health", "Whether this process is up", {200: ("It is up", "Healthy")}),
     READYZ: Operation(
         "readiness",
-        "Whether an event would be taken now",
-        {200: ("It would", "Ready")},
+        "Whether the edge accepts events now",
+        {200: ("It accepts events", "Ready")},
         (problems.INTERNAL_ERROR, problems.NOT_READY),
     ),
     OPENAPI: Operation("description", "This document", {200: ("An OpenAPI 3.1 document", "Any")}),
 }
-# What any path answers to another method, and any other path to every method.
+# The answer of each path to another method, and of any other path to every method.
 OTHER_METHODS, OTHER_PATHS = problems.METHOD_NOT_ALLOWED, problems.NOT_FOUND
 
 NAME = {
     "type": "string",
     "maxLength": 64 + 1 + MAX_CHARACTERS,
-    "description": "<source>:<event id>, the name of the event everywhere",
+    "description": "<source>:<event id>, which identifies the event everywhere",
 }
 COUNT = {"type": "integer", "minimum": 0}
 
 
 def document(sources: Mapping[str, Source], max_body_bytes: int, allow: Mapping[str, str]) -> Json:
-    """The document. sources: those that are enabled; allow: path -> its methods, by commas."""
+    """The document. sources: the enabled ones. allow: path -> its methods, comma-separated."""
     paths: Json = {path: _path(path, methods, allow) for path, methods in allow.items()}
     paths[EVENTS]["post"] |= {
         "parameters": _parameters(sources, max_body_bytes),
@@ -129,7 +129,7 @@ def _content(kind: str, schema: str) -> Json:
 
 
 def _responses(found: tuple[Problem, ...], allow: str = "") -> Json:
-    """The responses for problems, one for each status among them."""
+    """The responses for the problems, one per status."""
     by_status: dict[int, list[Problem]] = {}
     for problem in found:
         by_status.setdefault(problem.status.value, []).append(problem)
@@ -155,7 +155,7 @@ def _response(status: int, group: list[Problem], allow: str) -> Json:
     if status in (429, 503):
         seconds = {"type": "integer", "minimum": 1, "maximum": RETRY_SECONDS_MAX}
         headers["Retry-After"] = {
-            "description": "Seconds after which to send it again",
+            "description": "Seconds after which to send the event again",
             "required": True,
             "schema": seconds,
         }
@@ -178,7 +178,7 @@ def _parameters(sources: Mapping[str, Source], max_body_bytes: int) -> list[Json
             "name": "source",
             "in": "path",
             "required": True,
-            "description": "Whose event it is",
+            "description": "The source that sends the event",
             "schema": {"type": "string", "enum": sorted(sources)},
         },
         {
@@ -195,8 +195,8 @@ def _body(sources: Mapping[str, Source], max_body_bytes: int) -> Json:
     content = {"schema": {"type": "object"}, "examples": examples(sources)}
     return {
         "required": True,
-        "description": f"A JSON object in UTF-8 of at most {max_body_bytes} bytes, signed as its "
-        "source signs. The event id in it, or in the signed header, has at most "
+        "description": f"A JSON object in UTF-8 of at most {max_body_bytes} bytes, signed by the "
+        "scheme of its source. The event id in it, or in the signed header, has at most "
         f"{MAX_CHARACTERS} printable characters.",
         "content": {
             "application/json": content,
@@ -215,8 +215,8 @@ def _schemas() -> Json:
                 "status": {"const": "ready"},
                 "durability": {
                     "enum": ["always", "everysec", "none", "unknown"],
-                    "description": "How much Redis may lose if its host dies: nothing, two "
-                    "seconds, everything since its last snapshot, or it does not tell",
+                    "description": "What Redis may lose when its host fails: nothing, two "
+                    "seconds, everything since its last snapshot, or unknown",
                 },
                 **{
                     f"{gauge}{cap}": COUNT
@@ -231,11 +231,11 @@ def _schemas() -> Json:
                 "type": {
                     "type": "string",
                     "pattern": "^urn:fincart:problem:[a-z0-9-]+$",
-                    "description": "What it is; stable",
+                    "description": "The kind of problem; stable",
                 },
                 "title": {"type": "string"},
                 "status": {"type": "integer"},
-                "detail": {"type": "string", "description": "What to do, or where it went wrong"},
+                "detail": {"type": "string", "description": "What to do, or what exactly is wrong"},
             },
             "detail",
         ),
@@ -263,4 +263,4 @@ class OpenApi:
     on_head = on_get
 
     def on_options(self, req: falcon.Request, resp: falcon.Response) -> None:
-        raise falcon.HTTPMethodNotAllowed([])  # Falcon would answer it otherwise
+        raise falcon.HTTPMethodNotAllowed([])  # else Falcon answers it with a 200

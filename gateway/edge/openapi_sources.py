@@ -1,7 +1,7 @@
-"""How each source signs and what it posts, in OpenAPI's terms.
+"""How each source signs and what it posts, for the OpenAPI description.
 
-Only what a sender must know: names and formats of headers. Neither a secret nor the name of the
-variable that holds it can come in here, for nothing reads them.
+It holds what a sender must know: names and formats of headers, and an example. This module reads
+neither secrets nor the names of their variables, so the description cannot show them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAC = "HMAC-SHA256"
 
 
 def security_schemes(sources: Mapping[str, Source]) -> dict[str, Any]:
-    """A scheme for each header of each source: OpenAPI knows no signatures, but keys in headers."""
+    """One scheme per header of each source: OpenAPI has no signatures, only API keys in headers."""
     return {
         _name(source, header): {
             "type": "apiKey",
@@ -34,14 +34,14 @@ def security_schemes(sources: Mapping[str, Source]) -> dict[str, Any]:
 
 
 def security(sources: Mapping[str, Source]) -> list[dict[str, list[str]]]:
-    """Any one of them is enough; each is all headers of its source together."""
+    """One alternative per source, which needs all headers of that source."""
     return [
         {_name(source, header): [] for header, _ in _headers(source)} for source in _sorted(sources)
     ]
 
 
 def examples(sources: Mapping[str, Source]) -> dict[str, Any]:
-    """An event in the shape of each source."""
+    """An example event per source."""
     return {source.name: {"value": _example(source)} for source in _sorted(sources)}
 
 
@@ -59,9 +59,9 @@ def _name(source: Source, header: str) -> str:
 
 
 def _headers(source: Source) -> Iterator[tuple[str, str]]:
-    """Each header that the source must send, and what it holds."""
+    """Each header that the source must send, with its content."""
     s = source.signature
-    window = f"at most {s.tolerance_seconds} s from now, either way"
+    window = f"at most {s.tolerance_seconds} s before or after the server's time"
     match s.scheme:
         case "standard-webhooks":
             yield s.id_header, "The id of the event; signed"
@@ -70,7 +70,7 @@ def _headers(source: Source) -> Iterator[tuple[str, str]]:
                 s.header,
                 (
                     f"v1,<base64 of {MAC} over {s.id_header}.{s.timestamp_header}.body>; "
-                    "several may stand side by side, with spaces between them"
+                    "several signatures may be given, separated by spaces"
                 ),
             )
         case "stripe":
@@ -78,7 +78,7 @@ def _headers(source: Source) -> Iterator[tuple[str, str]]:
                 s.header,
                 (
                     f"t=<seconds since 1970>,v1=<hex of {MAC} over t.body>; several v1 "
-                    f"may stand side by side; t is {window}"
+                    f"may be given; t is {window}"
                 ),
             )
         case "token":

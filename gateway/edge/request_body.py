@@ -1,7 +1,7 @@
-"""Reads a request's body, and refuses what cannot be read safely before a byte is read.
+"""Checks the headers of a request's body, then reads it.
 
-Invariant: a body is exactly as long as its one Content-Length says. A proxy in front that framed
-the request in another way could otherwise smuggle a second one in.
+Invariant: a body is exactly as long as its only Content-Length says. Otherwise a proxy in front
+that reads the framing in another way could be used to smuggle a second request in.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 from gateway.edge import problems
 from gateway.edge.problems import Problem
 
-DIGITS = 18  # of a length; a longer one is too large whatever it says
+DIGITS = 18  # of a Content-Length; any number with more digits is too large
 
 _JSON = re.compile(r"application/(?:json|[a-z0-9!#$&^_.-]{1,100}\+json)", re.IGNORECASE)
 _UTF_8 = re.compile(r'\s*charset\s*=\s*"?utf-?8"?\s*', re.IGNORECASE)
 
 
 def rejection(environ: dict[str, Any], max_body_bytes: int) -> Problem | None:
-    """What is wrong with the body's headers, or None."""
+    """The problem with the body's headers, or None."""
     length = environ.get("CONTENT_LENGTH")
     if environ.get("HTTP_TRANSFER_ENCODING") is not None or not length:
         return problems.LENGTH_REQUIRED
@@ -42,7 +42,7 @@ def is_json(content_type: str) -> bool:
 
 
 def read(environ: dict[str, Any]) -> bytes | None:
-    """The body; None if it ended early. Ask ``rejection`` first."""
+    """The body; None if it ended early. Call ``rejection`` first."""
     length = int(environ["CONTENT_LENGTH"])
     stream = environ["wsgi.input"]
     try:
@@ -52,6 +52,6 @@ def read(environ: dict[str, Any]) -> bytes | None:
             if not more:
                 return None
             body += more
-    except OSError:  # the client stalled or went away
+    except OSError:  # the client stalled or closed the connection
         return None
     return body

@@ -1,1 +1,1 @@
-"""The operators' port: metrics and the queue's state over HTTP, apart from the couriers' port."""
+"""The ops port: metrics and state for operators, on a port of its own, behind a bearer token."""

@@ -1,4 +1,4 @@
-"""The WSGI app of the ops port. Nothing but ``/healthz`` is answered without the token."""
+"""The WSGI application of the ops port. Every path but ``/healthz`` needs the bearer token."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 
 import falcon
 
-from gateway.edge import problems
-from gateway.ops import metrics
+from gateway.ops import metrics, problems
 from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
 from scheduler.inspector import Inspector
 
 
 class Token:
-    """Middleware: the bearer token, in constant time. An empty token lets nobody in."""
+    """Middleware: compares the bearer token in constant time; an empty one never matches."""
 
     def __init__(self, token: str) -> None:
         self._expected = f"Bearer {token}".encode() if token else b""
@@ -31,7 +30,7 @@ class Token:
 
 
 class Ops:
-    """All resources: one ``Inspector`` a thread."""
+    """All resources. Each thread has its own ``Inspector``, because connections are not shared."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
@@ -53,16 +52,16 @@ class Ops:
         resp.text = metrics.render(self.inspector.counters(), self.inspector.processes(), state)
 
     def on_get_status(self, req: falcon.Request, resp: falcon.Response) -> None:
-        books = self.inspector.counters()
+        counters = self.inspector.counters()
         resp.media = {
-            "now": books.now,
-            "waiting": books.waiting,
-            "locked": books.locked,
-            "retrying": books.retrying,
-            "dead": books.dead,
-            "tombstones": books.tombstones,
-            "balanced": books.balanced,
-            "stats": books.stats,
+            "now": counters.now,
+            "waiting": counters.waiting,
+            "locked": counters.locked,
+            "retrying": counters.retrying,
+            "dead": counters.dead,
+            "tombstones": counters.tombstones,
+            "balanced": counters.balanced,
+            "stats": counters.stats,
             "breaker": self.inspector.breaker() or {"state": "closed"},
             "processes": self.inspector.processes(),
         }
@@ -76,18 +75,18 @@ class Ops:
 
 
 def create_app(redis_url: str, token: str) -> falcon.App[Any, Any]:
-    """The app; ``token`` is OPS_TOKEN."""
+    """The application. token: OPS_TOKEN."""
     app: falcon.App[Any, Any] = falcon.App(middleware=[Token(token)])
     ops = Ops(redis_url)
     app.add_route("/healthz", ops, suffix="health")
     app.add_route("/metrics", ops, suffix="metrics")
     app.add_route("/api/status", ops, suffix="status")
     app.add_route("/api/events/{id}", ops, suffix="event")
-    app.add_error_handler(RedisUnavailable, _redis_away)
+    app.add_error_handler(RedisUnavailable, _redis_unavailable)
     return app
 
 
-def _redis_away(
+def _redis_unavailable(
     req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
 ) -> None:
-    problems.REDIS_AWAY.send(resp)
+    problems.REDIS_UNAVAILABLE.send(resp)

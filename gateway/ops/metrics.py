@@ -1,4 +1,4 @@
-"""The books as Prometheus text (exposition format 0.0.4)."""
+"""The counters as Prometheus text (exposition format 0.0.4)."""
 
 from __future__ import annotations
 
@@ -10,86 +10,86 @@ from scheduler.keys import LANES
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Sample = tuple[dict[str, str], float]
 
-# Counters of the stats hash that stand for themselves; those with a colon are labelled below.
+# Counters of the stats hash without labels; LABELLED are those whose fields are name:label[:label].
 COUNTERS = {
     "accepted": "Events stored for the first time.",
-    "duplicates": "Events that were known already.",
+    "duplicates": "Requests with an event that was already stored.",
     "conflicting": "Duplicates whose body differed from the first one's.",
-    "refused_full": "Events refused because the backlog or the dead letters were at their cap.",
-    "limited": "Events refused because their source was over its quota.",
+    "refused_full": "Events rejected because the backlog or the dead letters had reached a cap.",
+    "limited": "Events rejected because their source was over its quota.",
     "reserved": "Reservations by workers.",
-    "forwarded": "Events that went on to the routing lane.",
+    "forwarded": "Events forwarded to the routing lane.",
     "done": "Events finished.",
-    "retried": "Failed attempts that are tried again.",
-    "deferred": "Events given back without burning an attempt.",
+    "retried": "Failed attempts with a retry scheduled.",
+    "deferred": "Events postponed without consuming an attempt.",
     "buried": "Events that became dead letters.",
-    "replayed": "Dead letters brought back.",
-    "dropped": "Dead letters given up.",
-    "crashed": "Locks whose holder vanished.",
-    "skipped": "List entries that did not fit their event.",
-    "refused_stale": "Verbs of holders that held the lock no more.",
+    "replayed": "Dead letters replayed.",
+    "dropped": "Dead letters dropped.",
+    "crashed": "Locks whose holder crashed or lost its lease.",
+    "skipped": "List entries that did not match the state of their event.",
+    "refused_stale": "Verbs rejected because the caller no longer held the lock.",
     "trimmed": "Tombstones removed.",
 }
 LABELLED = {"limited": ("source",), "done": ("outcome",), "buried": ("reason",)}
-SECRET = ("source", "secret")  # the environment variable that holds it
+SECRET = ("source", "secret")  # secret: the environment variable that holds it
 
 
-def render(books: Counters, processes: list[dict[str, str]], breaker: str) -> str:
-    """All metrics; a line each."""
-    return "\n".join(_lines(books, processes, breaker)) + "\n"
+def render(counters: Counters, processes: list[dict[str, str]], breaker: str) -> str:
+    """All metrics. breaker: state of the routing breaker."""
+    return "\n".join(_lines(counters, processes, breaker)) + "\n"
 
 
-def _lines(books: Counters, processes: list[dict[str, str]], breaker: str) -> Iterator[str]:
+def _lines(counters: Counters, processes: list[dict[str, str]], breaker: str) -> Iterator[str]:
     for name, text in COUNTERS.items():
-        yield from _metric(f"{name}_total", "counter", text, [({}, books.count(name))])
+        yield from _metric(f"{name}_total", "counter", text, [({}, counters.count(name))])
     for name, labels in LABELLED.items():
         yield from _metric(
             f"{name}_by_{labels[-1]}_total",
             "counter",
             f"{name.capitalize()}, by {' and '.join(labels)}.",
-            _labelled(books, name, labels),
+            _labelled(counters, name, labels),
         )
     yield from _metric(
         "secret_matched_total",
         "counter",
-        "Events that a secret signed.",
-        _labelled(books, "secret", SECRET),
+        "Events signed with a secret.",
+        _labelled(counters, "secret", SECRET),
     )
     yield from _metric(
         "secret_last_matched_timestamp_seconds",
         "gauge",
-        "When the latest event came that a secret signed.",
-        [(labels, ms / 1000) for labels, ms in _labelled(books, "seen", SECRET)],
+        "Time of the latest event signed with a secret.",
+        [(labels, ms / 1000) for labels, ms in _labelled(counters, "seen", SECRET)],
     )
     yield from _metric(
         "done_seconds_total",
         "counter",
-        "Time from accepted to done, summed up.",
-        [({}, books.count("done_ms") / 1000)],
+        "Sum of the times from accepted to done.",
+        [({}, counters.count("done_ms") / 1000)],
     )
     yield from _metric(
         "waiting",
         "gauge",
-        "Events ready to be taken.",
+        "Events ready to be reserved.",
         [
             ({"lane": lane, "source": source}, count)
             for lane in LANES
-            for source, count in sorted(books.waiting[lane].items())
+            for source, count in sorted(counters.waiting[lane].items())
         ],
     )
     yield from _metric(
         "locked",
         "gauge",
-        "Events in work.",
-        [({"lane": lane}, books.locked[lane]) for lane in LANES],
+        "Events held by a worker.",
+        [({"lane": lane}, counters.locked[lane]) for lane in LANES],
     )
     for name, value, text in (
-        ("retrying", books.retrying, "Events that wait for their next attempt."),
-        ("dead", books.dead, "Dead letters."),
-        ("tombstones", books.tombstones, "Finished events that are remembered."),
-        ("backlog_bytes", books.count("backlog_bytes"), "Bodies of the backlog."),
-        ("books_missing", books.missing, "Accepted events that are nowhere; must be 0."),
-        ("breaker_closed", float(breaker == "closed"), "1 while routing calls flow freely."),
+        ("retrying", counters.retrying, "Events that wait for their next attempt."),
+        ("dead", counters.dead, "Dead letters."),
+        ("tombstones", counters.tombstones, "Finished events that Redis remembers."),
+        ("backlog_bytes", counters.count("backlog_bytes"), "Size of the backlog's bodies."),
+        ("books_missing", counters.missing, "Accepted events that are in no structure; must be 0."),
+        ("breaker_closed", float(breaker == "closed"), "1 while the routing breaker is closed."),
     ):
         yield from _metric(name, "gauge", text, [({}, value)])
     for field in ("slots", "busy"):
@@ -105,9 +105,9 @@ def _lines(books: Counters, processes: list[dict[str, str]], breaker: str) -> It
         )
 
 
-def _labelled(books: Counters, name: str, labels: tuple[str, ...]) -> list[Sample]:
+def _labelled(counters: Counters, name: str, labels: tuple[str, ...]) -> list[Sample]:
     found: list[Sample] = []
-    for stat, value in sorted(books.stats.items()):
+    for stat, value in sorted(counters.stats.items()):
         head, *rest = stat.split(":", len(labels))
         if head == name and len(rest) == len(labels):
             found.append((dict(zip(labels, rest, strict=True)), float(value)))

@@ -11,6 +11,6 @@ from gateway.ops.app import create_app
 
 
 def application() -> falcon.App[Any, Any]:
-    """Settings read, the app made."""
+    """Called by gunicorn in each worker process."""
     settings = begin(process_name("ops"))
     return create_app(settings.redis_url, settings.ops_token)

@@ -1,1 +1,2 @@
-"""What serves the edge: gunicorn's configuration, its worker classes, and the composition root."""
+"""What runs the edge as processes: composition root, gunicorn's configuration and worker classes,
+and the live configuration that SIGHUP reloads."""

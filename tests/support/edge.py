@@ -145,7 +145,13 @@ class Edge:
         """Start it and do not wait."""
         with (self.folder / "edge.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "conf" / "gunicorn.py")],
+                [
+                    sys.executable,
+                    "-m",
+                    "gunicorn",
+                    "-c",
+                    str(ROOT / "gateway" / "server" / "gunicorn_conf.py"),
+                ],
                 env=self.environ,
                 cwd=self.folder,
                 stdout=log,

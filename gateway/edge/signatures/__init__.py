@@ -1,8 +1,8 @@
-"""Signature schemes: does this request come from the courier it claims to come from?
+"""Signature schemes: each verifies that a request comes from the courier that it names.
 
-A scheme is prepared once per source and then only asked. Invariants: it never raises, whatever
-bytes a caller sends; secrets are compared in constant time; the caller of the edge learns nothing
-but yes or no (the reason is for the operator's log).
+A scheme is prepared once per source. Invariants: ``verify`` never raises, whatever bytes a client
+sends; secrets are compared in constant time; the client learns only whether the signature was right
+(the reason goes to the log).
 """
 
 from __future__ import annotations
@@ -25,5 +25,5 @@ _SCHEMES: dict[str, type[BodyHmac | StandardWebhooks | Stripe | TokenOnly]] = {
 
 
 def prepare(source: Source) -> Scheme:
-    """The scheme of a source with its keys in place."""
+    """The scheme of a source, ready to verify with the source's live secrets."""
     return _SCHEMES[source.signature.scheme](source.signature, source.secrets)

@@ -14,8 +14,11 @@ from gateway.edge.signatures.verification import (
 
 
 class BodyHmac:
-    """``<prefix><hex or base64 of the MAC>``. An id from a header is not signed: whoever saw one
-    request can send it again under another id, and only the courier's own time makes it late."""
+    """``<prefix><hex or base64 of the MAC>``.
+
+    An event id from a header is not signed: a party that saw one request can send it again under
+    another id, and only the courier's ``occurred_at`` then marks it as late.
+    """
 
     def __init__(self, signature: Signature, secrets: tuple[Secret, ...]) -> None:
         self._header = environ_name(signature.header)

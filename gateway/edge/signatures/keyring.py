@@ -1,4 +1,4 @@
-"""The live HMAC-SHA256 keys of a source, and the texts that a MAC comes in."""
+"""The live HMAC-SHA256 keys of a source, and the encodings of a MAC."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BLOCK_BYTES = 64  # of SHA-256
 
 
 class Keyring:
-    """Says which of the live keys made a MAC.
+    """Finds the live key that made a MAC.
 
-    HMAC as RFC 2104 writes it, with both of its hashes already fed with the key: a request copies
-    them, at two thirds of what a copied ``hmac`` object costs.
+    HMAC as defined in RFC 2104. Both hashes are fed with the key in advance and copied for each
+    request, which costs two thirds of copying an ``hmac`` object.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        # With an empty key everybody could sign.
+        # Anyone could sign with an empty key.
         self._keys = [(s.label, *_prepared(s.key)) for s in secrets if s.key]
 
     def signer(self, content: Sequence[bytes], macs: Sequence[bytes]) -> str | None:
@@ -43,7 +43,7 @@ class Keyring:
 
 
 def _prepared(key: bytes) -> tuple[Hash, Hash]:
-    """The inner and the outer hash after the key."""
+    """The inner and the outer hash, each fed with the padded key."""
     if len(key) > BLOCK_BYTES:
         key = hashlib.sha256(key).digest()
     key = key.ljust(BLOCK_BYTES, b"\0")
@@ -72,7 +72,8 @@ def from_base64(text: str) -> bytes | None:
 
 
 def from_either(text: str) -> bytes | None:
-    """For couriers that document one and send the other. 64 digits are no base64 of a MAC."""
+    """For couriers that document one encoding and send the other. Not ambiguous: a MAC has 64
+    characters in hex and 44 in base64."""
     return from_hex(text) or from_base64(text)
 
 

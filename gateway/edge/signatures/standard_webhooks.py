@@ -1,4 +1,4 @@
-"""Standard Webhooks (https://www.standardwebhooks.com), and Svix under names of its own."""
+"""Standard Webhooks (https://www.standardwebhooks.com); Svix uses it with its own header names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.edge.signatures.verification import (
 class StandardWebhooks:
     """``v1,<base64> [v1,<base64> …]`` over ``<id>.<timestamp>.<body>``.
 
-    Entries of other versions, and broken ones, are skipped: one that is right is enough, so that
+    Entries of other versions and malformed ones are skipped. One matching entry is enough, so that
     a sender can rotate its key or its scheme.
     """
 

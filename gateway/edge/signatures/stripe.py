@@ -1,4 +1,4 @@
-"""The way Stripe signs, which Shippo follows: time and signatures in one header."""
+"""Stripe's scheme, which Shippo uses too: timestamp and signatures in one header."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Stripe:
         if not timestamps:
             return Verification(Reason.TIMESTAMP_MISSING)
         if len(timestamps) > 1 or not macs:
-            return Verification(Reason.MALFORMED)  # of two times, which one was signed?
+            return Verification(Reason.MALFORMED)  # with two timestamps the signed one is ambiguous
         reason = untimely(timestamps[0], now, self._tolerance)
         if reason is not None:
             return Verification(reason)

@@ -1,19 +1,20 @@
-"""The signed time of a request."""
+"""Checks the signed timestamp of a request."""
 
 from __future__ import annotations
 
 from gateway.edge.signatures.verification import Reason
 
-DIGITS = 12  # enough for 30,000 years; more would only be work to parse
+DIGITS = 12  # enough for 30,000 years; bounds the cost of parsing
 
 
-def untimely(text: str, now: float, tolerance: int) -> Reason | None:
-    """Why the time in ``text`` (decimal seconds since 1970) will not do, or None.
+def untimely(text: str, now: float, tolerance_seconds: int) -> Reason | None:
+    """Why the timestamp ``text`` (decimal seconds since 1970) is rejected, or None.
 
-    Symmetric: a request from the future would otherwise stay valid for as long as it likes.
+    The tolerance is symmetric: a timestamp far in the future would keep a captured request valid
+    until then.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
         return Reason.TIMESTAMP_MALFORMED
-    if abs(now - int(text)) > tolerance:
+    if abs(now - int(text)) > tolerance_seconds:
         return Reason.TIMESTAMP_OUTSIDE_TOLERANCE
     return None

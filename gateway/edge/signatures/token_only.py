@@ -1,6 +1,6 @@
-"""A fixed token in a header: no signature at all, so anybody who has seen one request can forge.
+"""A fixed token in a header, and no signature: a party that saw one request can forge others.
 
-Only for couriers that offer nothing better (DHL push), said explicitly in the source's table.
+Only for couriers that offer nothing better (DHL push); the source's table must allow it explicitly.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class TokenOnly:
     def __init__(self, signature: Signature, secrets: tuple[Secret, ...]) -> None:
         self._header = environ_name(signature.header)
         self._prefix = signature.prefix
-        # An empty one would match an empty header.
+        # An empty secret would match an empty header.
         self._secrets = [secret for secret in secrets if secret.key]
 
     def verify(self, headers: Headers, body: bytes, now: float) -> Verification:

@@ -1,4 +1,4 @@
-"""What a scheme is asked and what it answers."""
+"""The interface of a signature scheme: its input, its result, and the reasons of a rejection."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-# Asked by WSGI name (HTTP_X_SIGNATURE): the schemes make that name once, not at every request.
-# Values are the header's bytes decoded as Latin-1, as WSGI has them.
+# Returns a header by its WSGI name (HTTP_X_SIGNATURE), which a scheme builds once, not per request.
+# The value is the header's bytes decoded as Latin-1, as WSGI defines it.
 Headers = Callable[[str], str | None]
 
 
 class Reason(StrEnum):
-    """Why a request was refused; for the operator's log alone."""
+    """Why a request was rejected; for the log only."""
 
     MISSING = "missing"
     MALFORMED = "malformed"
@@ -24,8 +24,8 @@ class Reason(StrEnum):
 
 
 class Verification(NamedTuple):
-    """reason: None where the request is authentic; then ``secret`` labels the key that matched,
-    and ``event_id`` is the id that came in its header, where the source has one."""
+    """reason: None if the request is authentic. Then ``secret`` is the label of the key that
+    matched, and ``event_id`` the value of the source's id header, if it has one."""
 
     reason: Reason | None
     secret: str = ""
@@ -37,7 +37,7 @@ class Verification(NamedTuple):
 
 
 class Scheme(Protocol):
-    """A way of signing, prepared for one source."""
+    """A signature scheme, prepared for one source."""
 
     def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
         """now: seconds since 1970."""
@@ -49,7 +49,7 @@ def environ_name(header: str) -> str:
 
 
 def raw(text: str) -> bytes | None:
-    """The bytes that came over the wire; None for a text that never did."""
+    """The bytes that the client sent as ``text``; None for a text that WSGI cannot contain."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
@@ -57,7 +57,7 @@ def raw(text: str) -> bytes | None:
 
 
 def header_id(text: str | None) -> str | None:
-    """An event id from its header, which is UTF-8 if it is to be usable: what is not turns into
-    characters that no event id may have."""
-    wire = None if text is None else raw(text)
-    return None if wire is None else wire.decode("utf-8", "surrogateescape")
+    """An event id from its header, decoded as UTF-8. Other bytes become surrogates, which
+    ``event_id`` rejects."""
+    content = None if text is None else raw(text)
+    return None if content is None else content.decode("utf-8", "surrogateescape")

@@ -13,7 +13,7 @@ from conf.lifecycle import Stop
 from conf.settings import ROOT, Settings
 from conf.sources.loader import load_sources
 from gateway.edge.app import Deps, create_app
-from gateway.edge.event_resource import FORECAST_SECONDS_MAX
+from gateway.edge.event_resource import BACKLOG_RETRY_SECONDS_MAX
 from scheduler.accept_command import Caps
 from scheduler.connection import RedisConnection
 from scheduler.producer import Producer
@@ -103,8 +103,8 @@ def test_the_forecast_is_bounded_on_both_sides(
         own_redis.client().hset(STATS, "drain_per_second", drain)
         told[drain] = told_when_full(edge)
     assert told == {
-        "0.00": FORECAST_SECONDS_MAX,  # it stands still
-        "0.01": FORECAST_SECONDS_MAX,  # 4,000 s; but who knows what is then
+        "0.00": BACKLOG_RETRY_SECONDS_MAX,  # it stands still
+        "0.01": BACKLOG_RETRY_SECONDS_MAX,  # 4,000 s; but who knows what is then
         "1.00": 40,
         "10.00": 4,
         "1000000.00": 1,
