@@ -1,7 +1,7 @@
 """gunicorn's configuration: ``gunicorn -c gateway/server/gunicorn_conf.py`` starts the edge.
 
-gunicorn executes this file in its master process, before anything is forked, and again on SIGHUP.
-Wrong settings or sources end the start here with a line each, not with a traceback from every
+gunicorn executes this file in its master process before it forks workers, and again on SIGHUP.
+Wrong settings or sources stop the start here with one line each, instead of a traceback from every
 worker; wrong sources on SIGHUP change nothing.
 """
 
@@ -21,63 +21,68 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # the gunicorn command does not look where it was started
+sys.path.insert(0, str(ROOT))  # the gunicorn command does not add it by itself
 
 from gateway.server import live_configuration  # noqa: E402
 
 PR_SET_PDEATHSIG = 1
-STOP_SECONDS = 4  # beyond the drain: seeing that it is time to stop, and ending
-# Each open connection is an open file. More survives more idle ones; each costs a process 40 bytes.
-OPEN_FILES = 16_384
-# A body up to so much over the limit is told in a problem's words. Beyond, meinheld refuses it by
-# its length alone, before it keeps a byte of it.
-READ_BEYOND_BYTES = 65_536
+STOP_SECONDS = 4  # beyond the drain: for a worker to notice the signal, and to exit
+# Each connection is an open file. Higher: a process can hold more connections; each costs 40 bytes.
+OPEN_FILES_MAX = 16_384
+# A body at most this much over the limit gets the edge's own 413 problem. meinheld itself rejects a
+# longer one by its Content-Length, before it stores any of it.
+EXCESS_BODY_BYTES = 65_536
 THREADED = "gateway.server.thread_worker.PatientThreadWorker"
 MEINHELD = "gateway.server.meinheld_worker.MeinheldWorker"
-THREADS = 32  # gthread only: waiting for Redis costs a thread little; more only queue for the GIL
+# Of a gthread process. More threads would wait for the GIL instead of waiting for Redis.
+THREADS = 32
 
 
 def _listens(fd: int) -> bool:
-    """Whether supervisord has handed over its listening socket (gateway/stack)."""
+    """Whether supervisord passed its listening socket as this file descriptor (gateway/stack)."""
     try:
         with socket.socket(fileno=os.dup(fd)) as inherited:
             return bool(inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-    except OSError:  # no socket
+    except OSError:  # not a socket
         return False
 
 
 def _worker_class() -> str:
-    """meinheld takes three times the events; where it was not built, threads serve instead."""
+    """meinheld, which serves three times the events; gthread where meinheld is not installed."""
     log = logging.getLogger("gateway")
     if _settings.gateway_server == "gthread":
-        log.info("serving with gthread, %d threads a process, as GATEWAY_SERVER says", THREADS)
+        log.info("serving with gthread, %d threads per process (GATEWAY_SERVER)", THREADS)
         return THREADED
     try:
         import meinheld.server
     except Exception as error:  # no module, or one that this Python cannot load
-        log.warning("serving with gthread, %d threads a process (no meinheld: %s)", THREADS, error)
+        log.warning(
+            "serving with gthread, %d threads per process (meinheld is not available: %s)",
+            THREADS,
+            error,
+        )
         return THREADED
     log.info("serving with meinheld")
-    largest = _settings.max_body_bytes + READ_BEYOND_BYTES
-    meinheld.server.set_max_content_length(largest)
-    meinheld.server.set_client_body_buffer_size(largest)  # never into a file
+    largest_bytes = _settings.max_body_bytes + EXCESS_BODY_BYTES
+    meinheld.server.set_max_content_length(largest_bytes)
+    meinheld.server.set_client_body_buffer_size(largest_bytes)  # in memory, not in files
     return MEINHELD
 
 
 def _open_files() -> int:
-    """Allow so many open files, and no more: meinheld takes connections beyond the number that it
-    was told of, and never answers them."""
+    """Set the limit of open files and return it. meinheld accepts more connections than it is
+    configured for and never answers the surplus, so the kernel's limit must be the same number."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    wanted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(OPEN_FILES_MAX, hard)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (ValueError, OSError):  # macOS refuses more than its kernel's own limit
+    except (ValueError, OSError):  # on macOS the kernel has a lower limit of its own
         wanted = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return wanted
 
 
-def _follow_parent(number: signal.Signals) -> None:
-    """Have the kernel send this process a signal when its parent is gone, however it went."""
+def _signal_when_parent_dies(number: signal.Signals) -> None:
+    """Let the kernel send this process a signal when its parent process ends for any reason."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
@@ -85,7 +90,7 @@ def _follow_parent(number: signal.Signals) -> None:
 _settings = live_configuration.load().settings
 
 if os.environ.get("SUPERVISOR_ENABLED"):
-    _follow_parent(signal.SIGTERM)
+    _signal_when_parent_dies(signal.SIGTERM)
 
 wsgi_app = "gateway.server.wsgi:application()"
 chdir = str(ROOT)
@@ -94,65 +99,68 @@ bind = ["fd://0" if _listens(0) else _settings.gateway_bind]
 workers = _settings.web_concurrency
 worker_class = _worker_class()
 threads = 1 if worker_class == MEINHELD else THREADS
-# Each worker makes its application, and opens its own connection to Redis, after the fork. What it
-# serves by (gateway/server/live_configuration.py) and the code (on_starting) it inherits.
+# Each worker builds its application and opens its own connection to Redis after the fork. It
+# inherits the live configuration and, by on_starting, the imported code.
 preload_app = False
 
-# Bursts wait here while all processes are busy; the kernel caps it at net.core.somaxconn.
+# Connections that wait while all processes are busy; the kernel caps it at net.core.somaxconn.
 backlog = 4096
 worker_connections = _open_files()
-# Couriers that post in a row save the handshake. Longer keeps idle connections in memory; shorter
-# meets more requests that were sent in the very moment an idle connection is closed.
+# Seconds. Longer: more idle connections in memory. Shorter: couriers reconnect more often, and more
+# requests arrive at the moment in which their idle connection is closed.
 keepalive = 75
-# A worker that does not tick for so long is replaced. No request takes longer than
-# REDIS_TIMEOUT_SECONDS and a little.
+# Seconds without a heartbeat after which gunicorn replaces a worker. Must exceed the longest
+# request, which takes little more than REDIS_TIMEOUT_SECONDS.
 timeout = 15
-# What still runs then is killed.
+# Seconds after which gunicorn kills a worker that is asked to stop.
 graceful_timeout = math.ceil(_settings.drain_seconds) + STOP_SECONDS
-# The heartbeat file must be in memory: on a busy disk touching it could stall a worker.
+# The heartbeat file must be in memory: on a busy disk an update of it could stall a worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
-# No access log: at thousands of requests a second it would be the slowest part. RejectionLog and
-# faults are logged by the application, and counts are in Redis.
+# No access log: at thousands of requests a second it would be the slowest part. The application
+# logs rejections and faults itself, and Redis holds the counters.
 accesslog = None
 errorlog = "-"
 loglevel = _settings.log_level.lower()
 
-# Nothing forwarded is trusted: the edge decides by signature, never by address or scheme.
+# No forwarded header is trusted: the edge decides by signature, never by address or URL scheme.
 forwarded_allow_ips = ""
-control_socket_disable = True  # supervisord controls it; a second way in is one to guard
+# supervisord controls the edge; another control channel would have to be secured.
+control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """Before a fork: one format for all lines, gunicorn's own among them, and the code loaded."""
+    """Before the first fork: give gunicorn's log lines the common format, and import the code."""
     lines = server.log.error_log
     lines.handlers.clear()
     lines.filters.clear()
     lines.propagate = True
-    # What a stalled client raises (gateway/server/thread_worker.py) would fill the log with traces.
+    # A stalled client raises it (gateway/server/thread_worker.py); tracebacks would fill the log.
     lines.addFilter(lambda line: not (line.exc_info and line.exc_info[0] is BlockingIOError))
-    # A worker that need not read the code itself is there 0.1 s of CPU sooner, and shares it.
+    # Imported in the master, so that each worker starts 0.1 s of CPU sooner and shares the memory.
     importlib.import_module(wsgi_app.partition(":")[0])
     gc.collect()
-    gc.freeze()  # or each worker's first collection would copy all of it
+    gc.freeze()  # else each worker's first garbage collection would copy the shared pages
 
 
-on_reload = on_starting  # which has set up its log anew
+on_reload = on_starting  # a reload resets gunicorn's log
 
 
 def when_ready(server: Any) -> None:
-    """gunicorn has moved a socket that it got as fd 0. On SIGHUP this file looks there again."""
+    """Put the inherited socket back on fd 0, where ``_listens`` looks for it on SIGHUP; gunicorn
+    has moved it."""
     if bind == ["fd://0"]:
         os.dup2(server.LISTENERS[0].fileno(), 0, inheritable=False)
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """A worker that outlived its killed master would serve beside the next one's, unseen.
+    """End each worker together with its master.
 
-    SIGKILL, for a drain takes seconds in which its port may be wanted. What it was doing is not
-    acknowledged yet, and comes again.
+    A worker that survives a killed master would keep serving next to the new master's workers.
+    SIGKILL, because a drain takes seconds during which the new master needs the port. The event in
+    work is not acknowledged yet, so its courier sends it again.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the master's handler would swallow it here
-    _follow_parent(signal.SIGKILL)
-    if os.getppid() != server.pid:  # gone before we asked
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # drop the handler inherited from the master
+    _signal_when_parent_dies(signal.SIGKILL)
+    if os.getppid() != server.pid:  # it ended before the call above
         os._exit(0)

@@ -1,8 +1,7 @@
-"""What the edge serves by: its settings, and its sources, which SIGHUP reads anew.
+"""The configuration that the edge is serving with: settings, and sources that SIGHUP reloads.
 
-Invariant: once the edge has started, only sources that are right come into force. The master reads
-them and its workers inherit them by fork, so a file that an operator has half edited takes nothing
-down: neither a reload nor a worker that is started anew.
+Invariant: once the edge has started, only valid sources take effect. The master reads them and its
+workers inherit them by fork. So an invalid file breaks neither a reload nor a replacement worker.
 """
 
 from __future__ import annotations
@@ -25,34 +24,33 @@ class LiveConfiguration:
     sources: Sources
 
 
-_now: LiveConfiguration | None = None
+_current: LiveConfiguration | None = None
 
 
 def load() -> LiveConfiguration:
-    """Read everything, or after the first time the sources alone.
+    """Read settings and sources; from the second call on only the sources.
 
-    Ends the process with a line for each problem, but only the first time; later the problems are
-    logged, and what was in force stays.
+    Problems end the process at the first call. Later they are logged and the current sources stay.
     """
-    global _now
-    settings = _now.settings if _now else begin(process_name("gateway"))
+    global _current
+    settings = _current.settings if _current else begin(process_name("gateway"))
     try:
         sources = load_sources(settings.sources_file, os.environ, settings.profile)
     except SettingsError as error:
-        if _now is None:
+        if _current is None:
             refuse("gateway", error)
         for problem in error.problems:
             log.error("%s", problem)
-        log.error("the sources were not changed: those from before go on being served")
-        return _now
+        log.error("the sources are unchanged: the edge keeps serving the previous ones")
+        return _current
     for line in sources.warnings:
         log.warning("%s", line)
     for line in sources.notices:
         log.info("%s", line)
-    _now = LiveConfiguration(settings, sources)
-    return _now
+    _current = LiveConfiguration(settings, sources)
+    return _current
 
 
-def now() -> LiveConfiguration:
-    """What the master has read, or what a process that has none reads itself."""
-    return _now or load()
+def current() -> LiveConfiguration:
+    """The configuration inherited from the master; read here if this process has no master."""
+    return _current or load()

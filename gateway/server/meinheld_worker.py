@@ -1,15 +1,15 @@
-"""A gunicorn worker around meinheld's loop that stops without cutting a client off.
+"""A gunicorn worker that runs meinheld's event loop, stops gracefully and shares connections.
 
-meinheld's own worker exits on SIGTERM and resets every connection it holds; and it replaces a
-method of gunicorn's log in the master, which dies of that when it reports a killed worker.
+meinheld's own worker exits on SIGTERM and resets every open connection. It also replaces a method
+of gunicorn's logger in the master, which then crashes when it reports a killed worker.
 
-Invariant: a worker that was told to stop accepts nothing more, answers whatever arrives on the
-connections it has and says that each answer is the last one, and ends when no connection is left,
-or after ``LINGER_SECONDS``. All of it happens in meinheld's loop, between two requests.
+Graceful stop. Invariant: a stopping worker accepts no new connection, answers every request that
+arrives on its open connections with ``Connection: close``, and exits when no connection is left, or
+after ``LINGER_SECONDS``. All of it happens in meinheld's loop, between two requests.
 
-And it shares: the kernel wakes for a new connection the first idle process of a fixed order, so
-that on a quiet day one process would get them all, and serve them one after another while the rest
-sleep. Whoever has got one goes to the end of the queue.
+Sharing. For a new connection the kernel wakes the first idle process of a fixed order. At low load
+one process would get all connections and serve their requests one after the other while the others
+are idle. So a process that gets a connection moves to the end of that order.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from typing import Any
 from gunicorn.workers.base import Worker
 from meinheld import server
 
-from gateway.server.strict_http import Application, take_stale_error
+from gateway.server.strict_http import Application, clear_pending_exception
 
-# Longer: a courier that posts rarely on a connection of its own is more likely to get its last
+# Longer: a courier that posts rarely on a persistent connection is more likely to get one last
 # answer instead of a closed connection. Shorter: `supervisorctl restart gateway`, during which new
-# connections wait in the kernel, is over sooner. meinheld's timers add up to a second.
+# connections wait in the kernel, ends sooner. meinheld's timers add up to a second.
 LINGER_SECONDS = 1
 
 GRACEFUL = frozenset({signal.SIGTERM})
-AT_ONCE = frozenset({signal.SIGINT, signal.SIGQUIT})  # what was received is answered all the same
+AT_ONCE = frozenset({signal.SIGINT, signal.SIGQUIT})  # requests already received are answered
 
-_FDS = Path("/proc/self/fd")
+_FILE_DESCRIPTORS = Path("/proc/self/fd")
 
 log = logging.getLogger(__name__)
 
 
 class MeinheldWorker(Worker):  # type: ignore[misc]
-    """Serves with meinheld, with a heartbeat that gunicorn can see."""
+    """Runs meinheld and sends gunicorn its heartbeat."""
 
     def run(self) -> None:
-        # meinheld puts handlers of its own into C, which reset connections. So the signals stay
-        # pending, and the tick looks for them.
+        # meinheld's C code installs signal handlers that reset connections. So the signals are
+        # blocked, and the tick checks for pending ones.
         signal.pthread_sigmask(signal.SIG_BLOCK, GRACEFUL | AT_ONCE)
         server.set_access_logger(None)
         server.set_error_logger(_Errors)
@@ -56,20 +56,20 @@ class MeinheldWorker(Worker):  # type: ignore[misc]
         server.set_picoev_max_fd(self.cfg.worker_connections)
         server.set_listen_socket([listener.fileno() for listener in self.sockets])
         server.set_watchdog(self._tick)
-        self._known: set[str] = set()  # ports of clients, of this second
-        self._polls: list[select.epoll] | None = None
+        self._client_ports: set[str] = set()  # seen since the last tick
+        self._epolls: list[select.epoll] | None = None
         server.run(self._sharing(self.wsgi))
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """A signal before the loop has started: there is nothing to drain yet."""
+        """A signal before the loop has started, when there is no connection to drain."""
         sys.exit(0)
 
     handle_quit = handle_exit
 
     def _tick(self) -> None:
-        """meinheld calls it once a second, never while a request is served."""
-        take_stale_error()
-        self._known.clear()
+        """Called by meinheld once a second, between requests."""
+        clear_pending_exception()
+        self._client_ports.clear()
         self.notify()
         if not self.alive:
             return
@@ -80,57 +80,57 @@ class MeinheldWorker(Worker):  # type: ignore[misc]
             self._drain(LINGER_SECONDS)
 
     def _sharing(self, app: Application) -> Application:
-        known = self._known
+        client_ports = self._client_ports
 
         def served(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             port = environ["REMOTE_PORT"]
-            if port not in known:
-                known.add(port)
-                self._queue_again()
+            if port not in client_ports:
+                client_ports.add(port)
+                self._move_to_end()
             return app(environ, start_response)
 
         return served
 
-    def _queue_again(self) -> None:
-        """Go to the end of the queue for new connections. Nothing is missed: a socket on which one
-        waits already is reported at once to whoever registers."""
+    def _move_to_end(self) -> None:
+        """Move this process to the end of the kernel's order by registering its listening sockets
+        again. No connection is missed: a registration reports at once one that already waits."""
         if self.alive:
-            for listener, poll in self._listening():
+            for listener, epoll in self._listening():
                 with contextlib.suppress(OSError):
-                    poll.unregister(listener)
-                    poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+                    epoll.unregister(listener)
+                    epoll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
 
     def _listening(self) -> Iterator[tuple[int, select.epoll]]:
-        """Each listening socket with meinheld's epoll, which it keeps to itself.
+        """Each listening socket with meinheld's epoll, which meinheld does not expose.
 
-        When meinheld stops, it leaves the sockets in until they next become readable: then the
-        kernel may wake this process for a connection that nobody takes.
+        A stopping meinheld leaves its listening sockets registered until they become readable, so
+        the kernel might wake this process for a connection that it does not accept.
         """
-        if self._polls is None:
-            self._polls = list(_epolls())
-        return ((listener.fileno(), poll) for listener in self.sockets for poll in self._polls)
+        if self._epolls is None:
+            self._epolls = list(_find_epolls())
+        return ((listener.fileno(), epoll) for listener in self.sockets for epoll in self._epolls)
 
     def _drain(self, seconds: int) -> None:
         self.alive = False
-        for listener, poll in self._listening():
+        for listener, epoll in self._listening():
             with contextlib.suppress(OSError):
-                poll.unregister(listener)
-        server.set_keepalive(0)  # from here on every answer says Connection: close
-        server.stop(seconds)  # once only: a second call would miscount what is open
+                epoll.unregister(listener)
+        server.set_keepalive(0)  # every answer from now on has Connection: close
+        server.stop(seconds)  # call it once: a second call corrupts its count of open connections
 
 
 class _Errors:
-    """What meinheld takes for a log."""
+    """The error logger that meinheld expects."""
 
     @staticmethod
     def error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """An exception that nothing else has caught."""
+        """Log an exception that no other code has handled."""
         log.error("in meinheld", exc_info=(kind, error, trace))
 
 
-def _epolls() -> Iterator[select.epoll]:
-    """Those of this process; none where there is no such thing (macOS)."""
-    for entry in _FDS.iterdir() if _FDS.is_dir() else ():
-        with contextlib.suppress(OSError):  # closed meanwhile
+def _find_epolls() -> Iterator[select.epoll]:
+    """The epolls of this process; none on systems without epoll (macOS)."""
+    for entry in _FILE_DESCRIPTORS.iterdir() if _FILE_DESCRIPTORS.is_dir() else ():
+        with contextlib.suppress(OSError):  # closed since it was listed
             if str(entry.readlink()) == "anon_inode:[eventpoll]":
                 yield select.epoll.fromfd(os.dup(int(entry.name)))

@@ -1,9 +1,8 @@
-"""What HTTP forbids and a server let through, refused before the application sees it.
+"""Rejects requests that violate HTTP and that the server lets through.
 
-gthread is strict by itself. meinheld is not, and leaves something worse behind: a request that asks
-for another protocol (Upgrade, CONNECT) ends in its C code with an exception that nobody takes,
-which then breaks out of the next call of Python, in the request of somebody else. Invariant: no
-request is touched by the one before it.
+gthread is strict itself; meinheld is not. It also has a fault: a request for another protocol
+(Upgrade, CONNECT) sets an exception in its C code that is never handled, and Python raises it
+later, during the next request. Invariant: no request is affected by the one before it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from gateway.edge import problems
 
 Application = Callable[..., Iterable[bytes]]
 
-# A name or an address with its port. Two Host lines reach WSGI as one value with a comma in it.
+# A name or an address, with a port. WSGI joins two Host lines with a comma, which does not match.
 _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]+[ \t]*")
 
 _BAD_REQUEST = problems.BAD_REQUEST.body
@@ -25,17 +24,17 @@ _HEADERS = [("Content-Type", problems.CONTENT_TYPE), ("Content-Length", str(len(
 
 
 def strict(app: Application) -> Application:
-    """``app`` behind the checks, which cost it half a microsecond."""
-    host_of = _HOST.fullmatch
+    """``app`` behind the checks, which cost half a microsecond."""
+    valid_host = _HOST.fullmatch
 
     def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        take_stale_error()
+        clear_pending_exception()
         host = environ.get("HTTP_HOST")
         if host is None:
-            right = environ["SERVER_PROTOCOL"] == "HTTP/1.0"
+            valid = environ["SERVER_PROTOCOL"] == "HTTP/1.0"
         else:
-            right = host_of(host) is not None
-        if right:
+            valid = valid_host(host) is not None
+        if valid:
             return app(environ, start_response)
         start_response(_STATUS, list(_HEADERS))
         return [_BAD_REQUEST]
@@ -43,11 +42,11 @@ def strict(app: Application) -> Application:
     return checked
 
 
-def take_stale_error() -> None:
-    """Take the exception that meinheld left behind, if there is one.
+def clear_pending_exception() -> None:
+    """Raise and drop the exception that meinheld may have left pending.
 
-    The end of a loop over no specialised kind of iterator is the cheapest place (60 ns) at which
-    the interpreter looks whether an exception is pending.
+    The end of a loop over an unspecialised iterator is the cheapest operation (60 ns) at which the
+    interpreter checks for a pending exception.
     """
     try:
         for _ in "":

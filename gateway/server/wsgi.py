@@ -1,4 +1,4 @@
-"""The composition root of an edge process: gunicorn calls ``application`` in each, once forked."""
+"""The composition root of an edge process; gunicorn calls ``application`` after each fork."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from scheduler.producer import Producer
 
 
 def application() -> Application:
-    """Settings, sources and a connection of its own, put together."""
-    settings, sources = live_configuration.now().settings, live_configuration.now().sources
+    """The edge behind the checks of ``strict_http``, with connections of its own to Redis."""
+    live = live_configuration.current()
+    settings = live.settings
     caps = Caps(settings.backlog_max_events, settings.backlog_max_bytes, settings.dead_max_events)
 
     def connect() -> Producer:
         return Producer(settings.redis_url, settings.redis_timeout_seconds, caps)
 
-    return strict(create_app(Deps(sources, connect, settings.max_body_bytes)))
+    return strict(create_app(Deps(live.sources, connect, settings.max_body_bytes)))

@@ -49,7 +49,7 @@ def test_what_is_wrong_is_logged_and_the_sources_from_before_go_on_being_served(
     write(edge, SOURCES + ACME.replace("github", "gitbub"))
     hang_up(edge)
     assert '[acme] preset: "gitbub" is unknown' in edge.log
-    assert "the sources were not changed" in edge.log
+    assert "the sources are unchanged" in edge.log
     assert edge.post(event("evt_1")).status == 202
     (worker,) = edge.workers()
     os.kill(worker, signal.SIGKILL)  # the one that takes its place does not read the file either

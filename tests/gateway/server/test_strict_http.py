@@ -426,7 +426,7 @@ def test_gthread_serves_where_it_is_chosen(tmp_path: Path, http_redis: RedisServ
     edge = Edge(tmp_path, http_redis.url, "meinheld", GATEWAY_SERVER="gthread")
     try:
         assert talk(edge.start(), request(CLOSE)).answers[0].headers["server"] == "gunicorn"
-        assert "serving with gthread, 32 threads a process, as GATEWAY_SERVER says" in edge.log
+        assert "serving with gthread, 32 threads per process (GATEWAY_SERVER)" in edge.log
     finally:
         edge.stop()
 
