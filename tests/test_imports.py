@@ -1,51 +1,82 @@
-"""The one direction of imports, and the one reader of settings."""
+"""Imports go in one direction, between packages and between the rooms inside them; and only the
+listed modules read the environment."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.servers import ROOT
 
-# Each package, and what of ours it may import.
-MAY_IMPORT = {
+# Each package of the product, and the packages of ours that it may import.
+PACKAGES = {
     "conf": {"conf"},
     "scheduler": {"conf", "scheduler"},
     "workers": {"conf", "scheduler", "workers"},
     "gateway": {"conf", "scheduler", "workers", "gateway"},
     "routingsim": {"routingsim"},
 }
-# They drive the product from outside, and nothing of it may lean on them.
+# They use the product from outside; the product must not import them.
 OUTSIDE = {"loadtest", "tests"}
 
-# Settings are read in conf/settings.py alone. What else looks at the environment, and why that is
-# no setting of ours:
+# Each room of a package, and what of ours it may import besides itself.
+ROOMS = {
+    "conf.sources": {"conf.settings"},
+    "gateway.courier": {"conf"},
+    "gateway.edge": {"conf", "scheduler", "gateway.courier"},
+    "gateway.server": {"conf", "scheduler", "gateway.edge"},
+    "gateway.ops": {"conf", "scheduler", "gateway.edge.problems"},
+    "gateway.diagnosis": {
+        "conf",
+        "workers.canonical",
+        "workers.errors",
+        "gateway.edge",
+        "gateway.courier",
+    },
+    "gateway.stack": {"conf"},
+    "gateway.local": {"gateway.stack"},
+    "gateway.cli": {"conf", "scheduler", "workers", "gateway"},
+}
+
+# conf/settings.py alone reads settings. These other modules read the environment for the reason
+# given, which is not a setting.
 READERS = {
     "conf/settings.py": "the settings",
-    "gateway/server/gunicorn_conf.py": "supervisord's own mark",
-    "gateway/server/live_configuration.py": "secrets, whose names are in sources.toml",
-    "conf/install.py": "compiler and PATH, before anything of ours is installed",
-    "conf/lifecycle.py": "what supervisord tells its programs",
-    "gateway/stack/environment.py": "the environment that a stack hands on to its processes",
-    "routingsim/__main__.py": "imports nothing of ours, and so has settings of its own",
+    "gateway/server/gunicorn_conf.py": "the variable by which supervisord marks its children",
+    "gateway/server/live_configuration.py": "secrets, whose variables are named in sources.toml",
+    "conf/install.py": "compiler and PATH, before any package is installed",
+    "conf/lifecycle.py": "the variables that supervisord sets for its programs",
+    "gateway/stack/environment.py": "the environment that a stack passes to its processes",
+    "routingsim/__main__.py": "its own settings: the simulator imports nothing of ours",
 }
 
 
 def _modules(package: str) -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / package).rglob("*.py")):
+    for path in sorted((ROOT / package.replace(".", "/")).rglob("*.py")):
         yield str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """The top-level names that a module imports, wherever in it."""
+    """The full names that a module imports anywhere in it, functions included."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.split(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _forbidden(tree: ast.Module, allowed: Iterable[str]) -> set[str]:
+    """What of ours a module imports although it lies in none of the allowed packages or rooms."""
+    ours = PACKAGES.keys() | OUTSIDE
+    return {
+        name
+        for name in _imported(tree)
+        if name.partition(".")[0] in ours
+        and not any(f"{name}.".startswith(f"{prefix}.") for prefix in allowed)
+    }
 
 
 def _reads_environment(tree: ast.Module) -> bool:
@@ -62,30 +93,39 @@ def _reads_environment(tree: ast.Module) -> bool:
     return False
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_imports_go_in_one_direction_only(package: str) -> None:
-    ours = MAY_IMPORT.keys() | OUTSIDE
-    modules = list(_modules(package))
+@pytest.mark.parametrize(("place", "allowed"), [*PACKAGES.items(), *ROOMS.items()])
+def test_a_package_and_a_room_import_only_what_the_tables_allow(
+    place: str, allowed: set[str]
+) -> None:
+    modules = list(_modules(place))
     assert modules
     wrong = {
-        name: found
-        for name, tree in modules
-        if (found := (set(_imported(tree)) & ours) - MAY_IMPORT[package])
+        name: found for name, tree in modules if (found := _forbidden(tree, {place, *allowed}))
     }
     assert wrong == {}
 
 
-def test_there_are_no_other_packages() -> None:
+def test_the_tables_name_every_package_and_every_room_of_the_gateway() -> None:
     packages = {path.parent.name for path in ROOT.glob("[a-z]*/__init__.py")}
-    assert packages <= MAY_IMPORT.keys() | OUTSIDE
+    assert packages - OUTSIDE == PACKAGES.keys()
+    rooms = {f"gateway.{path.parent.name}" for path in ROOT.glob("gateway/*/__init__.py")}
+    assert rooms == {room for room in ROOMS if room.startswith("gateway.")}
 
 
-def test_only_the_settings_module_reads_settings_from_the_environment() -> None:
-    readers = {
+def test_relative_imports_are_not_used() -> None:
+    relative = {
         name
-        for package in MAY_IMPORT
+        for package in PACKAGES
         for name, tree in _modules(package)
-        if _reads_environment(tree)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+    assert relative == set()
+
+
+def test_only_the_listed_modules_read_the_environment() -> None:
+    readers = {
+        name for package in PACKAGES for name, tree in _modules(package) if _reads_environment(tree)
     }
     assert readers == READERS.keys()
 
@@ -100,14 +140,25 @@ def test_only_the_settings_module_reads_settings_from_the_environment() -> None:
         ("def f(environ): return environ['A']", False),
     ],
 )
-def test_a_reader_is_recognised(text: str, reads: bool) -> None:
+def test_a_reader_of_the_environment_is_recognised(text: str, reads: bool) -> None:
     assert _reads_environment(ast.parse(text)) is reads
 
 
-def test_an_import_is_recognised_also_inside_a_function() -> None:
-    text = "import a.b\nfrom c.d import e\ndef f():\n    import g\nfrom . import h\n"
-    assert set(_imported(ast.parse(text))) == {"a", "c", "g"}
+@pytest.mark.parametrize(
+    ("text", "forbidden"),
+    [
+        ("from conf.settings import load\nimport os\nfrom gateway.edge.app import Deps", set()),
+        ("from gateway.edge import app", set()),
+        ("def f():\n    import gateway.cli.send", {"gateway.cli.send"}),
+        ("from gateway.cli import send", {"gateway.cli.send"}),
+        ("from gateway import cli", {"gateway.cli"}),
+        ("import gateway.edges", {"gateway.edges"}),
+        ("from tests.support import edge", {"tests.support.edge"}),
+    ],
+)
+def test_a_forbidden_import_is_recognised(text: str, forbidden: set[str]) -> None:
+    assert _forbidden(ast.parse(text), {"conf", "gateway.edge"}) == forbidden
 
 
-def test_the_product_is_where_it_is_looked_for() -> None:
-    assert {Path(name).parts[0] for name in READERS} <= MAY_IMPORT.keys()
+def test_the_listed_readers_lie_in_the_product() -> None:
+    assert {Path(name).parts[0] for name in READERS} <= PACKAGES.keys()
