@@ -121,7 +121,7 @@ def demonstrate(stack: Stack, started: float) -> int:
     replies += burst(stack.gateway_url, late)
     expected += [200] * len(late)
     say(started, f"posted {len(late)} of them once more, while they are being routed and retried")
-    show.until(lambda books: books.open == 0)
+    show.until(lambda books: books.unfinished == 0)
     run = Run(replies, expected, time.monotonic() - begun)
     return report(run, inspector, audit.examine(inspector, database, effects=True), stack)
 
@@ -208,7 +208,7 @@ def report(run: Run, inspector: Inspector, findings: audit.Findings, stack: Stac
     books = findings.books
     simulator = urllib3.request("GET", f"{stack.routing_url}/stats").json()
     dead = next(iter(inspector.listed("dead", 0, 1)), None)
-    balanced = findings.clean and books.open == 0
+    balanced = findings.clean and books.unfinished == 0
     rows = [
         ("events posted", f"{len(run.replies)}, {run.failed} answered other than they had to be"),
         ("accepted (202)", f"{books.count('accepted')}"),

@@ -34,7 +34,7 @@ class Sample:
     def of(cls, books: Counters) -> Sample:
         waiting = {lane: sum(sources.values()) for lane, sources in books.waiting.items()}
         return cls(
-            books.now / 1000,
+            books.now_ms / 1000,
             waiting["lookup"],
             waiting["routing"],
             books.locked["lookup"],

@@ -16,7 +16,7 @@ def main() -> None:
     stop.install()
     log = logging.getLogger("scheduler")
     log.info("promoting retries and expired locks")
-    Promoter(settings, sources.replay_seconds, stop).run()
+    Promoter(settings, sources.remember_at_least_seconds, stop).run()
     log.info("stopped (%s)", stop.reason)
 
 

@@ -16,9 +16,9 @@ from scheduler.scripts import load
 class Caps(NamedTuple):
     """The admission caps: events and body bytes in the backlog, events among the dead letters."""
 
-    events: int
-    bytes: int
-    dead: int
+    max_events: int
+    max_bytes: int
+    max_dead: int
 
 
 class AcceptCommand:

@@ -25,8 +25,8 @@ class BreakerPolicy:
 
     min_calls: int = 20
     ratio: float = 0.6
-    first_pause: float = 5.0
-    last_pause: float = 60.0
+    first_pause_seconds: float = 5.0
+    longest_pause_seconds: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Permits:
     breaker lets anybody try, 0 if it does now."""
 
     state: State
-    wait: float
+    wait_seconds: float
     permits: tuple[str, ...] = ()
 
 
@@ -43,16 +43,16 @@ class Breaker:
     """Asks and tells Redis; belongs to one thread, as its ``RedisConnection`` does."""
 
     def __init__(
-        self, link: RedisConnection, policy: BreakerPolicy, keys: Keys | None = None
+        self, connection: RedisConnection, policy: BreakerPolicy, keys: Keys | None = None
     ) -> None:
-        self._link, self._policy = link, policy
+        self._connection, self._policy = connection, policy
         keys = keys or Keys()
         self._keys = [keys.breaker, keys.probes]
 
-    def ask(self, wanted: int, *, life: float, holder: str) -> Permits:
+    def ask(self, wanted: int, *, lifetime_seconds: float, holder: str) -> Permits:
         """Up to ``wanted`` permits that end after ``life`` seconds unless reported before."""
-        args: list[Arg] = [wanted, round(life * 1000), holder]
-        state, wait, *permits = self._link.run(load("breaker_permit"), self._keys, args)
+        args: list[Arg] = [wanted, round(lifetime_seconds * 1000), holder]
+        state, wait, *permits = self._connection.run(load("breaker_permit"), self._keys, args)
         return Permits(_state(state), wait / 1000, tuple(p.decode() for p in permits))
 
     def report(self, good: int, bad: int, permits: Iterable[tuple[str, Verdict]] = ()) -> Permits:
@@ -63,11 +63,11 @@ class Breaker:
             bad,
             p.min_calls,
             p.ratio,
-            round(p.first_pause * 1000),
-            round(p.last_pause * 1000),
+            round(p.first_pause_seconds * 1000),
+            round(p.longest_pause_seconds * 1000),
         ]
         args += [part for pair in permits for part in pair]
-        state, wait = self._link.run(load("breaker_report"), self._keys, args)
+        state, wait = self._connection.run(load("breaker_report"), self._keys, args)
         return Permits(_state(state), float(wait) / 1000)
 
 

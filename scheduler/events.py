@@ -14,12 +14,12 @@ class Acceptance(NamedTuple):
     """What became of an event at the edge.
 
     code: see ``lua/accept.lua``. backlog: events waiting, locked or retrying (0 where it was not
-    looked at). retry_after: seconds after which another try may succeed, 0 where unknown.
+    looked at). retry_after_seconds: seconds after which another try may succeed, 0 where unknown.
     """
 
     code: AcceptCode
     backlog: int
-    retry_after: float
+    retry_after_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Reserved:
     attempts: int
     waits: int
     crashes: int
-    received_at: int
-    live_since: int
+    received_at_ms: int
+    live_since_ms: int
     route: bytes
     body: bytes
 
@@ -49,9 +49,9 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What one run of promote did. next_due: seconds to the next due time (None: nothing)."""
+    """What one run of promote did. next_due_seconds: until the next due time (None: nothing)."""
 
-    next_due: float | None
+    next_due_seconds: float | None
     promoted: int
     expired: int
     trimmed: int

@@ -21,7 +21,7 @@ class Counters:
     waiting: lane -> source -> events. stats: every counter and gauge.
     """
 
-    now: int
+    now_ms: int
     waiting: dict[LaneName, dict[str, int]]
     locked: dict[LaneName, int]
     retrying: int
@@ -42,21 +42,21 @@ class Counters:
         return sum(self.locked.values())
 
     @property
-    def open(self) -> int:
+    def unfinished(self) -> int:
         """Events that are not at their end: waiting, locked or retrying."""
         return self.waiting_total + self.locked_total + self.retrying
 
     @property
-    def missing(self) -> int:
+    def unaccounted(self) -> int:
         """Accepted events that are nowhere (negative: events that were never accepted)."""
         return self.count("accepted") - (
-            self.count("done") + self.open + self.dead + self.count("dropped")
+            self.count("done") + self.unfinished + self.dead + self.count("dropped")
         )
 
     @property
-    def balanced(self) -> bool:
+    def reconciled(self) -> bool:
         """Every accepted event is in exactly one place, and the backlog gauge agrees."""
-        return self.missing == 0 and self.count("backlog") == self.open
+        return self.unaccounted == 0 and self.count("backlog") == self.unfinished
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,20 @@ class Listed:
     """An event in the retry or dead set. at: next attempt or time of death (ms)."""
 
     id: str
-    at: int
+    at_ms: int
     fields: dict[str, str]
 
 
 class Inspector:
-    """Reads over one link. Every method raises ``RedisUnavailable``."""
+    """Reads over one connection. Every method raises ``RedisUnavailable``."""
 
-    def __init__(self, link: RedisConnection, keys: Keys | None = None) -> None:
-        self._link, self.keys = link, keys or Keys()
+    def __init__(self, connection: RedisConnection, keys: Keys | None = None) -> None:
+        self._connection, self.keys = connection, keys or Keys()
 
     def counters(self) -> Counters:
         """All counts in one script."""
         k = self.keys
-        now, retrying, dead, tombstones, lookup, routing, *rows = self._link.run(
+        now, retrying, dead, tombstones, lookup, routing, *rows = self._connection.run(
             load("books"),
             [
                 k.stats,
@@ -108,17 +108,17 @@ class Inspector:
 
     def event(self, id: str) -> dict[str, str]:
         """The event's hash; empty for an id that Redis does not know."""
-        return _text(self._link.command("HGETALL", self.keys.event(id)))
+        return _text(self._connection.command("HGETALL", self.keys.event(id)))
 
     def body(self, id: str) -> bytes | None:
         """The signed bytes, while they are kept."""
-        body: bytes | None = self._link.command("GET", self.keys.body(id))
+        body: bytes | None = self._connection.command("GET", self.keys.body(id))
         return body
 
     def listed(self, which: Literal["retry", "dead"], start: int, count: int) -> list[Listed]:
         """Events of a set by their time, the earliest first."""
         key = self.keys.retry if which == "retry" else self.keys.dead
-        rows = self._link.command("ZRANGE", key, start, start + count - 1, "WITHSCORES")
+        rows = self._connection.command("ZRANGE", key, start, start + count - 1, "WITHSCORES")
         return [
             Listed(id.decode(), int(float(at)), self.event(id.decode())) for id, at in _pairs(rows)
         ]
@@ -127,7 +127,7 @@ class Inspector:
         """id -> state, for those that Redis knows."""
         found = {}
         for id in ids:
-            state = self._link.command("HGET", self.keys.event(id), "state")
+            state = self._connection.command("HGET", self.keys.event(id), "state")
             if state is not None:
                 found[id] = state.decode()
         return found
@@ -139,7 +139,9 @@ class Inspector:
         pattern = prefix.replace("[", "\\[") + "*"
         cursor = b"0"
         while True:
-            cursor, names = self._link.command("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
+            cursor, names = self._connection.command(
+                "SCAN", cursor, "MATCH", pattern, "COUNT", PAGE
+            )
             if names:
                 yield [name.decode()[len(prefix) :] for name in names]
             if cursor == b"0":
@@ -150,9 +152,11 @@ class Inspector:
         found = []
         cursor = b"0"
         while True:
-            cursor, names = self._link.command("SCAN", cursor, "MATCH", "gw:proc:*", "COUNT", PAGE)
+            cursor, names = self._connection.command(
+                "SCAN", cursor, "MATCH", "gw:proc:*", "COUNT", PAGE
+            )
             for name in names:
-                fields = _text(self._link.command("HGETALL", name))
+                fields = _text(self._connection.command("HGETALL", name))
                 if fields:
                     found.append({"owner": name.decode()[len("gw:proc:") :], **fields})
             if cursor == b"0":
@@ -160,12 +164,12 @@ class Inspector:
 
     def breaker(self) -> dict[str, str]:
         """The breaker's hash; ``state`` is absent while it is closed."""
-        return _text(self._link.command("HGETALL", self.keys.breaker))
+        return _text(self._connection.command("HGETALL", self.keys.breaker))
 
     def memory(self) -> dict[str, str]:
         """Redis's own account of its memory; empty where it does not tell."""
         try:
-            info = self._link.command("INFO", "memory").decode()
+            info = self._connection.command("INFO", "memory").decode()
         except RedisUnavailable:
             return {}
         return dict(line.split(":", 1) for line in info.splitlines() if ":" in line)

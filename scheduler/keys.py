@@ -37,7 +37,7 @@ from typing import Final, Literal
 LaneName = Literal["lookup", "routing"]
 LANES: Final[tuple[LaneName, ...]] = ("lookup", "routing")
 
-SUSPECTS: Final = "!suspects"
+QUARANTINE: Final = "!suspects"
 
 FIELDS: Final = (
     "state",  # ready | locked | retry | dead | done | dropped
@@ -86,7 +86,7 @@ class Keys:
     def locks(self, lane: LaneName) -> str:
         return f"{self.prefix}locks:{lane}"
 
-    def alone(self, lane: LaneName) -> str:
+    def exclusive(self, lane: LaneName) -> str:
         return f"{self.prefix}alone:{lane}"
 
     def event(self, id: str) -> str:

@@ -36,9 +36,9 @@ class Readiness:
     def full(self) -> bool:
         caps = self.caps
         return (
-            self.backlog >= caps.events
-            or self.backlog_bytes >= caps.bytes
-            or self.dead >= caps.dead
+            self.backlog >= caps.max_events
+            or self.backlog_bytes >= caps.max_bytes
+            or self.dead >= caps.max_dead
         )
 
 
@@ -90,20 +90,22 @@ class Producer:
 
         Raises ``RedisUnavailable`` if not.
         """
-        link = RedisConnection(self._url, timeout)
+        connection = RedisConnection(self._url, timeout)
         try:
-            if link.command("PING") != b"PONG":
+            if connection.command("PING") != b"PONG":
                 raise RedisUnavailable("unknown reply")
         finally:
-            link.close()
+            connection.close()
 
     def ready(self) -> Readiness:
         """What ``/readyz`` tells, within one timeout. Raises ``RedisUnavailable``."""
-        link, keys = self._queue().connection, self._keys
+        connection, keys = self._queue().connection, self._keys
         deadline = time.monotonic() + self.timeout
 
         def ask(*command: str) -> Any:
-            return link.command(*command, timeout=max(0.001, deadline - time.monotonic()))
+            return connection.command(
+                *command, timeout_seconds=max(0.001, deadline - time.monotonic())
+            )
 
         gauges = ask("HMGET", keys.stats, "backlog", "backlog_bytes")
         dead = int(ask("ZCARD", keys.dead))

@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 class Promoter:
     """Runs promote whenever something is due. Any number of them may run beside each other.
 
-    replay_seconds: how long a finished event is remembered at least.
+    remember_at_least_seconds: how long a finished event is remembered at least.
     """
 
-    def __init__(self, settings: Settings, replay_seconds: float, stop: Stop) -> None:
-        self._settings, self._replay_seconds, self._stop = settings, replay_seconds, stop
+    def __init__(self, settings: Settings, remember_at_least_seconds: float, stop: Stop) -> None:
+        self._settings, self._replay_seconds, self._stop = settings, remember_at_least_seconds, stop
         self._queue = Queue(RedisConnection(settings.redis_url))
-        self._doorbell = WakeUpListener(RedisConnection(settings.redis_url), Keys().wake_scheduler)
+        self._listener = WakeUpListener(RedisConnection(settings.redis_url), Keys().wake_scheduler)
         # A quarter of the lease at most: promote reads a longer gap as an outage of Redis.
         self._longest_sleep = min(LONGEST_SLEEP, settings.lease_seconds / 4)
         self._away = False
@@ -45,10 +45,10 @@ class Promoter:
                 if self._away:
                     self._away = False
                     log.info("redis answers again")
-                if done.next_due != 0:
+                if done.next_due_seconds != 0:
                     longest = self._longest_sleep
-                    due = done.next_due
-                    self._doorbell.wait(longest if due is None else min(due, longest))
+                    due = done.next_due_seconds
+                    self._listener.wait(longest if due is None else min(due, longest))
             except RedisUnavailable as error:
                 if not self._away:
                     self._away = True
@@ -59,11 +59,11 @@ class Promoter:
         """One run of promote; says in the log what is worth knowing."""
         s = self._settings
         done = self._queue.promote(
-            lease=s.lease_seconds,
+            lease_seconds=s.lease_seconds,
             max_crashes=s.max_crashes,
-            dedup_window=s.dedup_window_seconds,
+            dedup_window_seconds=s.dedup_window_seconds,
             tombstones_max=s.tombstones_max,
-            replay_window=self._replay_seconds,
+            remember_at_least_seconds=self._replay_seconds,
         )
         if done.expired:
             log.warning("%d locks expired: their holders are gone; others take over", done.expired)

@@ -26,8 +26,8 @@ ERROR_CHARACTERS = 160  # of last_error: enough to explain, short enough to read
 class Queue:
     """The verbs, over one connection."""
 
-    def __init__(self, link: RedisConnection, keys: Keys | None = None) -> None:
-        self.connection = link
+    def __init__(self, connection: RedisConnection, keys: Keys | None = None) -> None:
+        self.connection = connection
         self.keys = keys or Keys()
         self._accepts: dict[tuple[str, Caps, float, float], AcceptCommand] = {}
 
@@ -77,8 +77,8 @@ class Queue:
         *,
         owner: str,
         boot: str,
-        lease: float,
-        suspects: int = 1,
+        lease_seconds: float,
+        quarantined: int = 1,
         held: int = 0,
         max_crashes: int = 5,
     ) -> list[Reserved]:
@@ -90,14 +90,14 @@ class Queue:
         k = self.keys
         rows = self._run(
             "reserve",
-            [k.turn(lane), k.locks(lane), k.wake(lane), k.stats, k.dead, k.alone(lane)],
+            [k.turn(lane), k.locks(lane), k.wake(lane), k.stats, k.dead, k.exclusive(lane)],
             k.prefix,
             lane,
             n,
             owner,
             boot,
-            _ms(lease),
-            suspects,
+            _ms(lease_seconds),
+            quarantined,
             held,
             max_crashes,
         )
@@ -110,8 +110,8 @@ class Queue:
                 attempts=int(attempts),
                 waits=int(waits),
                 crashes=int(crashes),
-                received_at=int(received_at),
-                live_since=int(live_since),
+                received_at_ms=int(received_at_ms),
+                live_since_ms=int(live_since_ms),
                 route=route,
                 body=body,
             )
@@ -122,17 +122,21 @@ class Queue:
                 attempts,
                 waits,
                 crashes,
-                received_at,
-                live_since,
+                received_at_ms,
+                live_since_ms,
                 route,
                 body,
             ) in rows
         ]
 
-    def extend(self, lane: LaneName, held: Iterable[tuple[str, str]], lease: float) -> list[str]:
+    def extend(
+        self, lane: LaneName, held: Iterable[tuple[str, str]], lease_seconds: float
+    ) -> list[str]:
         """Give the locks of (id, gen) pairs a new deadline; returns the ids held no more."""
         pairs = [part for pair in held for part in pair]
-        lost = self._run("extend", [self.keys.locks(lane)], self.keys.prefix, _ms(lease), *pairs)
+        lost = self._run(
+            "extend", [self.keys.locks(lane)], self.keys.prefix, _ms(lease_seconds), *pairs
+        )
         return [id.decode() for id in lost]
 
     def forward(self, event: Reserved) -> None:
@@ -147,16 +151,16 @@ class Queue:
         keys = [k.locks(event.lane), k.event(event.id), k.body(event.id), k.done, k.stats]
         self._hold("done", keys, event.id, event.gen, outcome)
 
-    def retry(self, event: Reserved, delay: float, error: str) -> None:
+    def retry(self, event: Reserved, delay_seconds: float, error: str) -> None:
         """The attempt failed; the next one is in ``delay`` seconds."""
         k = self.keys
         keys = [k.locks(event.lane), k.event(event.id), k.retry, k.wake_scheduler, k.stats]
-        self._hold("retry", keys, event.id, event.gen, _ms(delay), error[:ERROR_CHARACTERS])
+        self._hold("retry", keys, event.id, event.gen, _ms(delay_seconds), error[:ERROR_CHARACTERS])
 
     def defer(
         self,
         event: Reserved,
-        delay: float,
+        delay_seconds: float,
         reason: str,
         *,
         fence: int | None = None,
@@ -170,7 +174,9 @@ class Queue:
         k = self.keys
         keys = [k.locks(event.lane), k.event(event.id), k.retry, k.wake_scheduler, k.stats]
         floor = "" if fence is None else str(fence)
-        self._hold("defer", keys, event.id, event.gen, _ms(delay), reason, floor, route, k.prefix)
+        self._hold(
+            "defer", keys, event.id, event.gen, _ms(delay_seconds), reason, floor, route, k.prefix
+        )
 
     def bury(self, event: Reserved, reason: str, error: str = "", *, attempts: int = 0) -> None:
         """The event is hopeless. attempts: 1 if this one failed, so that it is counted."""
@@ -193,15 +199,15 @@ class Queue:
     def promote(
         self,
         *,
-        lease: float,
+        lease_seconds: float,
         max_crashes: int,
-        dedup_window: float,
+        dedup_window_seconds: float,
         tombstones_max: int,
-        replay_window: float = 0,
+        remember_at_least_seconds: float = 0,
         batch: int = 500,
     ) -> Promotion:
         """Due retries and expired locks become ready; old tombstones go, but none that is younger
-        than replay_window. Times in seconds."""
+        than remember_at_least_seconds. Times in seconds."""
         k = self.keys
         due, promoted, expired, trimmed = self._run(
             "promote",
@@ -216,11 +222,11 @@ class Queue:
             ],
             k.prefix,
             batch,
-            _ms(lease),
+            _ms(lease_seconds),
             max_crashes,
-            _ms(dedup_window),
+            _ms(dedup_window_seconds),
             tombstones_max,
-            _ms(replay_window),
+            _ms(remember_at_least_seconds),
         )
         return Promotion(None if due < 0 else due / 1000, promoted, expired, trimmed)
 
@@ -244,14 +250,14 @@ class Queue:
         key = self.keys.wake_scheduler if what == "scheduler" else self.keys.wake(what)
         # To Redis 0 means for ever, and 6.2 takes a single millisecond for 0.
         reply = self.connection.command(
-            "BLPOP", key, f"{max(seconds, 0.01):.3f}", timeout=seconds + 2
+            "BLPOP", key, f"{max(seconds, 0.01):.3f}", timeout_seconds=seconds + 2
         )
         return reply is not None
 
-    def alive(self, owner: str, fields: dict[str, Arg], ttl: float) -> None:
+    def alive(self, owner: str, fields: dict[str, Arg], ttl_seconds: float) -> None:
         """Say that this process lives."""
         flat = [part for pair in fields.items() for part in pair]
-        self._run("alive", [self.keys.process(owner)], _ms(ttl), *flat)
+        self._run("alive", [self.keys.process(owner)], _ms(ttl_seconds), *flat)
 
 
 def _ms(seconds: float) -> int:

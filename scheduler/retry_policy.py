@@ -1,7 +1,8 @@
-"""When to try again. Pure: time and randomness are passed in, nothing here sleeps.
+"""When to try again. Pure: age and randomness are passed in, nothing here sleeps.
 
-Floor plus full jitter: of the formulas that AWS's simulator compares it makes the fewest calls in
-about the shortest time, and the floor keeps a fast failure from spinning.
+The delay is a floor plus full jitter: of the formulas that AWS's simulator compares, full jitter
+makes the fewest calls in about the shortest time, and the floor keeps an event that fails at once
+from looping.
 """
 
 from __future__ import annotations
@@ -12,34 +13,42 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Seconds throughout. max_age counts from the time the event came to life."""
+    """max_age_seconds counts from acceptance or the latest replay."""
 
-    floor: float
-    base: float
-    cap: float
+    floor_seconds: float
+    base_seconds: float
+    cap_seconds: float
     max_attempts: int
-    max_age: float
+    max_age_seconds: float
 
-    def delay(self, attempt: int, retry_after: float, uniform: Callable[[], float]) -> float:
-        """Wait before the next try; attempt counts from 0, uniform draws from [0, 1)."""
-        window = min(self.cap, self.base * 2.0 ** min(attempt, 60))
-        return max(retry_after, self.floor) + uniform() * window
+    def delay_seconds(
+        self, attempt: int, retry_after_seconds: float, uniform: Callable[[], float]
+    ) -> float:
+        """Wait before the next attempt. attempt: counts from 0. uniform: draws from [0, 1)."""
+        window = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt, 60))
+        return max(retry_after_seconds, self.floor_seconds) + uniform() * window
 
-    def hopeless(self, failed_attempts: int, age: float) -> str | None:
-        """Why there is no further try after this failed one, or None if there is."""
+    def stop_reason(self, failed_attempts: int, age_seconds: float) -> str | None:
+        """Why an event that has failed so often is not retried; None if it is retried."""
         if failed_attempts >= self.max_attempts:
             return "attempts_exhausted"
-        if age > self.max_age:
+        if age_seconds > self.max_age_seconds:
             return "too_old"
         return None
 
 
-def wait_for_unknown(waits: int, longest: float, uniform: Callable[[], float]) -> float:
-    """Wait before the next look for a shipment that is not known yet: it doubles from 1 s to
-    ``longest``, and a fifth of it is jitter, so that an overtaken batch does not return as one."""
-    return min(longest, 2.0 ** min(waits, 30)) * (0.9 + 0.2 * uniform())
+def unknown_shipment_delay_seconds(
+    waits: int, longest_seconds: float, uniform: Callable[[], float]
+) -> float:
+    """Wait before the next lookup of an unknown shipment: doubles from 1 s to ``longest_seconds``.
+
+    A fifth of it is jitter, so that a batch that overtook its orders does not return all at once.
+    """
+    return min(longest_seconds, 2.0 ** min(waits, 30)) * (0.9 + 0.2 * uniform())
 
 
-def pause(uniform: Callable[[], float], least: float = 1.0, spread: float = 4.0) -> float:
-    """Wait of a deferred event while a store or the Routing Service is away."""
-    return least + spread * uniform()
+def unavailable_delay_seconds(
+    uniform: Callable[[], float], least_seconds: float = 1.0, spread_seconds: float = 4.0
+) -> float:
+    """Wait of an event that is deferred because a store or the Routing Service is unavailable."""
+    return least_seconds + spread_seconds * uniform()

@@ -1,7 +1,7 @@
-"""Sleep until a wake-up token arrives or a point in time is reached, to the millisecond.
+"""Sleep until a wake-up token arrives or a deadline is reached, to the millisecond.
 
-Redis looks at the timeouts of blocked clients ten times a second only, so a BLPOP that ends by its
-timeout ends up to 100 ms late. Here one BLPOP stays outstanding while this side keeps the time.
+Redis checks the timeouts of blocked clients ten times a second, so a BLPOP that ends by its timeout
+ends up to 100 ms late. The listener keeps one BLPOP outstanding and measures the time itself.
 """
 
 from __future__ import annotations
@@ -11,51 +11,49 @@ import time
 from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
 
-BLOCK_SECONDS = 5.0  # how long one BLPOP stays outstanding
-GRACE_SECONDS = 2.0  # a reply that is later than that will not come: the connection died silently
+BLOCK_SECONDS = 5.0  # timeout of each BLPOP. Longer: a dead connection is noticed later.
+GRACE_SECONDS = 2.0  # a reply that is later than this never comes: the connection is dead
 
 
 class WakeUpListener:
-    """Waits on one wake list, over a link of its own (nothing else may use that link).
-
-    block, grace: seconds; see the constants.
-    """
+    """Waits on one wake list. The connection must not be used for anything else."""
 
     def __init__(
         self,
-        link: RedisConnection,
+        connection: RedisConnection,
         key: str,
         *,
-        block: float = BLOCK_SECONDS,
-        grace: float = GRACE_SECONDS,
+        block_seconds: float = BLOCK_SECONDS,
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        self._link, self._key, self._block, self._grace = link, key, block, grace
+        self._connection, self._key = connection, key
+        self._block_seconds, self._grace_seconds = block_seconds, grace_seconds
         self._outstanding = False
-        self._overdue = 0.0  # when to give up on the outstanding reply
+        self._overdue_at = 0.0  # monotonic; when the outstanding reply is given up
 
     def wait(self, seconds: float) -> bool:
-        """True if a token came, False when the time is over. Raises ``RedisUnavailable``."""
+        """True if a token arrived, False after ``seconds``. Raises ``RedisUnavailable``."""
         deadline = time.monotonic() + seconds
         while True:
             if not self._outstanding:
-                self._link.send("BLPOP", self._key, self._block)
+                self._connection.send("BLPOP", self._key, self._block_seconds)
                 self._outstanding = True
-                self._overdue = time.monotonic() + self._block + self._grace
+                self._overdue_at = time.monotonic() + self._block_seconds + self._grace_seconds
             now = time.monotonic()
             if deadline <= now:
                 return False
-            if self._readable(max(0.0, min(deadline, self._overdue) - now)):
+            if self._readable(max(0.0, min(deadline, self._overdue_at) - now)):
                 self._outstanding = False
-                if self._link.receive() is not None:
+                if self._connection.receive() is not None:
                     return True
-            elif time.monotonic() >= self._overdue:
+            elif time.monotonic() >= self._overdue_at:
                 self._outstanding = False
-                self._link.close()
+                self._connection.close()
                 raise RedisUnavailable("no reply")
 
     def _readable(self, seconds: float) -> bool:
         try:
-            return self._link.readable(seconds)
+            return self._connection.readable(seconds)
         except RedisUnavailable:
             self._outstanding = False
             raise

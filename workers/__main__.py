@@ -73,11 +73,11 @@ def compose(
         ledger=ledger,
         store=StoreGate(lambda: mongo.answers(database)),
         policy=RetryPolicy(
-            floor=settings.retry_floor_seconds,
-            base=settings.retry_base_seconds,
-            cap=settings.retry_cap_seconds,
+            floor_seconds=settings.retry_floor_seconds,
+            base_seconds=settings.retry_base_seconds,
+            cap_seconds=settings.retry_cap_seconds,
             max_attempts=settings.max_attempts,
-            max_age=settings.max_age_seconds,
+            max_age_seconds=settings.max_age_seconds,
         ),
         lease=settings.lease_seconds,
     )
@@ -106,7 +106,7 @@ def _steps(
             settings.unknown_shipment_seconds, settings.unknown_retry_seconds
         )
         return LookupSteps(LookupLane(sources, shipments, ledger, unknown), slots)
-    policy = BreakerPolicy(first_pause=settings.breaker_open_seconds)
+    policy = BreakerPolicy(first_pause_seconds=settings.breaker_open_seconds)
     gate = BreakerGate(
         Breaker(RedisConnection(settings.redis_url), policy),
         identity.boot,

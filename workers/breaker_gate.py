@@ -32,7 +32,7 @@ class BreakerGate:
 
     @property
     def wait(self) -> float:
-        return self._view.wait
+        return self._view.wait_seconds
 
     def refresh(self) -> None:
         """See whether others opened or closed it. Raises ``RedisUnavailable``."""
@@ -50,14 +50,16 @@ class BreakerGate:
 
     def _ask(self, wanted: int) -> Permits:
         with self._lock:
-            self._view = self._breaker.ask(wanted, life=self._permit_life, holder=self._holder)
+            self._view = self._breaker.ask(
+                wanted, lifetime_seconds=self._permit_life, holder=self._holder
+            )
             return self._view
 
     def check(self, job: Job) -> None:
         """Raises ``BreakerOpen`` unless this job may call."""
         view = self._view
         if job.permit is None and view.state != "closed":
-            raise BreakerOpen(view.wait)
+            raise BreakerOpen(view.wait_seconds)
 
     def report(self, job: Job, good: bool) -> None:
         """How the job's call went. A report that Redis does not take is lost: others follow."""

@@ -84,7 +84,7 @@ class Heartbeat:
                 "slots": self.slots,
                 "busy": len(self.jobs),
             },
-            ttl=ALIVE_BEATS * max(self.interval, 1.0),
+            ttl_seconds=ALIVE_BEATS * max(self.interval, 1.0),
         )
 
     @staticmethod

@@ -57,7 +57,7 @@ class Ledger:
             "state": "processing",
             "source": {"$literal": event.source},
             "attempts": event.attempts,
-            "received_at": at(event.received_at),
+            "received_at": at(event.received_at_ms),
             **decided,
             **{name: {"$literal": value} for name, value in facts.items()},
         }

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from conf.sources.model import Source
 from scheduler.events import Reserved
-from scheduler.retry_policy import wait_for_unknown
+from scheduler.retry_policy import unknown_shipment_delay_seconds
 from workers.canonical import CanonicalEvent, canonical
 from workers.decision import Decision, decide
 from workers.errors import Ignored, Malformed, Transient
@@ -99,8 +99,8 @@ class LookupLane:
     def _not_known_yet(self, event: Reserved, facts: CanonicalEvent) -> Result:
         if self._ledger.is_done(event.id):  # a late duplicate of an event whose shipment is gone
             return Done("already_done")
-        if time.time() - event.live_since / 1000 < self._unknown.patience:
-            wait = wait_for_unknown(event.waits, self._unknown.longest, random.random)
+        if time.time() - event.live_since_ms / 1000 < self._unknown.patience:
+            wait = unknown_shipment_delay_seconds(event.waits, self._unknown.longest, random.random)
             return Defer(wait, "unknown_shipment")
         return Bury("unknown_shipment", f"no shipment {facts.shipment_id}")
 
@@ -120,4 +120,4 @@ def read(event: Reserved, sources: Mapping[str, Source]) -> CanonicalEvent:
     source = sources.get(event.source)
     if source is None:
         raise Malformed(f"source {event.source} is not in sources.toml")
-    return canonical(event.id, source, event.body, at(event.received_at))
+    return canonical(event.id, source, event.body, at(event.received_at_ms))

@@ -113,8 +113,8 @@ class WorkerProcess:
                 len(permits),
                 owner=self._identity.owner,
                 boot=self._identity.boot,
-                lease=self._settings.lease_seconds,
-                suspects=0 if self._jobs.most_crashes >= SUSPECT_CRASHES else 1,
+                lease_seconds=self._settings.lease_seconds,
+                quarantined=0 if self._jobs.most_crashes >= SUSPECT_CRASHES else 1,
                 held=held,
                 max_crashes=self._settings.max_crashes,
             )

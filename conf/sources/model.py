@@ -110,7 +110,7 @@ class Sources(Mapping[str, Source]):
         self.notices = notices
 
     @property
-    def replay_seconds(self) -> int:
+    def remember_at_least_seconds(self) -> int:
         """How long a captured request of any source may stay within the tolerance of its signed
         time (0: no source signs one). The tolerance is symmetric, so twice as long as it is; an id
         that is forgotten sooner could be accepted a second time."""

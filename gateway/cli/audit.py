@@ -39,7 +39,7 @@ class Findings:
 
     @property
     def clean(self) -> bool:
-        return self.books.balanced and not (self.disagreements or self.lost or self.effects)
+        return self.books.reconciled and not (self.disagreements or self.lost or self.effects)
 
 
 def audit(settings: Settings, arguments: Namespace) -> int:
@@ -62,7 +62,7 @@ def examine(
     """Everything the audit looks at. effects: also each shipment's counter against the ledger,
     which reads the whole of both collections."""
     ledger = database["events"]
-    books = _again(inspector.counters, lambda books: not books.balanced, sleep)
+    books = _again(inspector.counters, lambda books: not books.reconciled, sleep)
     findings = Findings(books)
     suspects = [
         id for page in inspector.known_ids() for id in _disagreements(inspector, database, page)
@@ -156,14 +156,15 @@ def report(findings: Findings) -> list[str]:
         f"locked {b.locked_total} + retrying {b.retrying} + dead {b.dead} + "
         f"dropped {b.count('dropped')}",
     ]
-    if b.missing:
+    if b.unaccounted:
         lines.append(
-            f"NOT BALANCED: {abs(b.missing)} events are "
-            + ("missing" if b.missing > 0 else "too many")
+            f"NOT BALANCED: {abs(b.unaccounted)} events are "
+            + ("missing" if b.unaccounted > 0 else "too many")
         )
-    if b.count("backlog") != b.open:
+    if b.count("backlog") != b.unfinished:
         lines.append(
-            f"NOT BALANCED: the backlog gauge says {b.count('backlog')}, {b.open} events are open"
+            f"NOT BALANCED: the backlog gauge says {b.count('backlog')}, "
+            f"{b.unfinished} events are open"
         )
     for title, rows in (
         ("redis and the ledger disagree", [f"{i}: {w}" for i, w in findings.disagreements.items()]),

@@ -51,7 +51,7 @@ def retry_list(settings: Settings, arguments: Namespace) -> int:
     rows = [
         (
             e.id,
-            span(e.at - now),
+            span(e.at_ms - now),
             e.fields.get("lane", ""),
             e.fields.get("attempts", ""),
             e.fields.get("last_error") or e.fields.get("reason", ""),
@@ -68,7 +68,7 @@ def dead_list(settings: Settings, arguments: Namespace) -> int:
     rows = [
         (
             e.id,
-            moment(e.at),
+            moment(e.at_ms),
             e.fields.get("lane", ""),
             e.fields.get("attempts", ""),
             e.fields.get("reason", ""),

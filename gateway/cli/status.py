@@ -64,11 +64,11 @@ def lines(inspector: Inspector, settings: Settings) -> list[str]:
         *table(("lane", "source", "waiting", "locked"), _waiting(books)),
         "",
         f"retrying {books.retrying}   dead {books.dead}   tombstones {books.tombstones}   "
-        f"backlog {books.open} of {settings.backlog_max_events}   "
+        f"backlog {books.unfinished} of {settings.backlog_max_events}   "
         f"draining {books.stats.get('drain_per_second', '0')}/s{mean}",
         f"routing breaker: {breaker.get('state', 'closed')}"
         + (
-            f", next probe in {span(max(0, int(breaker['until']) - books.now))}"
+            f", next probe in {span(max(0, int(breaker['until']) - books.now_ms))}"
             if breaker.get("state") == "open"
             else ""
         ),
@@ -99,7 +99,7 @@ def _secrets(books: Counters) -> list[str]:
         kind, *labels = stat.split(":")
         if kind == "seen":
             count = books.count(":".join(("secret", *labels)))
-            rows.append((*labels, str(count), f"{span(max(0, books.now - int(ms)))} ago"))
+            rows.append((*labels, str(count), f"{span(max(0, books.now_ms - int(ms)))} ago"))
     return ["", *table(("source", "secret", "events", "last matched"), rows)] if rows else []
 
 
@@ -122,6 +122,6 @@ def _warnings(books: Counters, settings: Settings) -> list[str]:
             f"WARNING: {books.dead} dead letters of at most {settings.dead_max_events}: "
             "replay or drop them, or the edge answers 503"
         )
-    if not books.balanced:
+    if not books.reconciled:
         found.append("WARNING: the books do not balance: python -m gateway audit")
     return found

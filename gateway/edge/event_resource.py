@@ -119,13 +119,13 @@ class EventResource:
             resp.data = b'{"status":"duplicate","id":%b}' % orjson.dumps(id)
         elif code == "full":
             self._rejection_log.note(source.name, "backlog_full", remote(environ))
-            drained_in_seconds = acceptance.retry_after or BACKLOG_RETRY_SECONDS_MAX
+            drained_in_seconds = acceptance.retry_after_seconds or BACKLOG_RETRY_SECONDS_MAX
             problems.BACKLOG_FULL.send(
                 resp, retry_after_seconds=min(drained_in_seconds, BACKLOG_RETRY_SECONDS_MAX)
             )
         elif code == "limited":
             self._rejection_log.note(source.name, "over_quota", remote(environ))
-            problems.OVER_QUOTA.send(resp, retry_after_seconds=acceptance.retry_after)
+            problems.OVER_QUOTA.send(resp, retry_after_seconds=acceptance.retry_after_seconds)
         else:
             assert_never(code)  # else Falcon answers 200
 

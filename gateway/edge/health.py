@@ -51,11 +51,11 @@ class Readyz(_GetOnly):
                 "status": "ready",
                 "durability": ready.durability,
                 "backlog": ready.backlog,
-                "backlog_max": ready.caps.events,
+                "backlog_max": ready.caps.max_events,
                 "backlog_bytes": ready.backlog_bytes,
-                "backlog_bytes_max": ready.caps.bytes,
+                "backlog_bytes_max": ready.caps.max_bytes,
                 "dead": ready.dead,
-                "dead_max": ready.caps.dead,
+                "dead_max": ready.caps.max_dead,
             }
         )
         return None

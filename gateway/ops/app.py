@@ -54,13 +54,13 @@ class Ops:
     def on_get_status(self, req: falcon.Request, resp: falcon.Response) -> None:
         counters = self.inspector.counters()
         resp.media = {
-            "now": counters.now,
+            "now": counters.now_ms,
             "waiting": counters.waiting,
             "locked": counters.locked,
             "retrying": counters.retrying,
             "dead": counters.dead,
             "tombstones": counters.tombstones,
-            "balanced": counters.balanced,
+            "balanced": counters.reconciled,
             "stats": counters.stats,
             "breaker": self.inspector.breaker() or {"state": "closed"},
             "processes": self.inspector.processes(),

@@ -88,7 +88,11 @@ def _lines(counters: Counters, processes: list[dict[str, str]], breaker: str) ->
         ("dead", counters.dead, "Dead letters."),
         ("tombstones", counters.tombstones, "Finished events that Redis remembers."),
         ("backlog_bytes", counters.count("backlog_bytes"), "Size of the backlog's bodies."),
-        ("books_missing", counters.missing, "Accepted events that are in no structure; must be 0."),
+        (
+            "books_missing",
+            counters.unaccounted,
+            "Accepted events that are in no structure; must be 0.",
+        ),
         ("breaker_closed", float(breaker == "closed"), "1 while the routing breaker is closed."),
     ):
         yield from _metric(name, "gauge", text, [({}, value)])

@@ -65,7 +65,7 @@ def _finish(rig: Rig) -> None:
     queue, pipeline = pipelined(rig.stack.redis_url)
     while True:
         events = rig.queue.reserve(
-            "lookup", BATCH, owner="bench/memory", boot="1", lease=LEASE_SECONDS
+            "lookup", BATCH, owner="bench/memory", boot="1", lease_seconds=LEASE_SECONDS
         )
         for event in events:
             queue.done(event, "recorded")

@@ -123,7 +123,7 @@ class _Verbs:
     def _reserve(self, size: int, then: Callable[[list[Reserved]], None] | None = None) -> int:
         count = 0
         while events := self._queue.reserve(
-            "lookup", size, owner="bench/verbs", boot="1", lease=LEASE_SECONDS
+            "lookup", size, owner="bench/verbs", boot="1", lease_seconds=LEASE_SECONDS
         ):
             count += len(events)
             if then:
@@ -145,9 +145,9 @@ class _Verbs:
     def _promote(self) -> int:
         count = 0
         while done := self._queue.promote(
-            lease=LEASE_SECONDS,
+            lease_seconds=LEASE_SECONDS,
             max_crashes=5,
-            dedup_window=86400,
+            dedup_window_seconds=86400,
             tombstones_max=10**6,
             batch=PROMOTED,
         ).promoted:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from scheduler.keys import SUSPECTS, LaneName
+from scheduler.keys import QUARANTINE, LaneName
 from tests.model.state_machine import IDS, Beside, ids, lanes, picks
 from tests.support.queue_moves import KEYS
 
@@ -22,10 +22,10 @@ class BesideAHand(Beside):
     def the_books_are_read(self, news: list[str]) -> None:
         pass
 
-    @rule(id=ids | st.just("nobody:1"), lane=lanes, source=st.sampled_from(["a", SUSPECTS]))
+    @rule(id=ids | st.just("nobody:1"), lane=lanes, source=st.sampled_from(["a", QUARANTINE]))
     def a_hand_repeats_an_id(self, id: str, lane: LaneName, source: str) -> None:
         self.fill(False)
-        if source == SUSPECTS:
+        if source == QUARANTINE:
             self.suspects(lane, 2, 2, 0, [])
         if id in self.model.ready.get((lane, source), ()):
             return

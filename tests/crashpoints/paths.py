@@ -77,15 +77,15 @@ def a_scheduler_has_work(world: World) -> None:
     for id in ("bench:finished", "bench:retried", "bench:forwarded", "bench:poison"):
         world.accept(id=id)
     finished, retried, forwarded, _ = queue.reserve(
-        "lookup", 4, owner="host/gone", boot="boot", lease=60
+        "lookup", 4, owner="host/gone", boot="boot", lease_seconds=60
     )
     queue.done(finished, "recorded")
     world.hours_pass(25)  # the tombstone's window is over, the lock on the poison as well
     queue.retry(retried, 60, "status 500")
     queue.forward(forwarded)
-    queue.reserve("routing", 1, owner="host/gone", boot="boot", lease=60)
+    queue.reserve("routing", 1, owner="host/gone", boot="boot", lease_seconds=60)
     world.accept(id="bench:locked")
-    queue.reserve("lookup", 1, owner="host/gone", boot="boot", lease=60)
+    queue.reserve("lookup", 1, owner="host/gone", boot="boot", lease_seconds=60)
     world.accept(id="bench:waiting")
     world.store.hset(queue.keys.event("bench:poison"), "crashes", 4)
     world.hours_pass(1)

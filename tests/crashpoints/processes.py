@@ -93,7 +93,7 @@ def _scheduler() -> None:
     settings, stop = load(), Stop()
     _stop_when_idle(WakeUpListener, stop)
     sources = sources_without_secrets("scheduler", settings)
-    Promoter(settings, sources.replay_seconds, stop).run()
+    Promoter(settings, sources.remember_at_least_seconds, stop).run()
 
 
 def _stop_when_idle(kind: Any, stop: Stop) -> None:

@@ -53,7 +53,9 @@ def gateway(stack: Stack) -> Iterator[RunningGateway]:
     reset(gateway)
     yield gateway
     reset(gateway)
-    await_true(lambda: gateway.counters().open == 0, PATIENCE, "an empty queue after the test")
+    await_true(
+        lambda: gateway.counters().unfinished == 0, PATIENCE, "an empty queue after the test"
+    )
     gateway.assert_balanced()
 
 

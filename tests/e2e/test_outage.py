@@ -30,7 +30,7 @@ def test_an_outage_defers_everything_burns_nothing_and_ends_by_itself(
 
     assert attempts() == burnt
     assert gateway.routing("calls") - calls <= 10  # probes, ever fewer
-    assert gateway.counters().open == EVENTS
+    assert gateway.counters().unfinished == EVENTS
     assert gateway.counted("buried") == 0
     assert gateway.counted("deferred") > 0
     assert [gateway.shipment_now(one)["status"] for one in shipments] == [

@@ -25,7 +25,7 @@ KEYS = Keys()
 def test_the_tombstones_of_a_soak_expire_when_it_says(tmp_path: Path) -> None:
     sources = load_sources(bench_alone(tmp_path), {}, "local")
     assert list(sources) == ["bench"]
-    assert sources.replay_seconds == 0
+    assert sources.remember_at_least_seconds == 0
 
 
 def test_the_slope_is_that_of_the_line_with_the_least_squares() -> None:
@@ -89,10 +89,12 @@ def carry(link: RedisConnection, dedup_window: float) -> None:
     """An event from its acceptance to its tombstone, and what the scheduler does then."""
     queue = Queue(link)
     queue.accept("bench:1", "bench", b"{}", "d", caps=CAPS, quota_per_second=9, quota_burst=9)
-    (event,) = queue.reserve("lookup", 1, owner="h/w", boot="1", lease=9)
+    (event,) = queue.reserve("lookup", 1, owner="h/w", boot="1", lease_seconds=9)
     queue.alive("h/w", {"pid": 1}, 60)
     queue.done(event, "recorded")
-    queue.promote(lease=9, max_crashes=5, dedup_window=dedup_window, tombstones_max=9)
+    queue.promote(
+        lease_seconds=9, max_crashes=5, dedup_window_seconds=dedup_window, tombstones_max=9
+    )
 
 
 def test_of_an_event_whose_tombstone_expired_only_the_fixed_keys_remain(

@@ -13,7 +13,7 @@ from typing import Any
 
 from scheduler.accept_command import Caps
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
-from scheduler.keys import FIELDS, LANES, SUSPECTS, LaneName
+from scheduler.keys import FIELDS, LANES, QUARANTINE, LaneName
 from tests.support.store_snapshot import Snapshot
 
 MAX_CRASHES = 4  # so that an event is a suspect twice: once beside others, once alone
@@ -85,7 +85,7 @@ class Model:
     def push(self, id: str, *, head: bool = False) -> None:
         event = self.events[id]
         event.state = "ready"
-        self.line_up(id, event.lane, SUSPECTS if event.crashes >= 2 else event.source, head=head)
+        self.line_up(id, event.lane, QUARANTINE if event.crashes >= 2 else event.source, head=head)
 
     def line_up(self, id: str, lane: LaneName, source: str, *, head: bool = False) -> None:
         waiting = self.ready.setdefault((lane, source), deque())
@@ -132,11 +132,11 @@ class Model:
             if code == "conflicting":
                 self.stats["conflicting"] += 1
             return Acceptance(code, 0, 0)
-        backlog, dead_full = self.stats["backlog"], len(self.dead) >= caps.dead
+        backlog, dead_full = self.stats["backlog"], len(self.dead) >= caps.max_dead
         if (
             dead_full
-            or backlog >= caps.events
-            or self.stats["backlog_bytes"] + len(body) > caps.bytes
+            or backlog >= caps.max_events
+            or self.stats["backlog_bytes"] + len(body) > caps.max_bytes
         ):
             self._sign(now, source)
             self.stats["refused_full"] += 1
@@ -187,12 +187,12 @@ class Model:
             turn.append(source)
             waiting = self.ready.get((lane, source), deque())
             alone = (
-                source == SUSPECTS
+                source == QUARANTINE
                 and suspects > 0
                 and bool(waiting)
                 and self._crashes(waiting[-1]) >= MAX_CRASHES - 1
             )
-            if source == SUSPECTS and not suspects:
+            if source == QUARANTINE and not suspects:
                 idle, passed_over = idle + 1, barred
                 continue
             if alone and held + len(taken) > 0:
@@ -206,7 +206,7 @@ class Model:
                 event = self._take(now, micros, lane, id, owner, lease)
             if event is not None:
                 taken.append(event)
-                suspects -= source == SUSPECTS
+                suspects -= source == QUARANTINE
             if not waiting:
                 self.ready.pop((lane, source), None)
                 turn.remove(source)
@@ -214,8 +214,8 @@ class Model:
                 self.alone.pop(lane, None)
                 break
         if passed_over:
-            turn.remove(SUSPECTS)
-            turn.appendleft(SUSPECTS)
+            turn.remove(QUARANTINE)
+            turn.appendleft(QUARANTINE)
         if taken:
             self.stats["reserved"] += len(taken)
             if turn:
@@ -256,8 +256,8 @@ class Model:
                 attempts=event.attempts,
                 waits=event.waits or 0,
                 crashes=event.crashes,
-                received_at=event.received_at,
-                live_since=event.live_since,
+                received_at_ms=event.received_at,
+                live_since_ms=event.live_since,
                 route=(event.route or "").encode(),
                 body=event.body,
             )

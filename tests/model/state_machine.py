@@ -27,7 +27,7 @@ from scheduler.keys import LANES, LaneName
 from scheduler.queue import Queue
 from scheduler.scripts import FOLDER, load
 from tests.model.model import MAX_CRASHES, Model, OutOfMemory
-from tests.model.time_travel import ClockedLink, set_back
+from tests.model.time_travel import ClockedConnection, set_back
 from tests.support.servers import RedisServer
 from tests.support.store_audit import audit
 from tests.support.store_snapshot import dump
@@ -57,7 +57,7 @@ class Beside(RuleBasedStateMachine):
         self.store, self.model = server.client(), Model()
         self.store.config_set("maxmemory", 0)
         self.store.flushall()
-        self.connection = ClockedLink(server.url)
+        self.connection = ClockedConnection(server.url)
         for path in FOLDER.glob("*.lua"):
             self.store.script_load(load(path.stem).text)
         self.queue = Queue(self.connection)
@@ -154,7 +154,7 @@ class Beside(RuleBasedStateMachine):
         lane=lanes,
         n=st.integers(1, 4),
         owner=owners,
-        suspects=st.sampled_from([1, 1, 0]),
+        quarantined=st.sampled_from([1, 1, 0]),
         held=st.sampled_from([0, 1]),
     )
     def reserve(
@@ -168,8 +168,8 @@ class Beside(RuleBasedStateMachine):
                 n,
                 owner=owner[0],
                 boot=owner[1],
-                lease=LEASE,
-                suspects=suspects,
+                lease_seconds=LEASE,
+                quarantined=suspects,
                 held=held,
                 max_crashes=MAX_CRASHES,
             )
@@ -358,11 +358,11 @@ class Beside(RuleBasedStateMachine):
     def promote(self, batch: int, most: int, guard: int = 0) -> None:
         self.both(
             lambda: self.queue.promote(
-                lease=LEASE,
+                lease_seconds=LEASE,
                 max_crashes=MAX_CRASHES,
-                dedup_window=WINDOW,
+                dedup_window_seconds=WINDOW,
                 tombstones_max=most,
-                replay_window=guard,
+                remember_at_least_seconds=guard,
                 batch=batch,
             ),
             lambda model, now: model.promote(
@@ -448,7 +448,7 @@ class Beside(RuleBasedStateMachine):
         for (lane, source), list_ in model.ready.items():
             waiting[lane][source] = len(list_)
         assert books == Counters(
-            books.now,
+            books.now_ms,
             waiting,
             {lane: len(model.locks[lane]) for lane in LANES},
             len(model.retrying),
@@ -456,7 +456,7 @@ class Beside(RuleBasedStateMachine):
             len(model.finished),
             {name: str(value) for name, value in {**model.stats, **model.marks}.items()},
         )
-        assert books.balanced
+        assert books.reconciled
 
 
 def _answer(say: Callable[[], Any]) -> Any:

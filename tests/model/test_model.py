@@ -10,7 +10,7 @@ from functools import partial
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from scheduler.keys import LANES, SUSPECTS
+from scheduler.keys import LANES, QUARANTINE
 from tests.corruption.state_machine import BesideAHand
 from tests.model.model import MAX_CRASHES
 from tests.model.state_machine import Beside
@@ -69,7 +69,7 @@ def test_a_hand_is_survived_in_corners(hasty_server: RedisServer) -> None:
     corners(queue)
     for lane in LANES:
         for state in ("ready", "locked", "retry", "dead", "done"):
-            for source in ("a", SUSPECTS):
+            for source in ("a", QUARANTINE):
                 for id in sorted(id for id, x in queue.model.events.items() if x.state == state):
                     queue.a_hand_repeats_an_id(id, lane, source)
                     queue.a_hand_adds_to_a_set(id, lane, "reclaim")

@@ -47,11 +47,11 @@ def set_back(store: Redis, ms: int) -> None:
     store.eval(_SET_BACK, 0, ms)
 
 
-class ClockedLink(RedisConnection):
+class ClockedConnection(RedisConnection):
     """span: Redis's clock in µs before and after the script that ran last."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, timeout=30)  # a slow machine is no finding
+        super().__init__(url, timeout_seconds=30)  # a slow machine is no finding
         self.span = (0, 0)
 
     def run_packed(self, script: Script, packed: bytes) -> Any:

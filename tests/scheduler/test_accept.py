@@ -104,9 +104,9 @@ def test_the_same_id_of_two_sources_is_two_events(queue: Queue) -> None:
 @pytest.mark.parametrize(
     "caps",
     [
-        Caps(2, CAPS.bytes, CAPS.dead),
-        Caps(CAPS.events, 20, CAPS.dead),
-        Caps(CAPS.events, CAPS.bytes, 1),
+        Caps(2, CAPS.max_bytes, CAPS.max_dead),
+        Caps(CAPS.max_events, 20, CAPS.max_dead),
+        Caps(CAPS.max_events, CAPS.max_bytes, 1),
     ],
     ids=["events", "bytes", "dead"],
 )
@@ -123,7 +123,7 @@ def test_at_a_cap_an_event_is_refused_and_only_the_refusal_is_counted(
 
 
 def test_the_caps_admit_the_very_last_event_and_byte(queue: Queue) -> None:
-    exact = Caps(events=2, bytes=14, dead=1)
+    exact = Caps(max_events=2, max_bytes=14, max_dead=1)
     assert accept(queue, "bench:1", caps=exact).code == "accepted"
     assert accept(queue, "bench:2", caps=exact).code == "accepted"
     assert accept(queue, "bench:3", caps=exact).code == "full"
@@ -153,7 +153,7 @@ def test_how_long_a_full_queue_stays_full_is_unknown_when_draining_does_not_help
     if drain is not None:
         store.hset(KEYS.stats, "drain_per_second", drain)
     caps = CAPS if dead else Caps(1, 10**6, 100)
-    assert accept(queue, "bench:x", caps=caps._replace(dead=1)) == Acceptance("full", 1, 0)
+    assert accept(queue, "bench:x", caps=caps._replace(max_dead=1)) == Acceptance("full", 1, 0)
 
 
 def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
@@ -164,7 +164,7 @@ def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
     before = dump(store)
     refused = accept(queue, "bench:2", **quota)
     assert (refused.code, refused.backlog) == ("limited", 2)
-    assert 1.5 < refused.retry_after <= 2
+    assert 1.5 < refused.retry_after_seconds <= 2
     assert changes(before, dump(store)) == {
         "stats": {"limited": 1, "limited:bench": 1, "secret:bench:0": 1}
     }

@@ -18,13 +18,16 @@ CLOSED = Permits("closed", 0)
 
 @pytest.fixture
 def breaker(store: Redis, redis_server: RedisServer) -> Iterator[Breaker]:
-    link = RedisConnection(redis_server.url)
-    yield Breaker(link, BreakerPolicy(min_calls=20, ratio=0.6, first_pause=5, last_pause=60))
-    link.close()
+    connection = RedisConnection(redis_server.url)
+    yield Breaker(
+        connection,
+        BreakerPolicy(min_calls=20, ratio=0.6, first_pause_seconds=5, longest_pause_seconds=60),
+    )
+    connection.close()
 
 
-def _ask(breaker: Breaker, wanted: int, holder: str = "h", life: float = 30) -> Permits:
-    return breaker.ask(wanted, life=life, holder=holder)
+def _ask(breaker: Breaker, wanted: int, holder: str = "h", lifetime_seconds: float = 30) -> Permits:
+    return breaker.ask(wanted, lifetime_seconds=lifetime_seconds, holder=holder)
 
 
 def _pause_is_over(store: Redis) -> None:
@@ -62,7 +65,7 @@ def test_it_opens_at_the_share_and_the_number_of_calls(breaker: Breaker, store: 
     assert breaker.report(8, 11) == CLOSED
     told = breaker.report(0, 1)
     assert told.state == "open"
-    assert told.wait == pytest.approx(5, abs=0.1)
+    assert told.wait_seconds == pytest.approx(5, abs=0.1)
     assert dump(store) == {
         "breaker": {"state": "open", "until": now(5), "pause": "5000", "opened_at": now()}
     }
@@ -92,7 +95,7 @@ def test_while_it_is_open_no_permit_is_given_and_the_wait_is_told(
     before = dump(store)
     told = _ask(breaker, 5)
     assert (told.state, told.permits) == ("open", ())
-    assert told.wait == pytest.approx(5, abs=0.1)
+    assert told.wait_seconds == pytest.approx(5, abs=0.1)
     assert changes(before, dump(store)) == {}
 
 
@@ -107,7 +110,7 @@ def test_calls_that_were_under_way_when_it_opened_change_nothing(
 
 def test_after_the_pause_one_probe_goes_alone(breaker: Breaker, store: Redis) -> None:
     _half_open(breaker, store)
-    first = _ask(breaker, 5, life=30)
+    first = _ask(breaker, 5, lifetime_seconds=30)
     assert (first.state, len(first.permits)) == ("half_open", 1)
     assert dump(store)["probes"] == {first.permits[0]: now(30)}
     assert _ask(breaker, 5, holder="other").permits == ()
@@ -182,7 +185,7 @@ def test_failed_probes_open_it_again_for_twice_as_long_up_to_the_longest(
         [permit] = _ask(breaker, 1).permits
         told = breaker.report(0, 0, [(permit, "bad")])
         assert told.state == "open"
-        pauses.append(round(told.wait))
+        pauses.append(round(told.wait_seconds))
     assert pauses == [10, 20, 40, 60, 60, 60]
     assert not store.exists(PROBES)
 

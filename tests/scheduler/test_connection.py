@@ -27,33 +27,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_reply_that_comes_too_late_is_never_read(store: Redis, redis_server: RedisServer) -> None:
-    link = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.url)
     with pytest.raises(RedisUnavailable, match="TimeoutError"):
-        link.command("BLPOP", "late", 5, timeout=0.05)
-    assert link.command("ECHO", "mine") == b"mine"
+        connection.command("BLPOP", "late", 5, timeout_seconds=0.05)
+    assert connection.command("ECHO", "mine") == b"mine"
     store.lpush("late", "stale")  # the answer to the first command, if it were still listened to
-    assert link.command("ECHO", "mine too") == b"mine too"
-    link.close()
+    assert connection.command("ECHO", "mine too") == b"mine too"
+    connection.close()
 
 
 def test_a_link_outlives_an_outage_of_any_number_of_tries(
     redis_server: RedisServer, folder: Path
 ) -> None:
-    link = RedisConnection(f"unix://{folder}/late.sock")
+    connection = RedisConnection(f"unix://{folder}/late.sock")
     for _ in range(300):  # a minute at five a second
         with pytest.raises(RedisUnavailable, match="ConnectionError"):
-            link.command("PING")
+            connection.command("PING")
     with Proxy(redis_server.url, folder) as proxy:
         Path(proxy.url.removeprefix("unix://")).rename(folder / "late.sock")
-        assert link.command("ECHO", "mine") == b"mine"
-    link.close()
+        assert connection.command("ECHO", "mine") == b"mine"
+    connection.close()
 
 
 def test_a_timeout_of_one_command_is_not_kept_for_the_next(redis_server: RedisServer) -> None:
-    link = RedisConnection(redis_server.url, timeout=0.05)
-    assert link.command("BLPOP", "nothing", "0.2", timeout=2) is None
+    connection = RedisConnection(redis_server.url, timeout_seconds=0.05)
+    assert connection.command("BLPOP", "nothing", "0.2", timeout_seconds=2) is None
     with pytest.raises(RedisUnavailable, match="TimeoutError"):
-        link.command("BLPOP", "nothing", "0.2")
+        connection.command("BLPOP", "nothing", "0.2")
 
 
 def test_a_server_that_takes_nothing_is_not_waited_for_longer_than_the_timeout(
@@ -62,25 +62,25 @@ def test_a_server_that_takes_nothing_is_not_waited_for_longer_than_the_timeout(
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "deaf.sock"))
         listener.listen()
-        link = RedisConnection(f"unix://{folder}/deaf.sock", timeout=0.2)
+        connection = RedisConnection(f"unix://{folder}/deaf.sock", timeout_seconds=0.2)
         began = time.monotonic()
         with pytest.raises(RedisUnavailable, match="TimeoutError"):
-            link.command("ECHO", b"x" * 10_000_000)
+            connection.command("ECHO", b"x" * 10_000_000)
         assert time.monotonic() - began < 5
-        link.close()
+        connection.close()
 
 
 def test_a_reply_that_was_read_in_part_ends_its_connection(
     redis_server: RedisServer, folder: Path
 ) -> None:
     with Proxy(redis_server.url, folder) as proxy:
-        link = RedisConnection(proxy.url, timeout=0.1)
-        assert link.command("ECHO", "whole") == b"whole"
+        connection = RedisConnection(proxy.url, timeout_seconds=0.1)
+        assert connection.command("ECHO", "whole") == b"whole"
         proxy.pass_only(4)
         with pytest.raises(RedisUnavailable, match="TimeoutError"):
-            link.command("ECHO", "a reply of some length")
+            connection.command("ECHO", "a reply of some length")
         proxy.pass_only(None)
-        assert link.command("ECHO", "mine") == b"mine"
+        assert connection.command("ECHO", "mine") == b"mine"
         assert proxy.connections == 2
 
 
@@ -89,10 +89,10 @@ def test_a_connection_that_was_cut_while_idle_is_opened_again_before_anything_is
 ) -> None:
     monkeypatch.setattr("scheduler.connection.IDLE_SECONDS", -1)  # however short, it was idle
     with Proxy(redis_server.url, folder) as proxy:
-        link = RedisConnection(proxy.url, timeout=0.5)
-        link.command("PING")
+        connection = RedisConnection(proxy.url, timeout_seconds=0.5)
+        connection.command("PING")
         proxy.cut()
-        assert link.command("PING") == b"PONG"
+        assert connection.command("PING") == b"PONG"
         assert proxy.connections == 2
 
 
@@ -103,12 +103,12 @@ def test_a_connection_that_was_cut_is_opened_again_by_the_next_command(
         "scheduler.connection.IDLE_SECONDS", 60
     )  # however slow the machine, it was busy
     with Proxy(redis_server.url, folder) as proxy:
-        link = RedisConnection(proxy.url, timeout=0.5)
-        link.command("PING")
+        connection = RedisConnection(proxy.url, timeout_seconds=0.5)
+        connection.command("PING")
         proxy.cut()
         with pytest.raises(RedisUnavailable, match="ConnectionError"):
-            link.command("PING")
-        assert link.command("PING") == b"PONG"
+            connection.command("PING")
+        assert connection.command("PING") == b"PONG"
 
 
 def test_a_server_that_does_not_greet_is_tried_once_a_command(
@@ -117,7 +117,7 @@ def test_a_server_that_does_not_greet_is_tried_once_a_command(
     with Proxy(redis_server.url, folder) as proxy:
         proxy.pass_only(0)
         with pytest.raises(RedisUnavailable, match="TimeoutError"):
-            RedisConnection(proxy.url, timeout=0.1).command("PING")
+            RedisConnection(proxy.url, timeout_seconds=0.1).command("PING")
         assert proxy.connections == 1
 
 
@@ -125,11 +125,11 @@ def test_nothing_is_sent_twice_by_itself(
     store: Redis, redis_server: RedisServer, folder: Path
 ) -> None:
     with Proxy(redis_server.url, folder) as proxy:
-        link = RedisConnection(proxy.url, timeout=0.1)
-        link.command("PING")
+        connection = RedisConnection(proxy.url, timeout_seconds=0.1)
+        connection.command("PING")
         proxy.pass_only(0)
         with pytest.raises(RedisUnavailable):
-            link.command("INCR", "sent")
+            connection.command("INCR", "sent")
         await_true(lambda: store.get("sent") is not None)
         assert store.get("sent") == "1"
 
@@ -145,39 +145,39 @@ def _interrupt(*_: object) -> None:
 def test_an_interrupted_command_leaves_no_reply_behind(
     store: Redis, redis_server: RedisServer
 ) -> None:
-    link = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.url)
     former = signal.signal(signal.SIGALRM, _interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(_Interrupted):
-            link.command("BLPOP", "late", 5)
+            connection.command("BLPOP", "late", 5)
     finally:
         signal.signal(signal.SIGALRM, former)
     store.lpush("late", "stale")
-    assert link.command("ECHO", "mine") == b"mine"
+    assert connection.command("ECHO", "mine") == b"mine"
 
 
 def test_an_error_that_redis_answers_keeps_the_connection_in_step(
     store: Redis, redis_server: RedisServer
 ) -> None:
-    link = RedisConnection(redis_server.url)
-    mine = link.command("CLIENT", "ID")
+    connection = RedisConnection(redis_server.url)
+    mine = connection.command("CLIENT", "ID")
     store.set("text", "x")
     with pytest.raises(RedisUnavailable, match=r"^WRONGTYPE$"):
-        link.command("LPUSH", "text", "x")
+        connection.command("LPUSH", "text", "x")
     with pytest.raises(RedisUnavailable, match=r"^ERR$"):
-        link.command("NO-SUCH-COMMAND", "secret")
-    assert link.command("CLIENT", "ID") == mine
+        connection.command("NO-SUCH-COMMAND", "secret")
+    assert connection.command("CLIENT", "ID") == mine
 
 
 def test_the_reason_is_a_code_and_holds_no_argument(redis_server: RedisServer) -> None:
-    link = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.url)
     script = Script("bad", "return redis.call('LPUSH', KEYS[1])", "0" * 40)
     with pytest.raises(RedisUnavailable) as caught:
-        link.run(script, ["secret"], [])
+        connection.run(script, ["secret"], [])
     assert str(caught.value) == "NOSCRIPT"
     with pytest.raises(RedisUnavailable) as caught:
-        link.command("SET", "k", "v", "secret")
+        connection.command("SET", "k", "v", "secret")
     assert str(caught.value) == "ERR"
 
 

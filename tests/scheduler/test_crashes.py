@@ -146,8 +146,8 @@ def test_suspects_are_taken_one_at_a_time_and_cost_their_neighbours_nothing(
         accept(queue, f"bench:{i}")
     assert [e.id for e in take(queue, 9)] == ["bench:s2", "bench:0", "bench:1", "bench:2"]
     accept(queue, "bench:3")
-    assert [e.id for e in take(queue, 9, suspects=0)] == ["bench:3"]
-    assert [e.id for e in take(queue, 9, suspects=1)] == ["bench:s1"]
+    assert [e.id for e in take(queue, 9, quarantined=0)] == ["bench:3"]
+    assert [e.id for e in take(queue, 9, quarantined=1)] == ["bench:s1"]
 
 
 def test_a_holder_of_a_suspect_finds_nothing_and_wakes_nobody_for_another(
@@ -157,7 +157,7 @@ def test_a_holder_of_a_suspect_finds_nothing_and_wakes_nobody_for_another(
     crash(queue, store, 2)
     store.delete(KEYS.wake("lookup"))
     before = dump(store)
-    assert take(queue, 4, suspects=0) == []
+    assert take(queue, 4, quarantined=0) == []
     assert changes(before, dump(store)) == {}
 
 
@@ -171,8 +171,8 @@ def test_suspects_have_their_turn_also_beside_a_process_that_may_take_none(
         accept(queue, f"b:{i}")
     free = []
     for _ in range(6):  # two processes in step: one holds a suspect, the other is free to take one
-        take_one(queue, suspects=0)
-        free.append(take_one(queue, suspects=1).id)
+        take_one(queue, quarantined=0)
+        free.append(take_one(queue, quarantined=1).id)
     assert "bad:1" in free
 
 
@@ -231,7 +231,7 @@ def test_a_suspect_stays_one_through_retry_and_defer(queue: Queue, store: Redis)
     crash(queue, store, 2)
     queue.retry(take_one(queue), 0, "timeout")
     promote(queue)
-    assert take(queue, 1, suspects=0) == []
+    assert take(queue, 1, quarantined=0) == []
     queue.defer(take_one(queue), 0, "process_stopped")
-    assert take(queue, 1, suspects=0) == []
+    assert take(queue, 1, quarantined=0) == []
     assert take_one(queue).id == ID

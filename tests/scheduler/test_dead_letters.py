@@ -76,7 +76,7 @@ def test_replayed_poison_is_no_suspect(queue: Queue, store: Redis) -> None:
     assert store.hget(KEYS.event(ID), "reason") == "poison"
     assert queue.replay(ID) == "replayed"
     assert store.lrange(KEYS.ready("lookup", "bench"), 0, -1) == [ID]
-    assert take_one(queue, suspects=0).crashes == 0
+    assert take_one(queue, quarantined=0).crashes == 0
 
 
 def test_a_replayed_event_starts_its_deferrals_anew(queue: Queue, store: Redis) -> None:

@@ -62,7 +62,7 @@ def test_done_leaves_a_tombstone_with_the_digest_only(
     queue: Queue, store: Redis, lane: str
 ) -> None:
     event = held(queue) if lane == "lookup" else held_for_routing(queue)
-    store.hset(KEYS.event(ID), "received_at", event.received_at - 60_000)
+    store.hset(KEYS.event(ID), "received_at", event.received_at_ms - 60_000)
     before = dump(store)
     queue.done(event, "routed")
     after = dump(store)

@@ -161,9 +161,9 @@ def _breaker_report(queue: Queue, store: Redis) -> Scene:
 
 
 def _breaker_permit(queue: Queue, store: Redis) -> Scene:
-    breaker = Breaker(queue.connection, BreakerPolicy(min_calls=2, first_pause=0))
+    breaker = Breaker(queue.connection, BreakerPolicy(min_calls=2, first_pause_seconds=0))
     breaker.report(0, 5)
-    return lambda: len(breaker.ask(1, life=5, holder="h").permits), 1
+    return lambda: len(breaker.ask(1, lifetime_seconds=5, holder="h").permits), 1
 
 
 SCENES = [

@@ -22,7 +22,7 @@ MAX_CRASHES = 5
 
 def reserve(queue: Queue, n: int = 9, *, owner: str = "host/w", held: int = 0) -> list[str]:
     taken = queue.reserve(
-        "lookup", n, owner=owner, boot="b1", lease=900, held=held, max_crashes=MAX_CRASHES
+        "lookup", n, owner=owner, boot="b1", lease_seconds=900, held=held, max_crashes=MAX_CRASHES
     )
     return [event.id for event in taken]
 
@@ -61,7 +61,7 @@ def test_a_process_that_has_taken_others_leaves_it_and_is_given_nothing_until_it
     assert reserve(queue, held=1) == []
     assert "wake:lookup" not in changes(before, dump(store))
     assert reserve(queue) == ["b:1"]
-    assert not store.exists(KEYS.alone("lookup"))
+    assert not store.exists(KEYS.exclusive("lookup"))
 
 
 def test_one_process_empties_itself_and_the_others_go_on(queue: Queue, store: Redis) -> None:
@@ -90,10 +90,10 @@ def test_when_the_process_that_empties_itself_is_gone_another_does(
 ) -> None:
     last_chance(queue, store, "a:1")
     assert reserve(queue, owner="host/gone", held=3) == []
-    assert 0 < store.pttl(KEYS.alone("lookup")) <= 5000
-    store.delete(KEYS.alone("lookup"))  # its time is over
+    assert 0 < store.pttl(KEYS.exclusive("lookup")) <= 5000
+    store.delete(KEYS.exclusive("lookup"))  # its time is over
     assert reserve(queue, owner="host/two", held=3) == []
-    assert store.get(KEYS.alone("lookup")) == "host/two"
+    assert store.get(KEYS.exclusive("lookup")) == "host/two"
 
 
 def test_only_one_of_two_last_chances_is_taken(queue: Queue, store: Redis) -> None:
@@ -113,8 +113,8 @@ def test_with_a_suspect_in_hand_a_last_chance_is_passed_over(queue: Queue, store
         9,
         owner="host/w",
         boot="b1",
-        lease=900,
-        suspects=0,
+        lease_seconds=900,
+        quarantined=0,
         held=1,
         max_crashes=MAX_CRASHES,
     )
@@ -145,8 +145,8 @@ class Process:
             self.slots - len(self.held),
             owner=self.owner,
             boot=str(self.boot),
-            lease=900,
-            suspects=0 if worst >= 2 else 1,
+            lease_seconds=900,
+            quarantined=0 if worst >= 2 else 1,
             held=len(self.held),
             max_crashes=MAX_CRASHES,
         )
@@ -163,7 +163,7 @@ class Process:
             self.queue.reclaim("lookup", self.owner, str(self.boot), MAX_CRASHES)
         else:
             expire(self.store, *lost)
-            promote(self.queue, lease=900, max_crashes=MAX_CRASHES)
+            promote(self.queue, lease_seconds=900, max_crashes=MAX_CRASHES)
 
     def finish(self, ids: list[str]) -> None:
         for id in ids:

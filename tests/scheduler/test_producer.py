@@ -22,15 +22,15 @@ from tests.support.redis_proxy import Proxy
 from tests.support.servers import RedisServer, await_true
 
 
-def _post(intake: Producer, id: str) -> Acceptance:
-    return intake.accept(id, "bench", b"{}", "d", "KEY_A", 0, 0)
+def _post(producer: Producer, id: str) -> Acceptance:
+    return producer.accept(id, "bench", b"{}", "d", "KEY_A", 0, 0)
 
 
 def test_it_accepts_through_the_queue(store: Redis, redis_server: RedisServer) -> None:
-    intake = Producer(redis_server.url, 0.5, Caps(1, 10**6, 10))
-    assert _post(intake, ID) == Acceptance("accepted", 1, 0)
-    assert _post(intake, ID).code == "duplicate"
-    assert _post(intake, "bench:2").code == "full"
+    producer = Producer(redis_server.url, 0.5, Caps(1, 10**6, 10))
+    assert _post(producer, ID) == Acceptance("accepted", 1, 0)
+    assert _post(producer, ID).code == "duplicate"
+    assert _post(producer, "bench:2").code == "full"
 
 
 @pytest.mark.parametrize(
@@ -67,27 +67,27 @@ def test_a_warm_intake_has_only_the_event_left_to_send(
     store: Redis, redis_server: RedisServer
 ) -> None:
     store.script_flush()
-    intake = Producer(redis_server.url, 2, CAPS)
-    intake.warm()
+    producer = Producer(redis_server.url, 2, CAPS)
+    producer.warm()
     store.config_resetstat()
-    assert _post(intake, "bench:1").code == "accepted"
+    assert _post(producer, "bench:1").code == "accepted"
     assert store.info("stats")["total_connections_received"] == 0
     assert store.info("commandstats")["cmdstat_evalsha"]["failed_calls"] == 0
 
 
 def test_an_intake_that_finds_no_redis_to_warm_up_with_says_so_to_the_event(tmp_path: Path) -> None:
-    intake = Producer(f"unix://{tmp_path}/none.sock", 2, CAPS)
-    intake.warm()
+    producer = Producer(f"unix://{tmp_path}/none.sock", 2, CAPS)
+    producer.warm()
     with pytest.raises(RedisUnavailable):
-        _post(intake, "bench:1")
+        _post(producer, "bench:1")
 
 
 def test_each_thread_has_a_connection_of_its_own(store: Redis, redis_server: RedisServer) -> None:
-    intake = Producer(redis_server.url, 2, CAPS)
+    producer = Producer(redis_server.url, 2, CAPS)
     codes: list[str] = []
 
     def post(thread: int) -> None:
-        codes.extend(_post(intake, f"bench:{thread}-{n}").code for n in range(25))
+        codes.extend(_post(producer, f"bench:{thread}-{n}").code for n in range(25))
 
     threads = [threading.Thread(target=post, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -102,9 +102,9 @@ def test_a_thread_keeps_its_connection(
     store: Redis, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with Proxy(redis_server.url, tmp_path_factory.mktemp("p")) as proxy:
-        intake = Producer(proxy.url, 2, CAPS)
+        producer = Producer(proxy.url, 2, CAPS)
         for n in range(5):
-            _post(intake, f"bench:{n}")
+            _post(producer, f"bench:{n}")
         assert proxy.connections == 1
 
 
@@ -121,12 +121,12 @@ def test_readiness_takes_one_timeout_at_most_however_many_questions_it_is(
     store: Redis, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with Proxy(redis_server.url, tmp_path_factory.mktemp("p")) as proxy:
-        intake = Producer(proxy.url, 1.0, CAPS)
-        assert intake.ready().durability == "always"
+        producer = Producer(proxy.url, 1.0, CAPS)
+        assert producer.ready().durability == "always"
         proxy.delay = 0.4  # each of the four would be in time
         begin = time.monotonic()
         with pytest.raises(RedisUnavailable, match="TimeoutError"):
-            intake.ready()
+            producer.ready()
         assert time.monotonic() - begin < 1.3
 
 
@@ -172,21 +172,21 @@ def test_a_server_without_the_command_is_ready_and_unknown(managed_server: Redis
     assert Producer(managed_server.url, 2, CAPS).ready().durability == "unknown"
 
 
-def _answers(intake: Producer) -> bool:
+def _answers(producer: Producer) -> bool:
     try:
-        intake.probe(0.1)
+        producer.probe(0.1)
     except RedisUnavailable:
         return False
     return True
 
 
 def test_the_probe_follows_redis_down_and_up(own_server: RedisServer) -> None:
-    intake = Producer(own_server.url, 0.5, CAPS)
-    assert _answers(intake)
+    producer = Producer(own_server.url, 0.5, CAPS)
+    assert _answers(producer)
     own_server.kill()
-    assert not _answers(intake)
+    assert not _answers(producer)
     own_server.start()
-    assert _answers(intake)
+    assert _answers(producer)
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_a_silent_redis_costs_no_more_than_the_timeout(
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("p")
     with Proxy(redis_server.url, folder) as proxy:
-        intake = Producer(proxy.url, 0.1, CAPS)
+        producer = Producer(proxy.url, 0.1, CAPS)
         proxy.pass_only(0)
         start = time.monotonic()
         with pytest.raises(RedisUnavailable):
-            act(intake)
+            act(producer)
         assert time.monotonic() - start < 1

@@ -45,24 +45,24 @@ def test_a_due_retry_becomes_ready_as_the_last_of_its_source(queue: Queue, store
 def test_what_is_not_due_stays_and_the_next_due_time_is_told(queue: Queue, store: Redis) -> None:
     queue.retry(held(queue, "bench:1"), 40, "timeout")
     queue.retry(held(queue, "bench:2"), 20, "timeout")
-    held(queue, "bench:3", lease=30)
+    held(queue, "bench:3", lease_seconds=30)
     before = dump(store)
     done = promote(queue)
     assert (done.promoted, done.expired) == (0, 0)
-    assert done.next_due == pytest.approx(20, abs=1)
+    assert done.next_due_seconds == pytest.approx(20, abs=1)
     assert changes(before, dump(store)) == {}
 
 
 def test_the_next_lease_to_end_is_a_due_time_too(queue: Queue) -> None:
     queue.retry(held(queue, "bench:1"), 40, "timeout")
-    held_for_routing(queue, "bench:2", lease=9)
-    assert promote(queue).next_due == pytest.approx(9, abs=1)
+    held_for_routing(queue, "bench:2", lease_seconds=9)
+    assert promote(queue).next_due_seconds == pytest.approx(9, abs=1)
 
 
 def test_with_nothing_to_wait_for_there_is_no_due_time(queue: Queue) -> None:
-    assert promote(queue).next_due is None
+    assert promote(queue).next_due_seconds is None
     accept(queue)
-    assert promote(queue).next_due is None
+    assert promote(queue).next_due_seconds is None
 
 
 def test_a_run_takes_no_more_than_a_batch_and_asks_for_the_next_at_once(
@@ -119,7 +119,7 @@ def test_after_an_outage_locks_are_spared_for_one_lease(queue: Queue, store: Red
     before = dump(store)
     done = promote(queue)
     assert done.expired == 0
-    assert done.next_due == pytest.approx(15, abs=1)
+    assert done.next_due_seconds == pytest.approx(15, abs=1)
     after = dump(store)
     assert after["stats"]["spare_until"] == now(15)
     assert changes(before, after) == {}

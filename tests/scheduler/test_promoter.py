@@ -100,7 +100,7 @@ def test_an_expired_lock_is_taken_from_its_holder(
     own_queue: Queue, own_store: Redis, launch: Launch, folder: Path
 ) -> None:
     launch(LEASE_SECONDS="1")
-    held_for_routing(own_queue, lease=0.2)
+    held_for_routing(own_queue, lease_seconds=0.2)
     await_true(lambda: own_store.hget(KEYS.event(ID), "state") == "ready", 5)
     assert own_store.hget(KEYS.event(ID), "crashes") == "1"
     await_true(lambda: b"1 locks expired" in (folder / "log").read_bytes(), 5)
@@ -134,7 +134,7 @@ def test_it_outlasts_an_outage_of_redis_by_itself(
 ) -> None:
     process = launch(LEASE_SECONDS="2")
     own_queue.retry(held(own_queue), 0.3, "timeout")
-    held(own_queue, "bench:locked", lease=0.3)
+    held(own_queue, "bench:locked", lease_seconds=0.3)
     own_server.kill()
     await_true(lambda: b"redis is away" in (folder / "log").read_bytes(), 10)
     time.sleep(1.2)  # the outage itself: longer than half of the lease

@@ -27,7 +27,7 @@ def test_a_reserved_event_is_locked_with_owner_boot_and_a_fresh_fencing_token(
     accept(queue)
     store.delete(KEYS.wake("lookup"))
     before = dump(store)
-    event = take_one(queue, owner="h/w_00", boot="b7", lease=15)
+    event = take_one(queue, owner="h/w_00", boot="b7", lease_seconds=15)
     assert changes(before, dump(store)) == {
         "event:bench:1": {"state": "locked", "gen": fresh_gen(), "owner": "h/w_00", "boot": "b7"},
         "locks:lookup": {ID: now(15)},
@@ -43,8 +43,8 @@ def test_a_reserved_event_is_locked_with_owner_boot_and_a_fresh_fencing_token(
         attempts=0,
         waits=0,
         crashes=0,
-        received_at=now(),
-        live_since=now(),
+        received_at_ms=now(),
+        live_since_ms=now(),
         route=b"",
         body=b'{"n":1}',
     )

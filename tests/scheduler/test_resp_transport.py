@@ -19,18 +19,18 @@ def test_a_password_and_a_database_of_the_url_are_used(own_server: RedisServer) 
 
 def test_the_queue_works_over_tls(store: Redis, redis_server: RedisServer) -> None:
     with TlsProxy(redis_server.url) as proxy:
-        link = RedisConnection(f"rediss://127.0.0.1:{proxy.port}/0?ssl_cert_reqs=none")
-        queue = Queue(link)
+        connection = RedisConnection(f"rediss://127.0.0.1:{proxy.port}/0?ssl_cert_reqs=none")
+        queue = Queue(connection)
         body = bytes(range(256)) * 1000  # many records of TLS, many reads
         accept(queue, ID, body=body)
         assert take_one(queue).body == body
-        assert link.readable(0) is False
-        link.close()
+        assert connection.readable(0) is False
+        connection.close()
 
 
 def test_replies_longer_than_a_read_and_empty_ones_come_whole(redis_server: RedisServer) -> None:
-    link = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.url)
     for value in (b"", b"x" * 1_000_000, b"\r\n$5\r\n"):
-        assert link.command("ECHO", value) == value
-    assert link.command("GET", "nothing") is None
-    assert link.command("EVAL", "return {1, {}, {'a', false}}", 0) == [1, [], [b"a", None]]
+        assert connection.command("ECHO", value) == value
+    assert connection.command("GET", "nothing") is None
+    assert connection.command("EVAL", "return {1, {}, {'a', false}}", 0) == [1, [], [b"a", None]]

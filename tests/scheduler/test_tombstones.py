@@ -25,7 +25,7 @@ def test_tombstones_go_when_they_are_older_than_the_window(queue: Queue, store: 
     _finish(queue, store, "bench:old", "bench:older")
     queue.done(held(queue, "bench:new"), "recorded")
     before = dump(store)
-    assert promote(queue, dedup_window=600) == Promotion(None, 0, 0, 2)
+    assert promote(queue, dedup_window_seconds=600) == Promotion(None, 0, 0, 2)
     assert changes(before, dump(store)) == {
         "event:bench:old": None,
         "event:bench:older": None,
@@ -50,7 +50,7 @@ def test_none_goes_that_is_younger_than_the_replay_window_however_many_there_are
     _finish(queue, store, *(f"bench:{n}" for n in range(5)))
     for id in ("bench:3", "bench:4"):
         store.zincrby(KEYS.done, 1_000_000, id)
-    assert promote(queue, replay_window=3100, **limit) == Promotion(None, 0, 0, 3)
+    assert promote(queue, remember_at_least_seconds=3100, **limit) == Promotion(None, 0, 0, 3)
     assert store.zrange(KEYS.done, 0, -1) == ["bench:3", "bench:4"]
 
 
@@ -60,7 +60,7 @@ def test_they_go_in_batches_until_none_is_left(
 ) -> None:
     _finish(queue, store, *(f"bench:{n}" for n in range(5)))
     runs = [promote(queue, batch=2, **limit) for _ in range(3)]
-    assert [(run.next_due, run.trimmed) for run in runs] == [(0, 2), (0, 2), (None, 1)]
+    assert [(run.next_due_seconds, run.trimmed) for run in runs] == [(0, 2), (0, 2), (None, 1)]
     assert not store.exists(KEYS.done)
 
 
@@ -76,7 +76,7 @@ def test_only_finished_events_are_trimmed(queue: Queue, store: Redis) -> None:
     accept(queue, "bench:waiting")
     buried(queue, "bench:dead")
     before = dump(store)
-    assert promote(queue, dedup_window=0, tombstones_max=0).trimmed == 0
+    assert promote(queue, dedup_window_seconds=0, tombstones_max=0).trimmed == 0
     assert changes(before, dump(store)) == {}
 
 

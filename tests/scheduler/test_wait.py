@@ -35,4 +35,4 @@ def test_it_ends_when_its_time_is_over(queue: Queue, seconds: float) -> None:
 
 
 def test_it_may_be_longer_than_the_patience_of_the_link(queue: Queue) -> None:
-    assert not queue.wait("lookup", 2.1)  # the link of these tests waits 2 s for a reply
+    assert not queue.wait("lookup", 2.1)  # the connection of these tests waits 2 s for a reply

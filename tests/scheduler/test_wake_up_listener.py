@@ -21,30 +21,30 @@ KEY = "{gw:0}:wake:scheduler"
 
 
 @pytest.fixture
-def doorbell(store: Redis, redis_server: RedisServer) -> Iterator[WakeUpListener]:
-    link = RedisConnection(redis_server.url)
-    yield WakeUpListener(link, KEY)
-    link.close()
+def listener(store: Redis, redis_server: RedisServer) -> Iterator[WakeUpListener]:
+    connection = RedisConnection(redis_server.url)
+    yield WakeUpListener(connection, KEY)
+    connection.close()
 
 
-def _rung(doorbell: WakeUpListener, seconds: float) -> tuple[bool, float]:
+def _rung(listener: WakeUpListener, seconds: float) -> tuple[bool, float]:
     start = time.monotonic()
-    return doorbell.wait(seconds), time.monotonic() - start
+    return listener.wait(seconds), time.monotonic() - start
 
 
 def test_it_sleeps_to_the_point_in_time_and_not_to_the_tick_of_redis(
-    doorbell: WakeUpListener,
+    listener: WakeUpListener,
 ) -> None:
     lates = []
     for seconds in (0.013, 0.031, 0.047, 0.059, 0.071):
-        woken, took = _rung(doorbell, seconds)
+        woken, took = _rung(listener, seconds)
         assert not woken
         assert took >= seconds - 0.001
         lates.append(took - seconds)
     assert statistics.median(lates) < 0.02
 
 
-def test_a_token_wakes_it_at_once(doorbell: WakeUpListener, store: Redis) -> None:
+def test_a_token_wakes_it_at_once(listener: WakeUpListener, store: Redis) -> None:
     lates = []
     for _ in range(5):
         pushed: list[float] = []
@@ -55,60 +55,60 @@ def test_a_token_wakes_it_at_once(doorbell: WakeUpListener, store: Redis) -> Non
 
         timer = threading.Timer(0.05, push)
         timer.start()
-        assert doorbell.wait(5)
+        assert listener.wait(5)
         lates.append(time.monotonic() - pushed[0] if pushed else 0)
         timer.join()
     assert statistics.median(lates) < 0.02
 
 
-def test_a_token_that_was_there_before_wakes_it(doorbell: WakeUpListener, store: Redis) -> None:
+def test_a_token_that_was_there_before_wakes_it(listener: WakeUpListener, store: Redis) -> None:
     store.lpush(KEY, "1")
-    woken, took = _rung(doorbell, 5)
+    woken, took = _rung(listener, 5)
     assert woken
     assert took < 1
     assert not store.exists(KEY)
 
 
 def test_a_token_that_came_between_two_sleeps_is_not_lost(
-    doorbell: WakeUpListener, store: Redis
+    listener: WakeUpListener, store: Redis
 ) -> None:
-    assert not doorbell.wait(0.01)
+    assert not listener.wait(0.01)
     store.lpush(KEY, "1")
-    assert doorbell.wait(1)
-    assert not doorbell.wait(0.01)
+    assert listener.wait(1)
+    assert not listener.wait(0.01)
 
 
 def test_it_sleeps_through_the_end_of_its_own_blpop(
     redis_server: RedisServer, store: Redis
 ) -> None:
-    doorbell = WakeUpListener(RedisConnection(redis_server.url), KEY, block=0.1)
-    woken, took = _rung(doorbell, 0.45)
+    listener = WakeUpListener(RedisConnection(redis_server.url), KEY, block_seconds=0.1)
+    woken, took = _rung(listener, 0.45)
     assert not woken
     assert took == pytest.approx(0.5, abs=0.05)
     store.lpush(KEY, "1")
-    assert doorbell.wait(1)
+    assert listener.wait(1)
 
 
 def test_it_survives_a_restart_of_redis(own_server: RedisServer) -> None:
-    doorbell = WakeUpListener(RedisConnection(own_server.url), KEY)
-    assert not doorbell.wait(0.01)
+    listener = WakeUpListener(RedisConnection(own_server.url), KEY)
+    assert not listener.wait(0.01)
     own_server.kill()
     for _ in range(2):
         with pytest.raises(RedisUnavailable):
-            doorbell.wait(5)
+            listener.wait(5)
     own_server.start()
-    assert not doorbell.wait(0.01)
+    assert not listener.wait(0.01)
     own_server.client().lpush(KEY, "1")
-    assert doorbell.wait(5)
+    assert listener.wait(5)
 
 
 def test_it_is_told_at_once_when_redis_dies_while_it_sleeps(own_server: RedisServer) -> None:
-    doorbell = WakeUpListener(RedisConnection(own_server.url), KEY)
-    doorbell.wait(0.01)
+    listener = WakeUpListener(RedisConnection(own_server.url), KEY)
+    listener.wait(0.01)
     threading.Timer(0.1, own_server.kill).start()
     start = time.monotonic()
     with pytest.raises(RedisUnavailable):
-        doorbell.wait(30)
+        listener.wait(30)
     assert time.monotonic() - start < 5
 
 
@@ -117,13 +117,15 @@ def test_it_gives_up_a_connection_that_died_silently(
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("p")
     with Proxy(redis_server.url, folder) as proxy:
-        doorbell = WakeUpListener(RedisConnection(proxy.url), KEY, block=0.2, grace=0.1)
-        assert not doorbell.wait(0.05)
+        listener = WakeUpListener(
+            RedisConnection(proxy.url), KEY, block_seconds=0.2, grace_seconds=0.1
+        )
+        assert not listener.wait(0.05)
         proxy.pass_only(0)
 
         def noticed() -> bool:
             try:
-                return doorbell.wait(0.05)
+                return listener.wait(0.05)
             except RedisUnavailable:
                 return True
 
@@ -131,5 +133,5 @@ def test_it_gives_up_a_connection_that_died_silently(
         proxy.pass_only(None)
         store.delete(KEY)
         store.lpush(KEY, "1")
-        assert doorbell.wait(1)
+        assert listener.wait(1)
         assert proxy.connections == 2

@@ -25,7 +25,9 @@ from workers.process import WorkerProcess
 from workers.results import Done, Result
 from workers.store_gate import StoreGate
 
-POLICY = RetryPolicy(floor=0.05, base=0.05, cap=1, max_attempts=3, max_age=1000)
+POLICY = RetryPolicy(
+    floor_seconds=0.05, base_seconds=0.05, cap_seconds=1, max_attempts=3, max_age_seconds=1000
+)
 EVENT = "{gw:0}:event:"
 
 
@@ -120,8 +122,8 @@ def counted(url: str, name: str) -> int:
     link = RedisConnection(url)
     books = Inspector(link).counters()
     link.close()
-    assert books.balanced
-    return books.open if name == "open" else books.count(name)
+    assert books.reconciled
+    return books.unfinished if name == "open" else books.count(name)
 
 
 def client(url: str) -> Redis:

@@ -11,7 +11,7 @@ from scheduler.events import Acceptance, Promotion, Reserved
 from scheduler.keys import Keys, LaneName
 from scheduler.queue import Queue
 
-CAPS = Caps(events=1000, bytes=1_000_000, dead=100)
+CAPS = Caps(max_events=1000, max_bytes=1_000_000, max_dead=100)
 ID = "bench:1"
 KEYS = Keys()
 
@@ -36,10 +36,12 @@ def take(
     lane: LaneName = "lookup",
     owner: str = "host/w",
     boot: str = "b1",
-    lease: float = 15,
-    suspects: int = 1,
+    lease_seconds: float = 15,
+    quarantined: int = 1,
 ) -> list[Reserved]:
-    return queue.reserve(lane, n, owner=owner, boot=boot, lease=lease, suspects=suspects)
+    return queue.reserve(
+        lane, n, owner=owner, boot=boot, lease_seconds=lease_seconds, quarantined=quarantined
+    )
 
 
 def take_one(queue: Queue, **more: Any) -> Reserved:
@@ -67,19 +69,19 @@ def buried(queue: Queue, id: str = ID) -> Reserved:
 def promote(
     queue: Queue,
     *,
-    lease: float = 15,
+    lease_seconds: float = 15,
     max_crashes: int = 5,
-    dedup_window: float = 86400,
+    dedup_window_seconds: float = 86400,
     tombstones_max: int = 1000,
-    replay_window: float = 0,
+    remember_at_least_seconds: float = 0,
     batch: int = 500,
 ) -> Promotion:
     return queue.promote(
-        lease=lease,
+        lease_seconds=lease_seconds,
         max_crashes=max_crashes,
-        dedup_window=dedup_window,
+        dedup_window_seconds=dedup_window_seconds,
         tombstones_max=tombstones_max,
-        replay_window=replay_window,
+        remember_at_least_seconds=remember_at_least_seconds,
         batch=batch,
     )
 

@@ -48,8 +48,8 @@ def reserved(
         attempts=attempts,
         waits=waits,
         crashes=0,
-        received_at=int(RECEIVED.timestamp() * 1000),
-        live_since=int((time.time() - age) * 1000),
+        received_at_ms=int(RECEIVED.timestamp() * 1000),
+        live_since_ms=int((time.time() - age) * 1000),
         route=route,
         body=body,
     )

@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 
 from scheduler.connection import RedisConnection
-from scheduler.keys import LANES, SUSPECTS
+from scheduler.keys import LANES, QUARANTINE
 from scheduler.queue import Queue
 from tests.support.store_snapshot import Snapshot, dump
 
@@ -57,7 +57,7 @@ def _events_are_where_they_say(snapshot: Snapshot, places: Counter[tuple[str, st
 def _place(event: dict[str, str]) -> str:
     state = event["state"]
     if state == "ready":
-        source = SUSPECTS if int(event["crashes"]) >= 2 else event["source"]
+        source = QUARANTINE if int(event["crashes"]) >= 2 else event["source"]
         return f"ready:{event['lane']}:{source}"
     if state == "locked":
         return f"locks:{event['lane']}"

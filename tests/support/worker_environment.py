@@ -90,7 +90,7 @@ class Scene:
         locked: list[Any] = self.redis.zrange(KEYS.locks(lane), 0, -1)
         if locked:
             expire(self.redis, *locked, lane=lane)
-        promote(self.queue, lease=3600, max_crashes=MAX_CRASHES)
+        promote(self.queue, lease_seconds=3600, max_crashes=MAX_CRASHES)
 
     def state(self, id: str) -> str:
         fields: list[Any] = self.redis.hmget(KEYS.event(id), "state", "reason")

@@ -32,7 +32,9 @@ from workers.results import Bury, Defer, Done, Forward, Nothing, Result, Retry
 from workers.store_gate import StoreGate
 
 Document = dict[str, Any]
-POLICY = RetryPolicy(floor=1, base=2, cap=60, max_attempts=3, max_age=100)
+POLICY = RetryPolicy(
+    floor_seconds=1, base_seconds=2, cap_seconds=60, max_attempts=3, max_age_seconds=100
+)
 
 
 class Steps:
@@ -156,7 +158,7 @@ def _no_queue() -> Any:
 
 def held(queue: Queue, id: str = "bench:evt_1") -> Reserved:
     queue.accept(id, "bench", body(), "digest", caps=Caps(10, 10**6, 10))
-    (event,) = queue.reserve("lookup", 1, owner="host/w", boot="b1", lease=10)
+    (event,) = queue.reserve("lookup", 1, owner="host/w", boot="b1", lease_seconds=10)
     return event
 
 
@@ -174,7 +176,7 @@ def test_a_ledger_ahead_of_a_lock_that_is_another_s_means_hands_off(
 ) -> None:
     event = held(queue)
     assert queue.reclaim("lookup", "host/w", "b2", 5) == 1
-    (later,) = queue.reserve("lookup", 1, owner="host/w", boot="b2", lease=10)
+    (later,) = queue.reserve("lookup", 1, owner="host/w", boot="b2", lease_seconds=10)
     assert end(ledger, FenceRaised(later.fence), event, queue=queue) == Nothing()
     assert store.hget("{gw:0}:event:bench:evt_1", "gen") == later.gen
 

@@ -25,7 +25,9 @@ from workers.store_gate import StoreGate
 
 ME = Identity("host/worker-lookup_00", "boot1")
 DEADLINE = 30.0
-POLICY = RetryPolicy(floor=1, base=2, cap=60, max_attempts=3, max_age=100)
+POLICY = RetryPolicy(
+    floor_seconds=1, base_seconds=2, cap_seconds=60, max_attempts=3, max_age_seconds=100
+)
 LOCKS = "{gw:0}:locks:lookup"
 
 
@@ -64,7 +66,7 @@ def take(queue: Queue, heart: Heartbeat, clock: Clock) -> Callable[..., Job]:
 
     def take(id: str = "bench:a", *, lease: float = 10, probe: bool = False) -> Job:
         queue.accept(id, "bench", body(), "digest", caps=Caps(10, 10**6, 10))
-        (event,) = queue.reserve("lookup", 1, owner=ME.owner, boot=ME.boot, lease=lease)
+        (event,) = queue.reserve("lookup", 1, owner=ME.owner, boot=ME.boot, lease_seconds=lease)
         job = Job(event, clock.now, probe=probe)
         heart.jobs.add(job)
         return job
@@ -85,14 +87,16 @@ def deadline_of(store: Redis, id: str = "bench:a") -> float | None:
 def let_it_expire(queue: Queue, store: Redis, id: str = "bench:a") -> None:
     """As when this process slept: the lease is over, and the scheduler has seen it."""
     store.zadd(LOCKS, {id: 1})
-    done = queue.promote(lease=10, max_crashes=5, dedup_window=100, tombstones_max=100)
+    done = queue.promote(
+        lease_seconds=10, max_crashes=5, dedup_window_seconds=100, tombstones_max=100
+    )
     assert done.expired == 1
 
 
 def test_a_beat_gives_every_lock_a_new_deadline(
     store: Redis, heart: Heartbeat, take: Callable[..., Job]
 ) -> None:
-    take(lease=1)
+    take(lease_seconds=1)
     before = deadline_of(store)
     heart.beat()
     after = deadline_of(store)

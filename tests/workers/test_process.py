@@ -46,7 +46,9 @@ def test_an_event_that_comes_while_it_sleeps_wakes_it(url: str) -> None:
 def test_it_takes_back_what_its_predecessor_held(url: str) -> None:
     accept(url, 3)
     queue = Queue(RedisConnection(url))
-    assert len(queue.reserve("lookup", 3, owner="host/worker", boot="older", lease=3600)) == 3
+    assert (
+        len(queue.reserve("lookup", 3, owner="host/worker", boot="older", lease_seconds=3600)) == 3
+    )
     worker = Worker(url, at_once).start()
     await_true(lambda: counted(url, "done") == 3, 30)
     worker.end()
@@ -58,7 +60,7 @@ def crashed(url: str, times: int) -> None:
     queue = Queue(RedisConnection(url))
     for boot in range(times):
         # However many they are by now: from the second crash on, a reserve gives one of them.
-        while queue.reserve("lookup", 100, owner="host/worker", boot=str(boot), lease=3600):
+        while queue.reserve("lookup", 100, owner="host/worker", boot=str(boot), lease_seconds=3600):
             pass
         queue.reclaim("lookup", "host/worker", "next", 5)
     queue.connection.close()

@@ -25,7 +25,7 @@ from workers.results import Done
 from workers.routing_client import RoutingClient
 
 Document = dict[str, Any]
-POLICY = BreakerPolicy(min_calls=4, ratio=0.5, first_pause=0.2, last_pause=0.2)
+POLICY = BreakerPolicy(min_calls=4, ratio=0.5, first_pause_seconds=0.2, longest_pause_seconds=0.2)
 
 
 def gate(server: RedisServer, holder: str = "w1", policy: BreakerPolicy = POLICY) -> BreakerGate:
@@ -86,7 +86,7 @@ def test_what_one_process_sees_closes_the_gate_of_the_others(
     other.refresh()
     with pytest.raises(BreakerOpen) as refused:
         other.check(job())
-    assert 0 < refused.value.wait <= POLICY.first_pause
+    assert 0 < refused.value.wait <= POLICY.first_pause_seconds
 
 
 def test_half_open_it_lets_one_probe_through_and_closes_after_enough_good_ones(

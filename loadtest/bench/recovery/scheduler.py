@@ -42,7 +42,7 @@ def _round(rig: Rig, prefix: str) -> float:
     rig.preload(prefix, RETRIES, signed.NO_ROUTE)
     due = time.time() + DUE_SECONDS
     events = rig.queue.reserve(
-        "lookup", RETRIES, owner="bench/recovery", boot="1", lease=LEASE_SECONDS
+        "lookup", RETRIES, owner="bench/recovery", boot="1", lease_seconds=LEASE_SECONDS
     )
     for event in events:
         rig.queue.retry(event, due - time.time(), "bench")

@@ -81,13 +81,13 @@ def courier(
 def forgetful(courier: Courier, redis_server: RedisServer) -> Promoter:
     """A scheduler that was told to remember as little as it may."""
     settings = Settings(redis_url=redis_server.url, dedup_window_seconds=1, tombstones_max=0)
-    return Promoter(settings, courier.sources.replay_seconds, Stop())
+    return Promoter(settings, courier.sources.remember_at_least_seconds, Stop())
 
 
 def finish(redis: RedisServer) -> None:
     """A worker is done with the one event."""
     queue = Queue(RedisConnection(redis.url))
-    [held] = queue.reserve("lookup", 1, owner="host/w", boot="b", lease=15)
+    [held] = queue.reserve("lookup", 1, owner="host/w", boot="b", lease_seconds=15)
     queue.done(held, "recorded")
     queue.connection.close()
 
@@ -162,5 +162,5 @@ def test_the_tolerance_is_as_long_before_the_signed_time_as_after_it(
 
 def test_without_a_source_that_signs_a_time_nothing_needs_to_be_guarded() -> None:
     sources = load_sources(ROOT / "conf" / "sources.toml", None, "local")
-    assert sources.replay_seconds == 2 * TOLERANCE + CLOCKS_APART_SECONDS
-    assert Sources({"bench": sources["bench"]}).replay_seconds == 0
+    assert sources.remember_at_least_seconds == 2 * TOLERANCE + CLOCKS_APART_SECONDS
+    assert Sources({"bench": sources["bench"]}).remember_at_least_seconds == 0

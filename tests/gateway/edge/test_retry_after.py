@@ -23,7 +23,7 @@ from tests.support.edge import bench_headers, event
 from tests.support.servers import RedisServer, await_true
 
 STATS = "{gw:0}:stats"
-CAPS = Caps(events=800, bytes=10**6, dead=100)
+CAPS = Caps(max_events=800, max_bytes=10**6, max_dead=100)
 PER_SECOND = 10
 TIMEOUTS_BETWEEN_LONG_PROBES = 20  # seconds for Redis on a busy machine
 
@@ -33,7 +33,7 @@ def edge(own_redis: RedisServer) -> falcon.testing.TestClient:
     """With a full backlog."""
     own_redis.client().config_set("appendfsync", "no")  # to be quick about it
     queue = Queue(RedisConnection(own_redis.url, TIMEOUTS_BETWEEN_LONG_PROBES))
-    for n in range(CAPS.events):
+    for n in range(CAPS.max_events):
         queue.accept(f"bench:{n}", "bench", b"{}", "d", caps=CAPS)
     queue.connection.close()
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
@@ -56,7 +56,7 @@ def draining(own_redis: RedisServer) -> Iterator[None]:
         scheduler = Promoter(Settings(redis_url=own_redis.url), 0, Stop())
         scheduler.step()
         while not over.wait(1 / PER_SECOND):
-            for held in queue.reserve("lookup", 1, owner="h/w", boot="b", lease=15):
+            for held in queue.reserve("lookup", 1, owner="h/w", boot="b", lease_seconds=15):
                 queue.done(held, "recorded")
             scheduler.step()
 
@@ -90,7 +90,7 @@ def test_who_returns_when_told_finds_room_for_a_burst(
     await_true(lambda: float(client.hget(STATS, "drain_per_second") or 0) > 0, 10)
     told = told_when_full(edge)
     begin, before = time.monotonic(), finished()
-    await_true(lambda: finished() >= before + CAPS.events // 20, 30)
+    await_true(lambda: finished() >= before + CAPS.max_events // 20, 30)
     took = time.monotonic() - begin
     assert took / 2 <= told <= 2 * took + 1  # 4 s here; an average, in whole seconds
 
