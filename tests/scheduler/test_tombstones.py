@@ -43,7 +43,7 @@ def test_beyond_the_greatest_number_the_oldest_go(queue: Queue, store: Redis) ->
     assert promote(queue, tombstones_max=3).trimmed == 0
 
 
-@pytest.mark.parametrize("limit", [{"tombstones_max": 0}, {"dedup_window": 600.0}])
+@pytest.mark.parametrize("limit", [{"tombstones_max": 0}, {"dedup_window_seconds": 600.0}])
 def test_none_goes_that_is_younger_than_the_replay_window_however_many_there_are(
     queue: Queue, store: Redis, limit: dict[str, Any]
 ) -> None:
@@ -54,7 +54,7 @@ def test_none_goes_that_is_younger_than_the_replay_window_however_many_there_are
     assert store.zrange(KEYS.done, 0, -1) == ["bench:3", "bench:4"]
 
 
-@pytest.mark.parametrize("limit", [{"dedup_window": 600.0}, {"tombstones_max": 0}])
+@pytest.mark.parametrize("limit", [{"dedup_window_seconds": 600.0}, {"tombstones_max": 0}])
 def test_they_go_in_batches_until_none_is_left(
     queue: Queue, store: Redis, limit: dict[str, Any]
 ) -> None:
