@@ -1,1 +1,2 @@
-"""Configuration: the only package that reads the environment or a configuration file."""
+"""Configuration: settings from the environment, sources.toml, logging and process life, and the
+configuration files of Redis, MongoDB and supervisord."""

@@ -1,4 +1,4 @@
-"""How a process of ours starts and stops: settings, log, SIGTERM, and the end of its supervisor."""
+"""The start and stop of a process: settings, log, signals, and the end of its supervisor."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from conf.settings import Settings, SettingsError, load
 from conf.sources.loader import load_sources
 from conf.sources.model import Sources
 
-ORPHAN_CHECK_SECONDS = 0.5
+ORPHAN_CHECK_SECONDS = 0.5  # shorter: an orphan stops sooner, and every process wakes more often
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """Set by SIGTERM or SIGINT, or when the supervisor that started this process is gone.
+    """Set by SIGTERM or SIGINT, or when the supervisor that started this process has ended.
 
-    An orphan would go on working unseen beside the processes that a new supervisor starts.
+    Otherwise an orphaned process would keep working next to those that a new supervisor starts.
     """
 
     def __init__(self) -> None:
@@ -29,10 +29,10 @@ class Stop:
         self.reason = ""
 
     def install(self) -> None:
-        """Listen from here on; call it in the main thread.
+        """Start to listen for signals. Call it in the main thread.
 
-        The handler only writes to a pipe that a thread reads. It runs in the main thread at any
-        instruction, also where that thread holds the lock that setting the event needs.
+        The handler only writes to a pipe, which a thread reads. A handler may run at any
+        instruction of the main thread, even while that holds the lock that setting the event needs.
         """
         inlet, outlet = os.pipe()
         for number in SIGNALS:
@@ -46,7 +46,7 @@ class Stop:
             if readable:
                 self.set(signal.Signals(os.read(inlet, 1)[0]).name)
             elif parent is not None and os.getppid() != parent:
-                self.set("supervisor is gone")
+                self.set("the supervisor has ended")
 
     def set(self, reason: str) -> None:
         """Ask the process to stop."""
@@ -57,34 +57,36 @@ class Stop:
         return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Sleep, but no longer than until the stop; True if it is time to stop."""
+        """Sleep until the time is over or the process is to stop; True if it is to stop."""
         return self._event.wait(seconds)
 
 
 def process_name(default: str) -> str:
-    """The stable name that supervisord gave this process, such as ``worker-routing_00``."""
+    """The name that supervisord gives this process, such as ``worker-routing_00``: the same after
+    each restart."""
     return os.environ.get("SUPERVISOR_PROCESS_NAME") or default
 
 
 def begin(name: str) -> Settings:
-    """Settings read and log started, or the process ends with a line for each wrong setting."""
+    """Read the settings and start the log. Wrong settings end the process, with a line for each."""
     try:
         settings = load()
     except SettingsError as error:
-        refuse(name, error)
+        exit_with_problems(name, error)
     log.start(settings, name)
     return settings
 
 
 def sources_without_secrets(name: str, settings: Settings) -> Sources:
-    """The sources for a process that verifies nothing, or its end with a line for each problem."""
+    """The sources, for a process that verifies no signature. Problems end the process, with a line
+    for each."""
     try:
         return load_sources(settings.sources_file, None, settings.profile)
     except SettingsError as error:
-        refuse(name, error)
+        exit_with_problems(name, error)
 
 
-def refuse(name: str, error: SettingsError) -> NoReturn:
+def exit_with_problems(name: str, error: SettingsError) -> NoReturn:
     """End this process with a line for each problem."""
     for problem in error.problems:
         print(f"{name}: {problem}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Logging: one line an entry, to standard error, where supervisord and Docker collect it."""
+"""Logging: one line per entry, to standard error, where supervisord and Docker collect it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class _Line(logging.Formatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        # One entry stays one line: what couriers send may end up in a message.
+        # A line break in a message, which may hold text of a courier, must not look like an entry.
         head, *trace = super().format(record).split("\n")
         return "\n".join([head, *("    | " + line for line in trace)])
 
 
 def start(settings: Settings, process: str) -> None:
-    """Log as ``process`` from here on."""
+    """Configure logging for this process. process: its name, which each line shows."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line(process))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)

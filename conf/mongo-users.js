@@ -1,5 +1,5 @@
-// Run once, by the image of MongoDB, when the volume is new. The gateway may read and write its own
-// database and nothing else; root is for operators.
+// The MongoDB image runs this once, when the volume is empty. The gateway's user may read and write
+// the gateway's database only; the root user is for operators.
 db.getSiblingDB("admin").createUser({
   user: "gateway",
   pwd: process.env.MONGO_PASSWORD,

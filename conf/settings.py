@@ -1,8 +1,7 @@
-"""Every setting of every process: name, unit, default and trade-off, in one validated place.
+"""Every setting of every process, with its unit, default and trade-off.
 
-Invariant: this module is the only reader of the environment, and nothing starts with a wrong
-value. ``load`` checks all of them and reports every wrong one, a line each, so that an operator
-mends them in one go. Values are frozen; whoever needs another one makes a new ``Settings``.
+Invariants: only this module reads settings from the environment, and no process starts with a wrong
+value. ``load`` reports all wrong values at once, one line each. ``Settings`` is frozen.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _Check = Callable[[str], Any]
 
 
 class SettingsError(Exception):
-    """One or more settings are wrong; ``str()`` holds one line for each, ready to print."""
+    """One or more settings are wrong. ``str()`` has one printable line for each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -54,7 +53,7 @@ def _url(*schemes: str) -> _Check:
         wanted = "a URL such as " + " or ".join(f"{s}://host:port/…" for s in schemes)
         try:
             parts = urlsplit(text)
-            _ = parts.port  # raises on a port that is none
+            _ = parts.port  # raises ``ValueError`` for a wrong port
         except ValueError:
             raise ValueError(wanted) from None
         if parts.scheme not in schemes or not (parts.netloc or parts.path):
@@ -144,31 +143,34 @@ class Settings:
     ops_bind: str = _setting(
         "127.0.0.1:8081",
         "host:port",
-        "Metrics and state for operators; on loopback unless you say otherwise.",
+        "Metrics and state for operators. The default is reachable from this host only.",
         _address,
     )
     ops_token: str = _setting(
         "",
         "text",
-        "Bearer token of the ops port. Empty: that port answers only its health check.",
+        "Bearer token of the ops port. Empty: the port answers only its health check.",
         _token,
     )
     sources_file: Path = _setting(
-        ROOT / "conf" / "sources.toml", "path", "The couriers: schemes, secrets, pointers.", _file
+        ROOT / "conf" / "sources.toml",
+        "path",
+        "The sources: signature schemes, secrets, JSON Pointers.",
+        _file,
     )
     web_concurrency: int = _count(
         16,
         1,
         64,
-        "Processes of the edge. Each waits for one Redis round trip at a time, and all "
-        "that wait share one flush to disk; each has about 11 MB of its own. With gthread, whose "
-        "threads wait, 4 take as much.",
+        "Processes of the edge. Each waits for one Redis round trip at a time, and all that wait "
+        "share one flush to disk. More share more, at about 11 MB of memory each. With gthread, "
+        "whose threads wait instead, 4 processes reach the same rate.",
     )
     gateway_server: str = _setting(
         "meinheld",
         "name",
-        "What serves the edge. meinheld takes three times the events, where "
-        "it can be built; gthread is strict to the letter of HTTP (gateway/README.md).",
+        "HTTP server of the edge. meinheld serves three times the events and is used where it is "
+        "installed; gthread enforces HTTP strictly (docs/edge-http.md).",
         _choice("meinheld", "gthread"),
     )
     lookup_processes: int = _count(
@@ -178,158 +180,176 @@ class Settings:
         16,
         1,
         256,
-        "Events in work at once in one lookup process. More hide Mongo's latency "
-        "until the process's core is full.",
+        "Events in work at once in one lookup process. More hide Mongo's latency until the process "
+        "uses a whole core.",
     )
     routing_processes: int = _count(
-        2, 1, 64, "Processes of the routing lane. A crash costs the calls of one process."
+        2,
+        1,
+        64,
+        "Processes of the routing lane. With more, a crash interrupts a smaller part of the calls.",
     )
     routing_threads: int = _count(
         64,
         1,
         512,
-        "Calls in flight at once in one routing process. More drain faster and press "
-        "harder on the Routing Service.",
+        "Calls in flight at once in one routing process. More drain the lane faster and put more "
+        "load on the Routing Service.",
     )
     worker_nice: int = _count(
         10,
         0,
         19,
-        "How far the workers stand back for the edge where both want the same cores: a "
-        "burst is acknowledged first and processed then. 0: they do not; sensible on hosts of "
-        "their own.",
+        "Niceness of the workers: the edge goes first where both want the same cores, so a burst "
+        "is acknowledged before it is processed. 0: no difference; for workers on other hosts.",
         "niceness",
     )
     lease_seconds: float = _seconds(
         15,
         1,
         3600,
-        "How long a lock outlives its holder's last heartbeat (sent every third of "
-        "it). Shorter: a lost host is noticed sooner. Longer: a stalled process keeps its work.",
+        "How long a lock stays valid after the last heartbeat of its holder, which sends one every "
+        "third of this time. Shorter: events of a lost host are taken over sooner. Longer: a "
+        "stalled process keeps its events.",
     )
     attempt_seconds: float = _seconds(
         30,
         1,
         3600,
-        "Hard deadline of one attempt; a thread beyond it loses its event to a "
-        "retry. Must be longer than ROUTING_TIMEOUT_SECONDS.",
+        "Hard deadline of one attempt; a thread that exceeds it loses its event, which is retried. "
+        "Must be longer than ROUTING_TIMEOUT_SECONDS.",
     )
     max_attempts: int = _count(
         12,
         1,
         1000,
-        "Failed routing calls before an event is dead. More outlast longer faults "
-        "and keep hopeless events longer.",
+        "Failed routing calls after which an event becomes a dead letter. More: it survives longer "
+        "faults. Fewer: an event that never succeeds is visible sooner.",
     )
     retry_base_seconds: float = _seconds(
-        2, 0.001, 3600, "First window of the exponential backoff; it doubles each attempt."
+        2,
+        0.001,
+        3600,
+        "First window of the exponential backoff; the window doubles with each attempt.",
     )
     retry_cap_seconds: float = _seconds(
         900,
         0.001,
         86400,
-        "Largest window of the backoff. Lower: quicker after long faults, more calls meanwhile.",
+        "Largest window of the backoff. Smaller: retries succeed sooner after a long fault, at "
+        "more calls during it.",
     )
     retry_floor_seconds: float = _seconds(
-        1, 0, 3600, "Shortest wait before any retry; a Retry-After beyond it wins."
+        1, 0, 3600, "Shortest wait before a retry; a longer Retry-After takes precedence."
     )
     max_age_seconds: float = _seconds(
         86400,
         1,
         31536000,
-        "An event that fails when older than this (since it came to life) is dead.",
+        "Age, since it was accepted or replayed, at which an event that fails becomes a dead "
+        "letter instead of being retried.",
     )
     unknown_shipment_seconds: float = _seconds(
-        21600, 0, 31536000, "How long an event waits for a shipment that is not known yet."
+        21600, 0, 31536000, "How long an event waits for a shipment that does not exist yet."
     )
     unknown_retry_seconds: float = _seconds(
         60,
         0.01,
         3600,
-        "Largest wait between two looks for an unknown shipment. Lower: the event "
-        "follows its shipment sooner, at more Mongo reads.",
+        "Longest wait between two lookups of an unknown shipment. Shorter: the event is processed "
+        "sooner after its shipment appears, at more Mongo reads.",
     )
     max_crashes: int = _count(
         5,
         3,
         100,
-        "Crashes of its process that an event may be part of before it is dead as "
-        "poison. It is alone in its process for the last of them.",
+        "Process crashes after which an event becomes a dead letter with reason poison. Before the "
+        "last of them a process holds the event exclusively.",
     )
     backlog_max_events: int = _count(
         500_000,
         1,
         10**12,
-        "Events waiting, locked or retrying before the edge answers 503.",
+        "Size of the backlog (events waiting, locked or retrying) at which the edge answers 503.",
         "events",
     )
     backlog_max_bytes: int = _count(
         1_000_000_000,
         1,
         10**15,
-        "Their bodies' bytes before the edge answers 503; keep it well below Redis's maxmemory.",
+        "Total size of the backlog's bodies at which the edge answers 503; keep it well below "
+        "Redis's maxmemory.",
         "bytes",
     )
     dead_max_events: int = _count(
         100_000,
         1,
         10**12,
-        "Dead letters before the edge answers 503 (nothing is thrown away by "
-        "itself); a warning comes at 80 % of it.",
+        "Number of dead letters at which the edge answers 503, because none is deleted "
+        "automatically; a warning is logged at 80 % of it.",
         "events",
     )
     dedup_window_seconds: float = _seconds(
         86400,
         1,
         31536000,
-        "How long Redis remembers a finished event; later duplicates are absorbed by the ledger.",
+        "How long Redis remembers a finished event. Later duplicates are found in the ledger "
+        "instead, after a reservation and a Mongo read.",
     )
     tombstones_max: int = _count(
         1_000_000,
         0,
         10**12,
-        "Finished events that Redis remembers at most, about 0.3 KB each. "
-        "More while a captured request could still be valid: twice the largest tolerance_seconds.",
+        "Most finished events that Redis remembers, at about 0.3 KB each. It remembers more only "
+        "while a captured request could still be valid: twice the largest tolerance_seconds.",
         "events",
     )
-    max_body_bytes: int = _count(262_144, 64, 16_777_216, "Largest body accepted.", "bytes")
+    max_body_bytes: int = _count(
+        262_144, 64, 16_777_216, "Largest body that the edge accepts.", "bytes"
+    )
     redis_timeout_seconds: float = _seconds(
         0.5,
         0.01,
         10,
-        "How long the edge waits for Redis before it answers 503. Longer rides "
-        "out slow disks; shorter frees the process sooner.",
+        "How long the edge waits for Redis before it answers 503. Longer: fewer 503 on slow disks. "
+        "Shorter: the process is free sooner.",
     )
     drain_seconds: float = _seconds(
-        10, 0, 600, "How long a stopping process finishes what it holds; the rest is handed back."
+        10,
+        0,
+        600,
+        "How long a stopping process may finish the events that it holds; it puts the rest "
+        "back into the queue.",
     )
     routing_timeout_seconds: float = _seconds(
         10,
         0.05,
         600,
-        "Read timeout of a routing call. Shorter frees slots from hung calls, but "
-        "repeats calls that were only slow.",
+        "Read timeout of a routing call. Shorter: slots with hung calls are free sooner, but calls "
+        "that were only slow are repeated.",
     )
     breaker_open_seconds: float = _seconds(
-        5, 0.1, 600, "First pause of the routing breaker; it doubles to 60 s while probes fail."
+        5,
+        0.1,
+        600,
+        "First pause of the routing breaker; the pause doubles up to 60 s while probes fail.",
     )
     run_dir: Path = _setting(
         ROOT / ".run",
         "path",
-        "Sockets, pid files and process name locks of this host.",
+        "Directory of this host's sockets, pid files and process name locks.",
         lambda text: Path(text) if Path(text).is_absolute() else ROOT / text,
     )
     host_name: str = _setting(
         socket.gethostname(),
         "name",
-        "Names this host in the owner of a lock; must be stable "
-        "across restarts and different between hosts.",
+        "This host's part of a lock's owner; must be stable across restarts and unique per host.",
         _text,
     )
     log_level: str = _setting(
         "INFO",
         "level",
-        "Events are logged at DEBUG, decisions and faults at INFO and above.",
+        "Single events are logged at DEBUG, decisions and faults at INFO and above.",
         _choice("DEBUG", "INFO", "WARNING", "ERROR"),
     )
 
@@ -342,8 +362,8 @@ def variable(setting: Field[Any]) -> str:
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check all settings. An empty variable counts as not set.
 
-    Raises ``SettingsError`` that names, for each wrong one, the variable, the value and what is
-    allowed.
+    Raises ``SettingsError``, which names for each wrong one the variable, the value and the allowed
+    values.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
@@ -366,14 +386,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _shown(name: str, text: str) -> str:
-    """The value as a message may hold it: no token, no password."""
+    """The value for a message, without a token or password."""
     if name == "OPS_TOKEN":
         return "(not shown)"
     return repr(without_password(text))
 
 
 def without_password(url: str) -> str:
-    """A URL as a message or a log may hold it."""
+    """A URL for a message or a log."""
     url = re.sub(r"//[^/@]*@", "//(not shown)@", url)
     return re.sub(r"([?&](?:user|pass)[^=&]*=)[^&]*", r"\1(not shown)", url)
 

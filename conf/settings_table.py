@@ -9,15 +9,15 @@ from conf.settings import ROOT, Settings, variable
 
 BEGIN, END = "<!-- settings: python -m conf.settings_table -->\n", "<!-- end of settings -->\n"
 README = ROOT / "README.md"
-# These defaults are this machine's own; the table says what they stand for.
-SAID = {"host_name": "the host's name"}
+# Defaults that depend on the machine, with the text that the table shows instead.
+SHOWN_DEFAULTS = {"host_name": "the host's name"}
 
 
 def table() -> str:
-    """One row a setting: variable, default, unit, what it is and what it trades."""
-    rows = ["| variable | default | unit | |", "|---|---|---|---|"]
+    """One row per setting: variable, default, unit, meaning and trade-off."""
+    rows = ["| variable | default | unit | meaning and trade-off |", "|---|---|---|---|"]
     for setting in fields(Settings):
-        default = SAID.get(setting.name) or _text(setting.default)
+        default = SHOWN_DEFAULTS.get(setting.name) or _text(setting.default)
         rows.append(
             f"| `{variable(setting)}` | {default} | {setting.metadata['unit']} | "
             f"{setting.metadata['why']} |"

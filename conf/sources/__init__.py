@@ -1,1 +1,2 @@
-"""The couriers: their tables in ``sources.toml``, checked and turned into values."""
+"""The couriers: reads their tables in ``sources.toml`` over the presets, checks them, and makes
+frozen ``Source`` values of them."""

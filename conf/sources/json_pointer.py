@@ -1,6 +1,6 @@
-"""JSON Pointers (RFC 6901): how a source's table names a field of its payload.
+"""JSON Pointers (RFC 6901), with which a source's table names the fields of its payload.
 
-A pointer is parsed once, at start; resolving one in a parsed body never raises.
+A pointer is parsed once, at start; ``resolve`` never raises.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-MISSING: Final = object()  # what a pointer that leads nowhere resolves to; null is a value
+MISSING: Final = object()  # the result of a pointer to no value; null is a value
 
 _STRAY_TILDE = re.compile("~(?![01])")
 _INDEX = re.compile("0|[1-9][0-9]{0,8}")
@@ -17,14 +17,14 @@ _INDEX = re.compile("0|[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """A parsed pointer. tokens: the unescaped steps; none of them for the whole document."""
+    """A parsed pointer. tokens: its unescaped parts; none for the whole document."""
 
     text: str
     tokens: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> Pointer:
-        """Raises ``ValueError`` for what is no pointer."""
+        """Raises ``ValueError`` if the text is not a pointer."""
         if text and not text.startswith("/"):
             raise ValueError("a JSON Pointer starts with /")
         if _STRAY_TILDE.search(text):

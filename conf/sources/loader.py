@@ -1,7 +1,7 @@
-"""Loads ``sources.toml``: every courier's table, laid over its preset and checked as a whole.
+"""Loads ``sources.toml``: merges each source's table with its preset and checks the result.
 
-Invariant: either all sources are right, or nothing is loaded and every problem is named, a line
-each: file, table, key, what is wrong and what is allowed. A key that nothing reads is refused.
+Invariant: either all sources are valid, or none is loaded and each problem is one line: file,
+table, key, the wrong value, the allowed values. An unknown key is a problem too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ NAME = re.compile("[a-z0-9_-]{1,64}")
 ENCODINGS = ("hex", "base64", "either")
 PREFIX = re.compile(r"[\x20-\x7e]*")
 
-# The keys of every table, and those that a scheme adds. All of a scheme's headers are required,
-# but for the id_header of body-hmac, which few couriers have.
+# The keys that every table may have, and those that a scheme adds. All headers of a scheme are
+# required except body-hmac's id_header, which few couriers have.
 COMMON = {
     "preset",
     "scheme",
@@ -45,19 +45,21 @@ SCHEMES: dict[str, set[str]] = {
 
 
 class SourcesError(SettingsError):
-    """The sources are wrong; ``str()`` holds one line for each problem, ready to print."""
+    """One or more sources are wrong. ``str()`` has one printable line for each problem."""
 
 
 def load_sources(path: Path, environ: Mapping[str, str] | None, profile: str) -> Sources:
     """Read and check all sources.
 
-    environ: where the secrets are; None in a process that verifies nothing. profile: local and
+    environ: holds the secrets; None in a process that verifies no signature. profile: local and
     demo allow the published demo secrets. Raises ``SourcesError``.
     """
     problems: list[str] = []
     known, tables = presets.read(presets.PRESETS, problems), presets.read(path, problems)
     if not tables and not problems:
-        problems.append(f"{path}: holds no source; it needs a table for each, such as [bench]")
+        problems.append(
+            f"{path}: holds no source; it needs a table for each source, such as [bench]"
+        )
     secrets_reader = SecretsReader(environ, profile)
     sources: dict[str, Source] = {}
     for name, own in tables.items():
@@ -69,7 +71,7 @@ def load_sources(path: Path, environ: Mapping[str, str] | None, profile: str) ->
         else:
             preset = presets.preset_of(where, own, known, problems)
             if preset is not None:
-                table = Table(where, presets.laid_over(preset, own), problems)
+                table = Table(where, presets.merged_with_own(preset, own), problems)
                 sources[name] = _source(name, own, table, secrets_reader)
     if problems:
         raise SourcesError(problems)
@@ -81,7 +83,7 @@ def _source(
 ) -> Source:
     signature = _signature(own, table)
     if signature.scheme == "token":
-        secrets_reader.warnings.append(f"{name}: token only: its events carry no signature")
+        secrets_reader.warnings.append(f"{name}: token-only: its events are not signed")
     pointers = _pointers(table)
     dedup = [
         table.pointer("dedup_fields", text)
@@ -89,13 +91,13 @@ def _source(
     ]
     if pointers.event_id and signature.id_header:
         how = "" if signature.scheme == "body-hmac" else "signed "
-        table.refuse("pointers.event_id", f"the {how}{signature.id_header} is the event id")
+        table.report("pointers.event_id", f"the {how}{signature.id_header} is the event id")
     if dedup and (pointers.event_id or signature.id_header):
-        table.refuse("dedup_fields", "only for a source that sends no event id, and this one does")
+        table.report("dedup_fields", "only for a source that sends no event id, and this one does")
     per_second = table.number("quota_per_second", float, 0, 1e6, 0)
     burst = table.number("quota_burst", float, 0, 1e7, max(1.0, per_second) if per_second else 0)
     if bool(per_second) != bool(burst):
-        table.refuse(
+        table.report(
             "quota_burst",
             f"{burst:g} is not allowed with quota_per_second {per_second:g}"
             "; either both are above 0 or neither is",
@@ -118,15 +120,15 @@ def _source(
 def _signature(own: Mapping[str, Any], table: Table) -> Signature:
     scheme = table.choice("scheme", SCHEMES)
     allowed = SCHEMES.get(scheme)
-    if allowed is None:  # reported; what else is right depends on it
+    if allowed is None:  # already reported; the other keys depend on the scheme
         return Signature("", "")
-    table.only(COMMON | allowed, f' of scheme "{scheme}"')
+    table.allow_only(COMMON | allowed, f' of scheme "{scheme}"')
     if scheme == "token" and own.get("authenticity") != "token-only":
-        # Asked of the source's own table, so that no preset decides it for the operator.
-        table.refuse("authenticity", 'must be "token-only": say that events will not be signed')
+        # Required in the source's own table, so that the operator decides it and not a preset.
+        table.report("authenticity", 'must be "token-only": it confirms that events are not signed')
     tolerance = "tolerance_seconds" in allowed and table.number("tolerance_seconds", int, 1, 86_400)
     has_id = "id_header" in (table.keys if scheme == "body-hmac" else allowed)
-    return Signature(  # a key that the scheme does not have was refused above
+    return Signature(  # keys that the scheme does not have are already reported
         scheme=scheme,
         header=table.header("signature_header"),
         prefix=table.text("prefix", PREFIX, "printable ASCII", "") if "prefix" in allowed else "",
@@ -140,17 +142,17 @@ def _signature(own: Mapping[str, Any], table: Table) -> Signature:
 def _pointers(table: Table) -> Pointers:
     value = table.keys.get("pointers")
     if not isinstance(value, dict):
-        table.refuse(
+        table.report(
             "pointers",
-            "must be a table with shipment_id, status, and where the courier "
-            "sends them event_id and occurred_at",
+            "must be a table with shipment_id and status, and with event_id and occurred_at if the "
+            "courier sends them",
         )
         return Pointers()
     inner = Table(f"{table.where} pointers:", value, table.problems)
-    inner.only({"event_id", "shipment_id", "status", "occurred_at"})
+    inner.allow_only({"event_id", "shipment_id", "status", "occurred_at"})
     for key in ("shipment_id", "status"):
         if key not in value:
-            inner.refuse(key, "missing; it must be a JSON Pointer such as /result/status")
+            inner.report(key, "missing; it must be a JSON Pointer such as /result/status")
     return Pointers(
         **{
             key: inner.pointer(key, value[key])
@@ -165,5 +167,5 @@ def _variables(table: Table) -> list[str]:
     names = table.texts("secrets_env", True, wanted)
     wrong = [name for name in names if not VARIABLE.fullmatch(name)]
     for name in wrong:
-        table.refuse("secrets_env", f'"{name}" is not allowed; it must be {wanted}')
+        table.report("secrets_env", f'"{name}" is not allowed; it must be {wanted}')
     return [] if wrong else names

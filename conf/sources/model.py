@@ -1,7 +1,7 @@
-"""A source: one courier, how it signs, and where its payload says what.
+"""A source: one courier, how it signs, and where its payload holds which field.
 
-Values only: frozen and valid once they exist (``conf.sources.loader`` checks them). Secrets never
-show in a repr.
+The values are frozen, and valid because ``conf.sources.loader`` checks them before it makes them. A
+``repr`` never shows a secret.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any, Final
 from conf.sources.json_pointer import Pointer
 from conf.sources.statuses import Status
 
-OTHER: Final = "*"  # in a status map: every word that is not in it
+OTHER: Final = "*"  # in a status map: every status that the map does not name
 
-# Between the hosts of the edge: one may take a request that another already takes for too old.
-CLOCKS_APART_SECONDS = 10
+# Largest difference between the clocks of two hosts of the edge: one host may still accept a
+# request that is too old on the other.
+CLOCK_DIFFERENCE_SECONDS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A live key. label: the environment variable that held it, fit for logs and counters."""
+    """A live key. label: its environment variable, which logs and counters may show."""
 
     label: str
     key: bytes = field(repr=False)
@@ -29,11 +30,11 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """How a source proves itself. Which of the fields matter depends on the scheme."""
+    """How a source signs. The scheme determines which fields are used."""
 
     scheme: str  # body-hmac, standard-webhooks, stripe or token
     header: str
-    prefix: str = ""  # what stands before the signature or token in its header
+    prefix: str = ""  # of the signature or token in its header
     encoding: str = "hex"  # hex, base64, or either
     id_header: str = ""  # signed by standard-webhooks, not by body-hmac
     timestamp_header: str = ""
@@ -42,7 +43,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Pointers:
-    """Where a payload holds what. None: it does not hold it."""
+    """Where a payload holds each field. None: the payload does not have it."""
 
     event_id: Pointer | None = None
     shipment_id: Pointer | None = None
@@ -52,9 +53,11 @@ class Pointers:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One courier. statuses: its words for ours; ignored: its words that say nothing about where a
-    shipment stands. ``OTHER`` in one of them stands for all words that are in neither.
-    quota_per_second: 0 for none."""
+    """One courier.
+
+    statuses: its statuses -> the canonical ones. ignored: its statuses whose events change nothing.
+    ``OTHER`` in one of the two means every status that is in neither. quota_per_second: 0 for none.
+    """
 
     name: str
     signature: Signature
@@ -68,18 +71,18 @@ class Source:
 
     @property
     def enabled(self) -> bool:
-        """Whether its events are taken in: an optional source without a secret is off."""
+        """Whether its events are accepted. An optional source without a secret is not enabled."""
         return bool(self.secrets)
 
     def status(self, word: Any) -> Status | None:
-        """The canonical status of the courier's word; None for one that has none."""
+        """The canonical status for a courier's status; None if there is none."""
         text = _word(word)
         if text is None or self.ignores(word):
             return None
         return self.statuses.get(text) or self.statuses.get(OTHER)
 
     def ignores(self, word: Any) -> bool:
-        """Whether an event with this word is to change nothing, on purpose."""
+        """Whether events with this courier's status are configured to change nothing."""
         text = _word(word)
         return text is not None and (
             text in self.ignored or (OTHER in self.ignored and text not in self.statuses)
@@ -87,16 +90,17 @@ class Source:
 
 
 def _word(value: Any) -> str | None:
-    """Some couriers count their statuses: 11 is the word "11"."""
-    if type(value) is int:  # and no bool
+    """The key in the status map. Some couriers send numbers: 11 is the key "11"."""
+    if type(value) is int:  # a bool is not
         return str(value)
     return value if isinstance(value, str) else None
 
 
 class Sources(Mapping[str, Source]):
-    """All configured sources by name, the switched-off ones too: their events may still wait.
+    """All configured sources by name. Includes those that are not enabled, because their events may
+    still be in the queue.
 
-    warnings and notices are lines for the log of a starting process.
+    warnings, notices: lines for the log of a starting process.
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class Sources(Mapping[str, Source]):
         time (0: no source signs one). The tolerance is symmetric, so twice as long as it is; an id
         that is forgotten sooner could be accepted a second time."""
         longest = max((s.signature.tolerance_seconds for s in self._sources.values()), default=0)
-        return 2 * longest + CLOCKS_APART_SECONDS if longest else 0
+        return 2 * longest + CLOCK_DIFFERENCE_SECONDS_MAX if longest else 0
 
     def __getitem__(self, name: str) -> Source:
         return self._sources[name]

@@ -1,6 +1,6 @@
-"""Presets: how known providers sign and what their payloads look like, below a source's own table.
+"""Presets: how known providers sign and where their payloads hold which field.
 
-Invariant: what a source's table says itself always wins.
+Invariant: a key in a source's own table always overrides the preset.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ PRESETS = Path(__file__).resolve().parents[1] / "presets.toml"
 
 
 def read(path: Path, problems: list[str]) -> dict[str, Any]:
-    """The tables of a TOML file; none, and a problem, where it cannot be read."""
+    """The tables of a TOML file. If it cannot be read: none, and a line in ``problems``."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         problems.append(f"{path}: cannot be read: {error.strerror}")
-    except ValueError as error:  # no TOML, or no UTF-8
+    except ValueError as error:  # invalid TOML or UTF-8
         problems.append(f"{path}: is not TOML: {error}")
     return {}
 
@@ -29,7 +29,7 @@ def read(path: Path, problems: list[str]) -> dict[str, Any]:
 def preset_of(
     where: str, own: Mapping[str, Any], presets: Mapping[str, Any], problems: list[str]
 ) -> Mapping[str, Any] | None:
-    """The preset that a table names; an empty one if it names none, None if it does not exist."""
+    """The preset that a table names. Empty if it names none; None if the preset does not exist."""
     name = own.get("preset")
     if name is None:
         return {}
@@ -41,13 +41,15 @@ def preset_of(
     return None
 
 
-def laid_over(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """The source's own keys win; of two tables (statuses, pointers) key by key.
+def merged_with_own(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The preset's keys, overridden by the source's own; statuses and pointers key by key.
 
-    What identifies an event is one choice: a table that makes it drops the preset's.
+    A source has exactly one way to identify an event, so a table that names one removes the
+    preset's.
     """
     merged = dict(preset)
-    if _identifies(own) and preset.get("scheme") != "standard-webhooks":  # there the id is signed
+    # With standard-webhooks the signed id stays the event id.
+    if _names_event_id(own) and preset.get("scheme") != "standard-webhooks":
         for key in ("id_header", "dedup_fields"):
             merged.pop(key, None)
         if "pointers" in merged:
@@ -61,7 +63,8 @@ def laid_over(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
 
 
 def signatures() -> dict[str, Signature]:
-    """How each preset signs; a preset leaves to the table what it does not say."""
+    """How each preset signs. Keys that a preset leaves to the source's table have their
+    defaults."""
     return {
         name: Signature(
             scheme=preset["scheme"],
@@ -76,7 +79,7 @@ def signatures() -> dict[str, Signature]:
     }
 
 
-def _identifies(own: Mapping[str, Any]) -> bool:
+def _names_event_id(own: Mapping[str, Any]) -> bool:
     pointers = own.get("pointers")
     return (
         "id_header" in own
@@ -86,10 +89,10 @@ def _identifies(own: Mapping[str, Any]) -> bool:
 
 
 def tables(path: Path) -> dict[str, dict[str, Any]]:
-    """Every source's table with its preset below it, for a file that ``load_sources`` accepts."""
+    """Each source's table merged with its preset, for a file that ``load_sources`` accepts."""
     problems: list[str] = []
     presets = read(PRESETS, problems)
     return {
-        name: laid_over(preset_of(name, own, presets, problems) or {}, own)
+        name: merged_with_own(preset_of(name, own, presets, problems) or {}, own)
         for name, own in read(path, problems).items()
     }

@@ -1,7 +1,7 @@
-"""The canonical statuses of a shipment: one vocabulary for all couriers.
+"""The canonical statuses of a shipment, the same for all couriers.
 
-Invariant: two events of the same courier time end in the same status whichever comes first. So
-``rank`` puts the terminal statuses, which absorb, above all others.
+Invariant: two events with the same courier time lead to the same status in either order. So
+``rank`` puts the terminal statuses, which no event changes, above all others.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a shipment stands. As text it is its own name."""
+    """The status of a shipment."""
 
     LABEL_CREATED = "label_created"
     PICKED_UP = "picked_up"
@@ -26,12 +26,12 @@ class Status(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Breaks ties of courier time: the higher rank wins."""
+        """Of two events with the same courier time, the status of higher rank applies."""
         return _RANK[self]
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing moves a shipment out of this status."""
+        """Whether no event moves a shipment out of this status."""
         return self in TERMINAL
 
 

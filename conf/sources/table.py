@@ -1,7 +1,7 @@
-"""Typed reading of one source's table, so that every problem of it is said, each in one line.
+"""Typed access to one source's table, which collects every problem as one line.
 
-Invariant: a read never raises. It reports and answers a stand-in, so that the next key is checked
-too; whoever reads must look at ``problems`` before using anything.
+Invariant: a read never raises. For a wrong value it adds a problem and returns a placeholder, so
+that all keys are checked. The caller must not use any value if there are problems.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from typing import Any
 from conf.sources.json_pointer import Pointer
 from conf.sources.statuses import Status
 
-HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")  # no underscore: WSGI maps it onto the dash
-IGNORED = "ignored"  # in the place of a canonical status
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")  # no _: in WSGI it equals -
+IGNORED = "ignored"  # in a status map, instead of a canonical status
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Table:
-    """The keys of a source, its preset's below its own. where: file and table, for messages."""
+    """The keys of a source, merged with its preset. where: file and table, for messages."""
 
     def __init__(self, where: str, keys: Mapping[str, Any], problems: list[str]) -> None:
         self.where, self.keys, self.problems = where, keys, problems
 
-    def refuse(self, key: str, wrong: str) -> None:
+    def report(self, key: str, wrong: str) -> None:
         self.problems.append(f"{self.where} {key}: {wrong}")
 
-    def only(self, allowed: Iterable[str], why: str = "") -> None:
-        """Refuse every key that nothing would read."""
+    def allow_only(self, allowed: Iterable[str], why: str = "") -> None:
+        """Report every key that is not in ``allowed``."""
         allowed = sorted(allowed)
         for key in sorted(self.keys.keys() - set(allowed)):
-            self.refuse(key, f"unknown key{why}; allowed: {', '.join(allowed)}")
+            self.report(key, f"unknown key{why}; allowed: {', '.join(allowed)}")
 
     def text(
         self, key: str, shape: re.Pattern[str], wanted: str, default: str | None = None
     ) -> str:
-        """default None: the key must be there."""
+        """A string of the given shape. default None: the key is required."""
         value = self.keys.get(key, default)
         if value is None:
-            self.refuse(key, f"missing; it must be {wanted}")
+            self.report(key, f"missing; it must be {wanted}")
         elif not isinstance(value, str) or (value != default and not shape.fullmatch(value)):
-            self.refuse(key, f"{_shown(value)} is not allowed; it must be {wanted}")
+            self.report(key, f"{_shown(value)} is not allowed; it must be {wanted}")
         else:
             return value
         return default or ""
@@ -68,13 +68,13 @@ class Table:
             return float(value) if kind is float else int(value)
         noun = "a whole number" if kind is int else "a number"
         wrong = "missing" if value is None else f"{_shown(value)} is not allowed"
-        self.refuse(key, f"{wrong}; it must be {noun} from {low:g} to {high:g}")
+        self.report(key, f"{wrong}; it must be {noun} from {low:g} to {high:g}")
         return low
 
     def flag(self, key: str) -> bool:
         value = self.keys.get(key, False)
         if not isinstance(value, bool):
-            self.refuse(key, f"{_shown(value)} is not allowed; it must be true or false")
+            self.report(key, f"{_shown(value)} is not allowed; it must be true or false")
         return value is True
 
     def texts(self, key: str, required: bool, wanted: str) -> list[str]:
@@ -84,7 +84,7 @@ class Table:
         if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
             return value
         wrong = "missing" if value is None else f"{_shown(value)} is not allowed"
-        self.refuse(key, f"{wrong}; it must be {wanted}")
+        self.report(key, f"{wrong}; it must be {wanted}")
         return []
 
     def pointer(self, key: str, text: Any) -> Pointer | None:
@@ -94,35 +94,36 @@ class Table:
             problem = "it must be a JSON Pointer such as /result/status"
         except ValueError as error:
             problem = str(error)
-        self.refuse(key, f"{_shown(text)} is not allowed; {problem}")
+        self.report(key, f"{_shown(text)} is not allowed; {problem}")
         return None
 
     def statuses(self, key: str) -> tuple[dict[str, Status], frozenset[str]]:
-        """The courier's words for ours, and those that are ignored; or "canonical" for a courier
-        that speaks ours."""
+        """The map from the courier's statuses to the canonical ones, and its ignored statuses. The
+        value "canonical" is for a courier that sends canonical statuses."""
         value = self.keys.get(key)
-        ours = {status.value: status for status in Status}
+        canonical = {status.value: status for status in Status}
         if value == "canonical":
-            return ours, frozenset()
+            return canonical, frozenset()
         if not isinstance(value, dict) or not value:
             wrong = "missing" if value is None else f"{_shown(value)} is not allowed"
-            self.refuse(
+            self.report(
                 key,
-                f'{wrong}; it must be a table from their words to ours, or the word "canonical"',
+                f"{wrong}; it must be a table from the courier's statuses to canonical ones, "
+                'or "canonical"',
             )
             return {}, frozenset()
         found: dict[str, Status] = {}
         ignored: set[str] = set()
-        for word, status in value.items():
+        for theirs, status in value.items():
             if status == IGNORED:
-                ignored.add(word)
-            elif isinstance(status, str) and status in ours:
-                found[word] = ours[status]
+                ignored.add(theirs)
+            elif isinstance(status, str) and status in canonical:
+                found[theirs] = canonical[status]
             else:
-                self.refuse(
-                    f"{key}.{word}",
+                self.report(
+                    f"{key}.{theirs}",
                     f"{_shown(status)} is not allowed; it must be one of "
-                    + ", ".join([*ours, IGNORED]),
+                    + ", ".join([*canonical, IGNORED]),
                 )
         return found, frozenset(ignored)
 

@@ -71,7 +71,7 @@ def _signer(source: Source, verification: Verification) -> Iterator[str]:
             f"{labels[0]} yet; keep the old one live until it has"
         )
     if what == "token":
-        yield "token only: whoever has seen one request can forge others"
+        yield "token-only: a party that has seen one request can forge others"
 
 
 def identity(source: Source) -> str:

@@ -10,7 +10,7 @@ import logging
 import os
 from dataclasses import dataclass
 
-from conf.lifecycle import begin, process_name, refuse
+from conf.lifecycle import begin, exit_with_problems, process_name
 from conf.settings import Settings, SettingsError
 from conf.sources.loader import load_sources
 from conf.sources.model import Sources
@@ -38,7 +38,7 @@ def load() -> LiveConfiguration:
         sources = load_sources(settings.sources_file, os.environ, settings.profile)
     except SettingsError as error:
         if _current is None:
-            refuse("gateway", error)
+            exit_with_problems("gateway", error)
         for problem in error.problems:
             log.error("%s", problem)
         log.error("the sources are unchanged: the edge keeps serving the previous ones")

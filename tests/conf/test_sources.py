@@ -58,7 +58,7 @@ def test_production_starts_without_an_optional_courier_and_says_so() -> None:
     sources = load_sources(SHIPPED, SECRETS, "production")
     assert [name for name in sources if sources[name].enabled] == ["bench", "standard"]
     assert sources.notices == (
-        "easypost: off, for none of EASYPOST_SECRET, EASYPOST_SECRET_PREVIOUS is set",
+        "easypost: off, because none of EASYPOST_SECRET, EASYPOST_SECRET_PREVIOUS is set",
     )
     assert sources.warnings == ()
 
@@ -234,7 +234,7 @@ def test_a_token_is_no_authenticity_unless_the_table_says_so(tmp_path: Path) -> 
     path = tmp_path / "sources.toml"
     path.write_text(token + 'authenticity = "token-only"\n')
     sources = load_sources(path, {"ACME_SECRET": "x"}, "production")
-    assert sources.warnings == ("acme: token only: its events carry no signature",)
+    assert sources.warnings == ("acme: token-only: its events are not signed",)
 
 
 def test_a_source_whose_id_is_signed_takes_no_other_id(tmp_path: Path) -> None:

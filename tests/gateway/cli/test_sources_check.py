@@ -153,7 +153,7 @@ def test_every_source_is_shown_with_what_it_accepts(
     }.items():
         for text in texts:
             assert text in blocks[preset]
-    assert "dhl-push: token only: its events carry no signature" in said
+    assert "dhl-push: token-only: its events are not signed" in said
 
 
 def test_one_source_alone_is_shown_alone_and_unset_secrets_are_named(

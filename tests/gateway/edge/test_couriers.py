@@ -68,4 +68,4 @@ def test_send_is_taken_for_the_courier(
 
 
 def test_the_token_only_courier_is_named_at_start(edge: Edge) -> None:
-    assert "dhl-push: token only: its events carry no signature" in edge.log
+    assert "dhl-push: token-only: its events are not signed" in edge.log

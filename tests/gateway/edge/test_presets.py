@@ -150,7 +150,7 @@ def test_flexports_older_sha1_is_no_signature(sources: Sources) -> None:
 def test_a_static_token_is_taken_only_where_the_table_asks_for_it_and_is_named_at_start(
     tmp_path: Path,
 ) -> None:
-    assert load(tmp_path).warnings == ("dhl-push: token only: its events carry no signature",)
+    assert load(tmp_path).warnings == ("dhl-push: token-only: its events are not signed",)
     table = couriers.SOURCES.replace('authenticity = "token-only"\n', "")
     with pytest.raises(SourcesError, match=r'dhl-push\] authenticity: must be "token-only"'):
         load(tmp_path, table)

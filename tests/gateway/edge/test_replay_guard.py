@@ -14,7 +14,7 @@ from redis import Redis
 from conf.lifecycle import Stop
 from conf.settings import ROOT, Settings
 from conf.sources.loader import load_sources
-from conf.sources.model import CLOCKS_APART_SECONDS, Sources
+from conf.sources.model import CLOCK_DIFFERENCE_SECONDS_MAX, Sources
 from gateway.courier.signing import sign
 from gateway.edge.app import Deps, create_app
 from scheduler.accept_command import Caps
@@ -125,7 +125,7 @@ def test_a_tombstone_goes_when_no_captured_request_can_be_valid_any_more(
 ) -> None:
     courier.signed(SIGNED_AT)()
     finish(redis_server)
-    age(store, 2 * TOLERANCE + CLOCKS_APART_SECONDS - 2)
+    age(store, 2 * TOLERANCE + CLOCK_DIFFERENCE_SECONDS_MAX - 2)
     forgetful.step()
     assert store.zcard("{gw:0}:done") == 1
     age(store, 2)
@@ -162,5 +162,5 @@ def test_the_tolerance_is_as_long_before_the_signed_time_as_after_it(
 
 def test_without_a_source_that_signs_a_time_nothing_needs_to_be_guarded() -> None:
     sources = load_sources(ROOT / "conf" / "sources.toml", None, "local")
-    assert sources.remember_at_least_seconds == 2 * TOLERANCE + CLOCKS_APART_SECONDS
+    assert sources.remember_at_least_seconds == 2 * TOLERANCE + CLOCK_DIFFERENCE_SECONDS_MAX
     assert Sources({"bench": sources["bench"]}).remember_at_least_seconds == 0
