@@ -45,7 +45,7 @@ def default_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("path", [BASE, OVERLAY], ids=lambda path: path.name)
-def test_a_file_keeps_to_the_compose_specification(path: Path) -> None:
+def test_each_file_matches_the_compose_specification(path: Path) -> None:
     schema = json.loads((Path(__file__).parent / "compose_spec.json").read_text())
     fastjsonschema.compile(schema, formats=FORMATS)(yaml.safe_load(path.read_text()))
 
@@ -70,7 +70,7 @@ def test_every_secret_of_the_sources_reaches_the_app() -> None:
 
 
 @pytest.mark.parametrize("name", ["app", "redis", "mongo", "routingsim"])
-def test_a_service_is_confined_and_its_log_bounded(name: str) -> None:
+def test_each_service_has_limits_no_privileges_and_a_bounded_log(name: str) -> None:
     service = services(BASE)[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -89,14 +89,14 @@ def test_every_port_is_published_on_loopback_and_the_stores_publish_none() -> No
     assert yaml.safe_load(BASE.read_text())["networks"]["stores"]["internal"] is True
 
 
-def test_the_app_may_stop_all_its_programs_before_it_is_killed() -> None:
+def test_the_app_has_time_to_stop_all_its_programs_before_it_is_killed() -> None:
     programs = len(list((ROOT / "conf" / "supervisor.d").glob("*.conf")))
     each = math.ceil(Settings().drain_seconds) + STOP_MARGIN_SECONDS
     grace = default_of(services(BASE)["app"]["stop_grace_period"])
     assert int(grace.removesuffix("s")) > programs * each
 
 
-def test_redis_has_room_for_twice_the_bodies_of_a_full_backlog_and_a_gigabyte() -> None:
+def test_redis_has_memory_for_twice_a_full_backlog_and_a_gigabyte() -> None:
     backlog = int(default_of(services(BASE)["app"]["environment"]["BACKLOG_MAX_BYTES"]))
     maxmemory = int(default_of(services(BASE)["redis"]["environment"]["MAXMEMORY"]))
     assert maxmemory >= 2 * backlog + 1_000_000_000
@@ -104,19 +104,19 @@ def test_redis_has_room_for_twice_the_bodies_of_a_full_backlog_and_a_gigabyte() 
     assert int(memory.removesuffix("g")) * 1024**3 >= 2 * maxmemory
 
 
-def test_the_overlay_demands_what_the_example_leaves_blank() -> None:
+def test_the_overlay_requires_exactly_what_the_example_leaves_blank() -> None:
     demanded = set(re.findall(r"\$\{(\w+):\?set (\w+), see \.env\.example\}", OVERLAY.read_text()))
     assert all(name == named for name, named in demanded)
     blank = set(re.findall(r"^(\w+)=$", EXAMPLE, re.MULTILINE))
     assert {name for name, _ in demanded} == blank
 
 
-def test_the_overlay_replaces_every_published_value() -> None:
+def test_the_overlay_replaces_every_published_secret() -> None:
     published = set(re.findall(r"\$\{(\w+):-demo-", BASE.read_text()))
     assert published <= set(re.findall(r"\$\{(\w+):\?", OVERLAY.read_text()))
 
 
-def test_the_logs_of_all_programs_go_to_the_container() -> None:
+def test_all_programs_log_to_the_container() -> None:
     text = (ROOT / "conf" / "supervisor.d" / "container" / "zz-stdout.conf").read_text()
     programs = {path.stem for path in (ROOT / "conf" / "supervisor.d").glob("*.conf")}
     assert set(re.findall(r"^\[program:(.+)\]$", text, re.MULTILINE)) == programs

@@ -48,7 +48,7 @@ def _problems(environ: Mapping[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "value", "allowed"), WRONG)
-def test_a_wrong_value_is_named_with_its_variable_and_what_is_allowed(
+def test_the_message_names_the_variable_the_wrong_value_and_the_allowed_ones(
     name: str, value: str, allowed: str
 ) -> None:
     [problem] = _problems({name: value})
@@ -58,7 +58,7 @@ def test_a_wrong_value_is_named_with_its_variable_and_what_is_allowed(
     assert "\n" not in problem
 
 
-def test_no_message_holds_a_token_or_a_password() -> None:
+def test_messages_hold_no_token_and_no_password() -> None:
     problems = _problems(
         {
             "OPS_TOKEN": "hunter2",
@@ -71,19 +71,19 @@ def test_no_message_holds_a_token_or_a_password() -> None:
 
 
 @pytest.mark.parametrize("setting", NUMBERS, ids=variable)
-def test_every_number_is_bounded_below_and_is_no_word(setting: Any) -> None:
+def test_every_number_has_a_lower_bound_and_must_be_numeric(setting: Any) -> None:
     for value in ("-1", "many", "nan"):
         [problem] = _problems({variable(setting): value})
         assert problem.startswith(f"{variable(setting)}=")
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_table() -> None:
+def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
     environ = {name: value for name, value, _ in reversed(WRONG)}
     told = [problem.split("=")[0] for problem in _problems(environ)]
     assert told == [variable(s) for s in fields(Settings) if variable(s) in environ]
 
 
-def test_without_an_environment_all_are_at_their_defaults() -> None:
+def test_without_an_environment_all_settings_have_their_defaults() -> None:
     assert load({}) == Settings()
 
 
@@ -118,7 +118,7 @@ def test_the_defaults_of_the_contract_hold() -> None:
     assert s.unknown_shipment_seconds == 6 * 3600
 
 
-def test_values_are_read_and_of_their_type() -> None:
+def test_values_are_read_and_have_their_types() -> None:
     s = load(
         {
             "LEASE_SECONDS": "2.5",
@@ -136,11 +136,11 @@ def test_values_are_read_and_of_their_type() -> None:
     assert s.ops_token == "a" * 8
 
 
-def test_an_empty_variable_is_as_good_as_none() -> None:
+def test_an_empty_variable_counts_as_not_set() -> None:
     assert load({"LEASE_SECONDS": "", "REDIS_URL": "  "}) == Settings()
 
 
-def test_what_is_no_setting_is_left_alone() -> None:
+def test_other_variables_are_ignored() -> None:
     assert load({"PATH": "/bin", "LEASE": "x"}) == Settings()
 
 
@@ -154,14 +154,14 @@ def test_what_is_no_setting_is_left_alone() -> None:
         ({"RETRY_CAP_SECONDS": "1"}, ("RETRY_CAP_SECONDS=1", "RETRY_BASE_SECONDS=2")),
     ],
 )
-def test_values_that_contradict_each_other_are_told_both(
+def test_contradicting_values_are_both_named(
     environ: dict[str, str], names: tuple[str, str]
 ) -> None:
     [problem] = _problems(environ)
     assert all(name in problem for name in names)
 
 
-def test_contradictions_are_told_together() -> None:
+def test_all_contradictions_are_reported_at_once() -> None:
     environ = {"ATTEMPT_SECONDS": "5", "RETRY_CAP_SECONDS": "1"}
     assert len(_problems(environ)) == 2
 
@@ -172,7 +172,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(sorted(NAMES)), st.text(max_size=20)))
-def test_any_text_is_a_value_or_a_problem_that_names_it(environ: dict[str, str]) -> None:
+def test_any_text_is_accepted_or_reported_with_its_variable(environ: dict[str, str]) -> None:
     problems: list[str] = []
     try:
         load(environ)

@@ -5,6 +5,6 @@ from __future__ import annotations
 from conf.settings_table import README, with_table
 
 
-def test_the_readmes_settings_table_is_what_the_settings_module_says() -> None:
+def test_the_documented_table_of_settings_matches_the_settings_module() -> None:
     text = README.read_text("utf-8")
     assert text == with_table(text), "run: python -m conf.settings_table"

@@ -54,7 +54,7 @@ def test_production_names_every_missing_secret_and_does_not_start() -> None:
     assert "[standard] secrets_env: none of STANDARD_SECRET" in standard
 
 
-def test_production_starts_without_an_optional_courier_and_says_so() -> None:
+def test_production_starts_without_an_optional_courier_and_logs_it() -> None:
     sources = load_sources(SHIPPED, SECRETS, "production")
     assert [name for name in sources if sources[name].enabled] == ["bench", "standard"]
     assert sources.notices == (
@@ -63,12 +63,12 @@ def test_production_starts_without_an_optional_courier_and_says_so() -> None:
     assert sources.warnings == ()
 
 
-def test_a_blank_secret_is_a_missing_one() -> None:
+def test_a_blank_secret_counts_as_missing() -> None:
     with pytest.raises(SourcesError, match="BENCH_SECRET"):
         load_sources(SHIPPED, SECRETS | {"BENCH_SECRET": " \n"}, "production")
 
 
-def test_the_published_secret_warns_in_production_too() -> None:
+def test_production_warns_of_the_published_secret_too() -> None:
     sources = load_sources(SHIPPED, SECRETS | {"BENCH_SECRET": "bench-secret"}, "production")
     assert len(sources.warnings) == 1
 
@@ -82,14 +82,14 @@ def test_all_secrets_that_are_set_are_live_in_the_order_of_the_file() -> None:
     ]
 
 
-def test_a_process_that_verifies_nothing_needs_no_secret() -> None:
+def test_a_process_that_verifies_no_signature_needs_no_secret() -> None:
     sources = load_sources(SHIPPED, None, "production")
     assert list(sources) == ["bench", "standard", "easypost"]
     assert not any(source.secrets for source in sources.values())
 
 
 @pytest.mark.parametrize("text", ["whsec_", "whsec", "whsec_%%%", "whsec_abc", "whsec_b25l b25l"])
-def test_a_standard_webhooks_secret_that_is_no_base64_is_refused_without_being_shown(
+def test_a_standard_webhooks_secret_that_is_not_base64_is_rejected_and_not_shown(
     text: str,
 ) -> None:
     with pytest.raises(SourcesError) as caught:
@@ -98,7 +98,7 @@ def test_a_standard_webhooks_secret_that_is_no_base64_is_refused_without_being_s
     assert line.endswith("secrets_env: STANDARD_SECRET must be whsec_ followed by base64")
 
 
-def test_secrets_never_show() -> None:
+def test_a_repr_shows_no_secret() -> None:
     sources = load_sources(SHIPPED, SECRETS | {"BENCH_SECRET": "hidden"}, "production")
     assert "hidden" not in repr(sources["bench"])
 
@@ -116,7 +116,7 @@ def test_an_easypost_secret_is_normalised_as_easypost_does() -> None:
     assert source.status("return_to_sender") is Status.RETURNED
 
 
-def test_bench_and_standard_are_signed_as_the_contract_says() -> None:
+def test_bench_and_standard_sign_as_documented() -> None:
     sources = load_sources(SHIPPED, {}, "local")
     bench, standard = sources["bench"].signature, sources["standard"].signature
     assert (bench.header, bench.prefix, bench.encoding) == ("X-Signature", "sha256=", "hex")
@@ -129,7 +129,7 @@ def test_bench_and_standard_are_signed_as_the_contract_says() -> None:
     assert sources["bench"].statuses == {status.value: status for status in Status}
 
 
-def test_a_courier_is_added_by_a_table_alone(tmp_path: Path) -> None:
+def test_a_table_is_enough_to_add_a_courier(tmp_path: Path) -> None:
     path = tmp_path / "sources.toml"
     path.write_text(RIGHT)
     acme = load_sources(path, {"ACME_SECRET": "x"}, "production")["acme"]
@@ -152,14 +152,14 @@ def test_a_table_overrides_single_keys_of_its_preset(tmp_path: Path) -> None:
     assert source.pointers.status == Pointer.parse("/result/status")
 
 
-def test_a_quota_without_a_burst_allows_one_second_of_it(tmp_path: Path) -> None:
+def test_a_quota_without_a_burst_has_a_burst_of_one_second(tmp_path: Path) -> None:
     path = tmp_path / "sources.toml"
     path.write_text(RIGHT + "quota_per_second = 50\n")
     source = load_sources(path, {"ACME_SECRET": "x"}, "production")["acme"]
     assert (source.quota_per_second, source.quota_burst) == (50, 50)
 
 
-def test_all_problems_are_reported_at_once_each_with_table_key_and_what_is_allowed(
+def test_all_problems_are_reported_at_once_with_table_key_and_allowed_values(
     tmp_path: Path,
 ) -> None:
     found = problems(
@@ -216,7 +216,7 @@ preset = "githbu"
         ("[acme]", '[acme]\nsecret_format = "hex"', "secret_format"),
     ],
 )
-def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, said: str | None) -> None:
+def test_a_wrong_value_is_reported(tmp_path: Path, old: str, new: str, said: str | None) -> None:
     text = RIGHT.replace(old, new)
     assert text != RIGHT
     if said is None:  # an empty word of the courier is a word
@@ -227,7 +227,7 @@ def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, said: str | 
     assert line.startswith(f"[acme] {said}: ")
 
 
-def test_a_token_is_no_authenticity_unless_the_table_says_so(tmp_path: Path) -> None:
+def test_a_token_is_accepted_as_authenticity_only_if_the_table_says_so(tmp_path: Path) -> None:
     token = RIGHT.replace("body-hmac", "token")
     (line,) = problems(tmp_path, token)
     assert line.startswith('[acme] authenticity: must be "token-only"')
@@ -237,7 +237,7 @@ def test_a_token_is_no_authenticity_unless_the_table_says_so(tmp_path: Path) -> 
     assert sources.warnings == ("acme: token-only: its events are not signed",)
 
 
-def test_a_source_whose_id_is_signed_takes_no_other_id(tmp_path: Path) -> None:
+def test_a_source_with_a_signed_id_must_not_name_another_id(tmp_path: Path) -> None:
     text = RIGHT.replace('scheme = "body-hmac"', 'preset = "svix"')
     (line,) = problems(tmp_path, text, {"ACME_SECRET": "whsec_b25l"})
     assert line == "[acme] pointers.event_id: the signed svix-id is the event id"
@@ -252,11 +252,11 @@ def test_a_source_whose_id_is_signed_takes_no_other_id(tmp_path: Path) -> None:
         ("[a]\n[a]", "is not TOML"),
     ],
 )
-def test_a_file_that_holds_no_sources_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_without_sources_is_rejected(tmp_path: Path, text: str, said: str) -> None:
     assert said in problems(tmp_path, text)[0]
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SourcesError, match=r"absent\.toml: cannot be read"):
         load_sources(tmp_path / "absent.toml", {}, "local")
 
@@ -280,13 +280,13 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ("/a/٠", MISSING),
     ],
 )
-def test_a_json_pointer_finds_what_rfc_6901_says(pointer: str, value: object) -> None:
+def test_a_json_pointer_resolves_as_rfc_6901_defines(pointer: str, value: object) -> None:
     document = {"a": [1], "b/c": 2, "d~e": 3, "~1": 4, "": 5, "n": None, "t": "text"}
     found = Pointer.parse(pointer).resolve(document)
     assert found is value or found == value
 
 
-def test_two_orders_of_events_of_one_time_end_in_the_same_status() -> None:
+def test_events_of_the_same_time_lead_to_the_same_status_in_either_order() -> None:
     assert len({status.rank for status in Status}) == len(Status)
     terminal = {status.rank for status in Status if status.terminal}
     assert {s.value for s in Status if s.terminal} == {"delivered", "returned", "cancelled"}

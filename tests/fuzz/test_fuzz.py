@@ -103,7 +103,7 @@ EVENTS = st.dictionaries(st.sampled_from(["id", "shipment_id", "status", "x"]), 
 @given(LINES)
 @example([("Upgrade", "h2c")])
 @example([("Transfer-Encoding", "xchunked")])
-def test_whatever_stands_in_a_head_nothing_unsigned_is_stored(
+def test_no_head_makes_the_edge_store_an_unsigned_event(
     edge: Edge, store: RedisServer, lines: list[tuple[str, str]]
 ) -> None:
     client, body = raw_client(store), event("evt_1")
@@ -126,7 +126,7 @@ def test_whatever_stands_in_a_head_nothing_unsigned_is_stored(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(EVENTS.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=80))
-def test_whatever_is_signed_is_kept_to_the_byte_or_refused(
+def test_a_signed_body_is_stored_byte_for_byte_or_rejected(
     edge: Edge, store: RedisServer, body: bytes
 ) -> None:
     client = raw_client(store)
@@ -137,7 +137,7 @@ def test_whatever_is_signed_is_kept_to_the_byte_or_refused(
     assert held == ([body] if reply.status == 202 else [])
 
 
-def test_a_case_is_made_again_from_its_seed_and_number() -> None:
+def test_seed_and_number_reproduce_a_case() -> None:
     for number in range(200):
         one, two = make(7, number), make(7, number)
         if b"webhook-timestamp" not in one.sent.lower():  # which holds the time
@@ -158,7 +158,7 @@ def heard(
     return Talk([Answer(status, {}, content)], ended, 0.1)
 
 
-def test_the_oracle_lets_a_right_answer_pass_and_sees_every_kind_of_wrong_one() -> None:
+def test_the_oracle_accepts_a_right_answer_and_detects_every_kind_of_wrong_one() -> None:
     case, body = right_case()
     assert oracle.fault(case, heard(202)) == ""
     assert [one.body for one in oracle.signed(case.sent)] == [body]
@@ -174,7 +174,7 @@ def test_the_oracle_lets_a_right_answer_pass_and_sees_every_kind_of_wrong_one() 
     assert "501" in oracle.fault(forged, heard(501, b""))
 
 
-def test_make_fuzz_tells_the_bytes_and_how_to_send_them_again(
+def test_make_fuzz_prints_the_bytes_and_how_to_send_them_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -48,7 +48,7 @@ class Broken:
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/v1/events/bench"), ("GET", "/readyz")])
-def test_500_for_a_fault_of_ours_with_the_trace_in_the_log_and_nothing_of_it_in_the_answer(
+def test_an_unexpected_exception_is_answered_500_and_its_traceback_is_only_in_the_log(
     method: str, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
@@ -63,7 +63,7 @@ def test_500_for_a_fault_of_ours_with_the_trace_in_the_log_and_nothing_of_it_in_
     assert record.exc_info[0] is KeyError
 
 
-def test_the_secret_that_matched_the_quota_and_a_short_digest_go_along_with_the_event() -> None:
+def test_an_event_is_accepted_with_the_matching_secret_the_quota_and_a_short_digest() -> None:
     asked: list[tuple[Any, ...]] = []
 
     class Recording(Broken):
@@ -82,7 +82,7 @@ def test_the_secret_that_matched_the_quota_and_a_short_digest_go_along_with_the_
     assert len(digest) == 16
 
 
-def test_a_flood_of_refusals_costs_one_line_a_window_and_the_next_one_counts_the_others(
+def test_many_rejections_are_logged_as_one_line_per_window_and_the_next_line_counts_the_rest(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     time = [0.0]
@@ -103,7 +103,7 @@ def test_a_flood_of_refusals_costs_one_line_a_window_and_the_next_one_counts_the
     assert all(record.levelno == logging.WARNING for record in caplog.records)
 
 
-def test_a_fault_of_ours_that_anybody_can_cause_fills_no_disk(
+def test_an_exception_that_any_client_can_cause_is_logged_at_a_bounded_rate(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
@@ -141,7 +141,7 @@ def test_retry_after_is_a_whole_number_of_seconds_and_never_0(seconds: float, se
     assert problems.whole_seconds(seconds) == sent
 
 
-def test_every_problem_has_a_type_of_its_own() -> None:
+def test_each_problem_has_its_own_type() -> None:
     known = [value for value in vars(problems).values() if isinstance(value, Problem)]
     assert len({problem.code for problem in known}) == len(known) > 10
     assert all(f'"urn:fincart:problem:{p.code}"'.encode() in p.body for p in known)
@@ -162,7 +162,7 @@ def test_every_problem_has_a_type_of_its_own() -> None:
         ("application/" + "a" * 10_000 + "+json", False),
     ],
 )
-def test_only_json_in_utf_8_is_json(content_type: str, json: bool) -> None:
+def test_only_json_in_utf_8_counts_as_json(content_type: str, json: bool) -> None:
     assert is_json(content_type) is json
 
 
@@ -179,7 +179,7 @@ class Pieces:
         return piece[:size]
 
 
-def test_a_body_is_read_to_exactly_its_length_or_not_at_all() -> None:
+def test_a_body_is_read_to_exactly_its_length_or_rejected() -> None:
     def ask(*pieces: bytes | OSError) -> bytes | None:
         return read({"CONTENT_LENGTH": "4", "wsgi.input": Pieces(*pieces)})
 

@@ -76,7 +76,7 @@ FAITHFUL = {
 
 
 @pytest.mark.parametrize("body", FAITHFUL.values(), ids=FAITHFUL.keys())
-def test_odd_json_is_kept_to_the_byte_and_never_breaks_a_worker(
+def test_unusual_json_is_stored_byte_for_byte_and_never_breaks_a_worker(
     edge: Edge, raw_store: Redis, body: bytes
 ) -> None:
     assert edge.post(body).status == 202
@@ -87,7 +87,9 @@ def test_odd_json_is_kept_to_the_byte_and_never_breaks_a_worker(
     assert len(str(caught.value)) < 200
 
 
-def test_of_two_equal_names_edge_and_worker_read_the_same_one(edge: Edge, raw_store: Redis) -> None:
+def test_edge_and_worker_read_the_same_value_of_a_duplicate_key(
+    edge: Edge, raw_store: Redis
+) -> None:
     body = (
         b'{"id":"evt_0","status":"teleported","shipment_id":"SHP-0",'
         b'"id":"evt_1","status":"delayed","shipment_id":"SHP-1"}'
@@ -130,7 +132,7 @@ NO_JSON = {
 
 
 @pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON.keys())
-def test_400_for_what_is_no_json(edge: Edge, raw_store: Redis, body: bytes) -> None:
+def test_400_for_a_body_that_is_not_json(edge: Edge, raw_store: Redis, body: bytes) -> None:
     reply = edge.post(body)
     assert (reply.status, reply.problem) == (400, "not-json")
     assert held(raw_store) == {}
@@ -139,7 +141,7 @@ def test_400_for_what_is_no_json(edge: Edge, raw_store: Redis, body: bytes) -> N
 @pytest.mark.parametrize(
     "body", [b"[]", b'["evt_1"]', b'[{"id":"evt_1"}]', b'"evt_1"', b"1", b"1.5", b"true", b"null"]
 )
-def test_400_for_json_that_is_no_object(edge: Edge, raw_store: Redis, body: bytes) -> None:
+def test_400_for_json_that_is_not_an_object(edge: Edge, raw_store: Redis, body: bytes) -> None:
     reply = edge.post(body)
     assert (reply.status, reply.problem) == (400, "not-an-object")
     assert held(raw_store) == {}
@@ -188,9 +190,7 @@ NO_ID: list[object] = [
 
 
 @pytest.mark.parametrize("id", NO_ID, ids=lambda id: ascii(id)[:40])
-def test_400_for_an_id_that_an_operator_could_not_read(
-    edge: Edge, raw_store: Redis, id: object
-) -> None:
+def test_400_for_an_id_that_is_not_readable(edge: Edge, raw_store: Redis, id: object) -> None:
     reply = edge.post(orjson.dumps({"id": id}))
     assert (reply.status, reply.problem) == (400, "no-event-id")
     assert "/id" in reply.json["detail"]
@@ -200,7 +200,7 @@ def test_400_for_an_id_that_an_operator_could_not_read(
 @pytest.mark.parametrize(
     "number", [b"18446744073709551616", b"-9223372036854775809", b"1" + b"0" * 200, b"1e2", b"-0.0"]
 )
-def test_400_for_a_number_as_id_that_cannot_be_read_exactly(
+def test_400_for_a_numeric_id_that_cannot_be_read_exactly(
     edge: Edge, raw_store: Redis, number: bytes
 ) -> None:
     reply = edge.post(b'{"id":%b}' % number)
@@ -227,7 +227,9 @@ def test_400_for_a_number_as_id_that_cannot_be_read_exactly(
     ],
     ids=lambda id: ascii(id)[:40],
 )
-def test_a_printable_id_names_its_event_everywhere(edge: Edge, raw_store: Redis, id: str) -> None:
+def test_a_printable_id_identifies_its_event_everywhere(
+    edge: Edge, raw_store: Redis, id: str
+) -> None:
     body = orjson.dumps({"id": id})
     reply = edge.post(body)
     assert (reply.status, reply.json["id"]) == (202, f"bench:{id}")
@@ -250,7 +252,7 @@ def test_a_printable_id_names_its_event_everywhere(edge: Edge, raw_store: Redis,
     ],
     ids=ascii,
 )
-def test_a_signed_id_is_held_to_the_same_rules(
+def test_the_same_rules_apply_to_a_signed_id(
     edge: Edge, raw_store: Redis, id: str, status: int
 ) -> None:
     """Its bytes come through WSGI as Latin-1; they are signed as they are, and read as UTF-8."""
@@ -271,7 +273,7 @@ def _signature(id: bytes, timestamp: str, body: bytes) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("filler", [b"x", b"\\u0000", "é".encode(), b"[]"])
-def test_a_body_of_exactly_the_limit_is_kept_to_the_byte_and_one_byte_more_is_413(
+def test_a_body_of_exactly_the_limit_is_stored_and_one_byte_more_is_413(
     edge: Edge, raw_store: Redis, filler: bytes
 ) -> None:
     limit = 262_144

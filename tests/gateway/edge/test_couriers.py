@@ -32,7 +32,7 @@ each = pytest.mark.parametrize(("preset", "courier"), COURIERS.items(), ids=COUR
 
 
 @each
-def test_an_event_is_taken_once_from_its_courier_and_refused_from_anybody_else(
+def test_an_event_is_accepted_once_from_its_courier_and_rejected_from_any_other(
     edge: Edge, preset: str, courier: Courier
 ) -> None:
     body = courier.body("evt_1")
@@ -48,7 +48,7 @@ def test_an_event_is_taken_once_from_its_courier_and_refused_from_anybody_else(
 
 
 @each
-def test_send_is_taken_for_the_courier(
+def test_an_event_of_the_send_command_is_accepted_as_the_couriers(
     edge: Edge, preset: str, courier: Courier, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = load(edge.environ)
@@ -67,5 +67,5 @@ def test_send_is_taken_for_the_courier(
     assert said.startswith(f'202 {{"status":"accepted","id":"{name}')
 
 
-def test_the_token_only_courier_is_named_at_start(edge: Edge) -> None:
+def test_the_start_logs_a_warning_about_the_token_only_courier(edge: Edge) -> None:
     assert "dhl-push: token-only: its events are not signed" in edge.log

@@ -30,16 +30,16 @@ BY_SCAN = Source(
 )
 
 
-def test_the_signed_id_wins() -> None:
+def test_the_signed_id_takes_precedence() -> None:
     assert event_id(WITH_ID, "msg_1", {"e": {"id": "evt_1"}}, b"") == "msg_1"
 
 
-def test_the_pointers_value_is_the_id() -> None:
+def test_the_value_at_the_pointer_is_the_id() -> None:
     assert event_id(WITH_ID, None, {"e": {"id": "evt: 1/é"}}, b"") == "evt: 1/é"
 
 
 @pytest.mark.parametrize("number", [0, 7, -7, 2**64 - 1])
-def test_a_whole_number_is_an_id_by_its_digits(number: int) -> None:
+def test_the_digits_of_a_whole_number_are_the_id(number: int) -> None:
     assert event_id(WITH_ID, None, {"e": {"id": number}}, b"") == str(number)
 
 
@@ -63,16 +63,14 @@ def test_a_whole_number_is_an_id_by_its_digits(number: int) -> None:
         ("\u200b", "cannot be printed"),
     ],
 )
-def test_an_unusable_id_is_refused_with_the_place_where_it_was_looked_for(
-    value: Any, said: str
-) -> None:
+def test_an_unusable_id_is_rejected_and_the_message_names_its_place(value: Any, said: str) -> None:
     with pytest.raises(NoEventId, match=r"the event id at /e/id") as caught:
         event_id(WITH_ID, None, {"e": {"id": value}}, b"")
     assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("document", [{}, {"e": []}, {"e": "x"}, {"e": {"ID": "x"}}])
-def test_a_missing_id_is_refused(document: dict[str, Any]) -> None:
+def test_a_missing_id_is_rejected(document: dict[str, Any]) -> None:
     with pytest.raises(NoEventId, match="the event id at /e/id is missing"):
         event_id(WITH_ID, None, document, b"")
 
@@ -82,17 +80,17 @@ def test_200_characters_are_allowed() -> None:
 
 
 @pytest.mark.parametrize("signed", ["", "x" * 201, "a\tb", "\udcff"])
-def test_an_unusable_signed_id_is_refused(signed: str) -> None:
+def test_an_unusable_signed_id_is_rejected(signed: str) -> None:
     with pytest.raises(NoEventId, match="the event id in a header"):
         event_id(WITH_ID, signed, {"e": {"id": "evt_1"}}, b"")
 
 
-def test_without_any_id_the_body_is_the_event() -> None:
+def test_without_any_id_the_body_identifies_the_event() -> None:
     assert event_id(WITHOUT_ID, None, {}, b"{}") == hashlib.sha256(b"{}").hexdigest()
     assert event_id(WITHOUT_ID, None, {}, b"{} ") != event_id(WITHOUT_ID, None, {}, b"{}")
 
 
-def test_the_fields_of_a_scan_identify_it_whatever_else_the_body_says() -> None:
+def test_the_fields_of_a_scan_identify_it_regardless_of_the_rest_of_the_body() -> None:
     scan = {"number": "N1", "scan": {"id": "s1", "at": None}}
     first = event_id(BY_SCAN, None, scan | {"sent": 1}, b"first")
     assert event_id(BY_SCAN, None, scan | {"sent": 2}, b"again") == first
@@ -125,7 +123,7 @@ def test_objects_among_the_fields_count_by_content_and_not_by_order() -> None:
     assert len({event_id(BY_SCAN, None, orjson.loads(body), body) for body in (one, two)}) == 1
 
 
-def test_an_event_with_none_of_its_fields_is_refused() -> None:
+def test_an_event_with_none_of_the_identifying_fields_is_rejected() -> None:
     with pytest.raises(NoEventId, match="/number, /scan/id, /scan/at"):
         event_id(BY_SCAN, None, {"number": None, "scan": 1}, b"")
 
@@ -147,13 +145,13 @@ def by_scan(number: str) -> str:
         ('{"a":18446744073709551616}', '{"a":18446744073709551617}'),
     ],
 )
-def test_numbers_that_a_parser_rounds_still_tell_scans_apart(one: str, two: str) -> None:
+def test_numbers_that_a_parser_rounds_still_distinguish_scans(one: str, two: str) -> None:
     assert by_scan(one) != by_scan(two)
     assert by_scan(one) == by_scan(f" {one} ")
 
 
 @pytest.mark.parametrize("levels", [300, 1000])
-def test_a_field_that_is_nested_too_deeply_to_compare_is_refused(levels: int) -> None:
+def test_a_field_that_is_nested_too_deeply_to_compare_is_rejected(levels: int) -> None:
     with pytest.raises(NoEventId):
         by_scan("[" * levels + "]" * levels)
 
@@ -171,7 +169,7 @@ HIDDEN = [
 ]
 
 
-def test_no_id_hides_a_character() -> None:
+def test_an_id_with_an_invisible_character_is_rejected() -> None:
     assert len(HIDDEN) > 900_000
     let_pass = []
     for character in HIDDEN:
@@ -181,7 +179,7 @@ def test_no_id_hides_a_character() -> None:
 
 
 @given(st.text(max_size=250))
-def test_an_id_that_is_taken_is_taken_as_it_is_and_fits_on_a_line(value: str) -> None:
+def test_an_accepted_id_is_unchanged_and_fits_on_one_line(value: str) -> None:
     with suppress(NoEventId):
         taken = event_id(WITH_ID, None, {"e": {"id": value}}, b"")
         assert taken == value

@@ -149,7 +149,7 @@ def produce_faults() -> set[Answer]:
     return contract.answers
 
 
-def test_every_documented_answer_is_given_and_every_answer_is_documented(
+def test_the_edge_gives_exactly_the_documented_answers(
     start_edge: StartEdge, own_redis: RedisServer
 ) -> None:
     edge = start_edge(own_redis.url, BACKLOG_MAX_EVENTS="4", MAX_BODY_BYTES="1000")
@@ -166,19 +166,21 @@ def test_the_document_is_valid_openapi_3_1(described: Any) -> None:
     assert [str(error) for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
 
 
-def test_a_document_that_is_none_is_recognised(described: Any) -> None:
+def test_an_invalid_document_is_recognised(described: Any) -> None:
     wrong = json.loads(json.dumps(described))
     del wrong["paths"][EVENT_PATH]["post"]["responses"]["202"]["description"]
     assert list(OpenAPIV31SpecValidator(wrong).iter_errors())
 
 
-def test_the_sources_are_those_that_are_on(described: Any, sources: dict[str, Source]) -> None:
+def test_the_documented_sources_are_the_enabled_ones(
+    described: Any, sources: dict[str, Source]
+) -> None:
     source, _ = described["paths"][EVENT_PATH]["post"]["parameters"]
     assert source["schema"]["enum"] == sorted(sources.keys() - {"absent"})
     assert {sources[name].signature.scheme for name in source["schema"]["enum"]} == SCHEMES.keys()
 
 
-def test_each_source_is_taken_with_the_headers_and_the_example_that_are_documented_for_it(
+def test_the_documented_headers_and_example_of_each_source_are_accepted(
     client: falcon.testing.TestClient, described: Any, sources: dict[str, Source]
 ) -> None:
     operation = described["paths"][EVENT_PATH]["post"]
@@ -205,7 +207,7 @@ def test_each_source_is_taken_with_the_headers_and_the_example_that_are_document
             assert post({k: v for k, v in signed.items() if k != left_out}) == 401
 
 
-def test_the_documented_limit_is_the_limit(
+def test_the_documented_body_limit_is_enforced(
     client: falcon.testing.TestClient, described: Any, sources: dict[str, Source]
 ) -> None:
     _, length = described["paths"][EVENT_PATH]["post"]["parameters"]
@@ -220,7 +222,7 @@ def test_the_documented_limit_is_the_limit(
         )
 
 
-def test_no_secret_and_no_name_of_one_is_told(described: Any) -> None:
+def test_the_document_holds_no_secret_and_no_name_of_one(described: Any) -> None:
     text = json.dumps(described)
     for variable, secret in SECRETS.items():
         assert variable not in text
@@ -228,7 +230,7 @@ def test_no_secret_and_no_name_of_one_is_told(described: Any) -> None:
     assert "demo-secret" not in text
 
 
-def test_it_is_built_once_and_asks_no_redis(client: falcon.testing.TestClient) -> None:
+def test_the_document_is_built_once_and_without_redis(client: falcon.testing.TestClient) -> None:
     replies = [client.simulate_get("/openapi.json") for _ in range(2)]
     assert replies[0].content == replies[1].content
     assert replies[0].headers["content-type"] == "application/json"

@@ -50,7 +50,7 @@ def ask(source: Source, headers: Headers, body: bytes, now: float = AT) -> Verif
 each = pytest.mark.parametrize(("preset", "courier"), COURIERS.items(), ids=COURIERS)
 
 
-def test_every_preset_has_a_signer_here() -> None:
+def test_every_preset_has_an_independent_signer() -> None:
     assert set(tomllib.loads(PRESETS.read_text("utf-8"))) == set(COURIERS)
 
 
@@ -64,7 +64,7 @@ def test_what_the_courier_signs_is_authentic(
 
 
 @each
-def test_a_changed_body_is_refused_where_bodies_are_signed(
+def test_a_changed_body_is_rejected_where_bodies_are_signed(
     sources: Sources, preset: str, courier: Courier
 ) -> None:
     verification = ask(sources[preset], courier.signed(BODY, "evt_1", AT), BODY + b" ")
@@ -72,7 +72,7 @@ def test_a_changed_body_is_refused_where_bodies_are_signed(
 
 
 @each
-def test_each_header_of_the_signature_is_needed(
+def test_each_header_of_the_signature_is_required(
     sources: Sources, preset: str, courier: Courier
 ) -> None:
     headers = courier.signed(BODY, "evt_1", AT)
@@ -90,7 +90,9 @@ def test_each_header_of_the_signature_is_needed(
 
 
 @pytest.mark.parametrize("preset", ["standard-webhooks", "svix", "stripe", "shippo"])
-def test_a_signed_time_binds_within_five_minutes_either_way(sources: Sources, preset: str) -> None:
+def test_a_signed_time_is_valid_for_five_minutes_before_and_after(
+    sources: Sources, preset: str
+) -> None:
     headers = COURIERS[preset].signed(BODY, "evt_1", AT)
     reasons = [
         ask(sources[preset], headers, BODY, AT + off).reason for off in (-301, -300, 300, 301)
@@ -100,7 +102,9 @@ def test_a_signed_time_binds_within_five_minutes_either_way(sources: Sources, pr
 
 
 @each
-def test_we_sign_as_the_courier_does(sources: Sources, preset: str, courier: Courier) -> None:
+def test_our_courier_code_signs_like_the_courier(
+    sources: Sources, preset: str, courier: Courier
+) -> None:
     """``send`` and the load test sign; here the couriers' own code judges it."""
     headers = sign(sources[preset], "evt_1", BODY, AT)
     if preset == "fedex":  # which takes either encoding
@@ -109,7 +113,7 @@ def test_we_sign_as_the_courier_does(sources: Sources, preset: str, courier: Cou
         assert headers == courier.signed(BODY, "evt_1", AT)
 
 
-def test_the_client_libraries_verify_what_we_sign(sources: Sources) -> None:
+def test_the_client_libraries_verify_our_signatures(sources: Sources) -> None:
     now = time.time()
     headers = {
         preset: sign(sources[preset], "evt_1", BODY, now)
@@ -140,14 +144,14 @@ def test_sendclouds_published_example_is_authentic(sources: Sources) -> None:
     assert ask(source, {"Sendcloud-Signature": mac}, b'{"key": "value"}').ok
 
 
-def test_flexports_older_sha1_is_no_signature(sources: Sources) -> None:
+def test_flexports_older_sha1_signature_is_rejected(sources: Sources) -> None:
     assert (
         ask(sources["flexport"], {"X-Hub-Signature": "sha1=" + "0" * 40}, BODY).reason
         is Reason.MISSING
     )
 
 
-def test_a_static_token_is_taken_only_where_the_table_asks_for_it_and_is_named_at_start(
+def test_a_static_token_is_accepted_only_if_the_table_allows_it_and_the_start_warns_of_it(
     tmp_path: Path,
 ) -> None:
     assert load(tmp_path).warnings == ("dhl-push: token-only: its events are not signed",)
@@ -208,7 +212,7 @@ def test_every_documented_status_of_a_known_courier_is_mapped_or_ignored(
 
 
 @pytest.mark.parametrize("preset", WORDS)
-def test_a_known_courier_is_three_lines(sources: Sources, tmp_path: Path, preset: str) -> None:
+def test_a_known_courier_needs_three_lines(sources: Sources, tmp_path: Path, preset: str) -> None:
     table = f'[parcels]\npreset = "{preset}"\nsecrets_env = ["ITS_SECRET"]\n'
     source = load(tmp_path, table, ITS_SECRET="x")["parcels"]
     document = COURIERS[preset].document("evt_7", "TRACK-7")
@@ -222,7 +226,7 @@ def test_a_known_courier_is_three_lines(sources: Sources, tmp_path: Path, preset
 
 
 @pytest.mark.parametrize("preset", ["easypost", "aftership"])
-def test_the_event_id_is_the_couriers_own(sources: Sources, preset: str) -> None:
+def test_the_event_id_is_the_one_that_the_courier_sends(sources: Sources, preset: str) -> None:
     document = COURIERS[preset].document("evt_7", "TRACK-7")
     assert event_id(sources[preset], None, document, b"") == "evt_7"
 
@@ -239,7 +243,7 @@ def scan(**changes: Any) -> Any:
     return document
 
 
-def test_shippo_sends_no_event_id_so_a_scan_is_known_by_what_identifies_it(
+def test_a_shippo_scan_is_identified_by_its_fields_because_shippo_sends_no_event_id(
     sources: Sources,
 ) -> None:
     def named(document: Any) -> str:
@@ -262,7 +266,7 @@ def test_shippo_sends_no_event_id_so_a_scan_is_known_by_what_identifies_it(
         named({"event": "track_updated", "data": {}})
 
 
-def test_a_payload_is_made_in_the_couriers_shape_and_words(tmp_path: Path) -> None:
+def test_a_payload_has_the_couriers_fields_and_statuses(tmp_path: Path) -> None:
     text = (
         TABLE % "sendcloud" + 'dedup_fields = ["/parcels/0/id", "/parcels/0/scan", "/sent"]\n'
         'pointers = { shipment_id = "/parcels/0/id", status = "/parcels/0/at/0" }\n'
@@ -275,7 +279,7 @@ def test_a_payload_is_made_in_the_couriers_shape_and_words(tmp_path: Path) -> No
         payload(source, "evt_1", "SHP-1", Status.DELAYED, datetime.now(UTC))
 
 
-def test_the_tables_that_the_page_on_couriers_shows_are_right(tmp_path: Path) -> None:
+def test_the_tables_in_the_document_on_sources_are_valid(tmp_path: Path) -> None:
     page = (PRESETS.parent / "SOURCES.md").read_text("utf-8")
     shown = "\n".join(re.findall(r"```toml\n(.*?)```", page, re.DOTALL))
     secrets = dict.fromkeys(re.findall(r"[A-Z]+_(?:SECRET|TOKEN)\b", shown), "x")
@@ -300,7 +304,7 @@ TABLE = '[a]\npreset = "%s"\nsecrets_env = ["A_SECRET"]\n'
         ("aftership", 'id_header = "X-Event"\n'),
     ],
 )
-def test_a_table_that_says_what_identifies_an_event_drops_the_presets_way(
+def test_a_table_that_names_an_event_id_removes_the_presets_one(
     tmp_path: Path, preset: str, own: str
 ) -> None:
     source = load(tmp_path, TABLE % preset + own, A_SECRET="x")["a"]
@@ -313,7 +317,7 @@ def test_a_table_that_says_what_identifies_an_event_drops_the_presets_way(
     assert source.pointers.status is not None
 
 
-def test_an_id_from_a_header_and_one_from_the_body_are_too_many(tmp_path: Path) -> None:
+def test_an_id_header_and_an_id_pointer_in_one_table_are_rejected(tmp_path: Path) -> None:
     table = TABLE % "github" + 'id_header = "X-GitHub-Delivery"\n' + couriers.WITH_ID
     with pytest.raises(SourcesError, match=r"pointers\.event_id: the X-GitHub-Delivery is"):
         load(tmp_path, table, A_SECRET="x")
@@ -327,7 +331,7 @@ def test_an_id_from_a_header_and_one_from_the_body_are_too_many(tmp_path: Path) 
         ('{ "*" = "delivered" }', Status.DELIVERED, False),
     ],
 )
-def test_a_star_stands_for_all_words_that_are_not_in_the_map_and_a_number_is_a_word(
+def test_a_star_matches_all_statuses_that_are_not_in_the_map_and_numbers_are_statuses_too(
     tmp_path: Path, statuses: str, status: Status | None, ignored: bool
 ) -> None:
     table = TABLE % "sendcloud" + couriers.WITH_ID.replace('"canonical"', statuses)

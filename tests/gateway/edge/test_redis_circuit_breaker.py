@@ -109,7 +109,7 @@ def test_a_healthy_redis_is_never_probed(redis: Script, breaker: RedisCircuitBre
     assert redis.asked == ["accept"] * 3
 
 
-def test_after_one_fault_nothing_is_asked_until_the_pause_is_over(
+def test_after_one_fault_redis_gets_no_request_until_the_probe_interval_is_over(
     redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
@@ -119,7 +119,7 @@ def test_after_one_fault_nothing_is_asked_until_the_pause_is_over(
     assert redis.asked == ["accept"]
 
 
-def test_a_failed_probe_costs_no_more_than_one_question_a_pause(
+def test_a_failing_redis_gets_one_probe_per_interval(
     redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
@@ -130,7 +130,7 @@ def test_a_failed_probe_costs_no_more_than_one_question_a_pause(
     assert redis.asked == ["accept", *["probe"] * 4]
 
 
-def test_the_request_whose_probe_succeeds_is_taken_and_so_are_all_after_it(
+def test_the_request_whose_probe_succeeds_is_accepted_and_so_are_all_after_it(
     redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
@@ -142,7 +142,7 @@ def test_the_request_whose_probe_succeeds_is_taken_and_so_are_all_after_it(
     assert redis.asked == ["accept", "probe", "accept", "accept"]
 
 
-def test_of_many_threads_one_probes_and_the_others_do_not_wait_for_it(
+def test_one_of_many_threads_probes_and_the_others_do_not_wait_for_it(
     redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
@@ -158,7 +158,7 @@ def test_of_many_threads_one_probes_and_the_others_do_not_wait_for_it(
     assert redis.asked == ["accept", "probe"]
 
 
-def test_a_redis_that_is_slow_for_good_is_used_again_after_a_probe_of_a_whole_timeout(
+def test_a_permanently_slow_redis_is_used_again_after_a_probe_of_a_whole_timeout(
     redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
@@ -173,7 +173,7 @@ def test_a_redis_that_is_slow_for_good_is_used_again_after_a_probe_of_a_whole_ti
     assert redis.asked[-2:] == [f"probe of {TIMEOUT} s", "accept"]
 
 
-def test_patient_probes_take_a_small_part_of_the_time(
+def test_long_probes_take_a_small_part_of_the_time(
     redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     redis.reachable = False
@@ -189,7 +189,7 @@ def test_patient_probes_take_a_small_part_of_the_time(
     )
 
 
-def test_however_many_ask_for_readiness_redis_is_asked_once_a_pause(
+def test_any_number_of_readiness_requests_cost_redis_one_request_per_interval(
     redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     assert len({breaker.ready().durability for _ in range(1000)}) == 1
@@ -199,7 +199,7 @@ def test_however_many_ask_for_readiness_redis_is_asked_once_a_pause(
     assert redis.asked == ["ready", "ready"]
 
 
-def test_readiness_that_is_remembered_ends_with_the_first_fault(
+def test_a_fault_discards_the_remembered_readiness(
     redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     breaker.ready()
@@ -224,7 +224,7 @@ def test_readiness_shares_the_circuit(redis: Script, breaker: RedisCircuitBreake
     assert send(breaker)
 
 
-def test_a_redis_that_answers_but_refuses_writes_is_reported_once_and_once_again_when_it_is_well(
+def test_a_redis_that_refuses_writes_is_logged_once_and_its_recovery_once(
     redis: Script, breaker: RedisCircuitBreaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis.writable = False
@@ -241,7 +241,7 @@ def test_a_redis_that_answers_but_refuses_writes_is_reported_once_and_once_again
     ]
 
 
-def test_a_fault_of_another_kind_is_not_taken_for_a_sick_redis(
+def test_another_exception_does_not_open_the_circuit(
     redis: Script, breaker: RedisCircuitBreaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> Acceptance:
@@ -255,7 +255,7 @@ def test_a_fault_of_another_kind_is_not_taken_for_a_sick_redis(
     assert redis.asked == ["accept"]
 
 
-def test_after_a_fault_no_connection_from_before_it_is_used(
+def test_connections_from_before_a_fault_are_not_used_after_it(
     redis: Script, breaker: RedisCircuitBreaker
 ) -> None:
     assert redis.connected == 1
@@ -270,7 +270,7 @@ def test_after_a_fault_no_connection_from_before_it_is_used(
     assert redis.connected == 2
 
 
-def test_a_late_echo_of_a_mended_fault_does_not_open_the_circuit_again(
+def test_a_late_failure_of_an_old_request_does_not_open_the_circuit_again(
     redis: Script, breaker: RedisCircuitBreaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting, may_fail = threading.Event(), threading.Event()

@@ -52,7 +52,7 @@ def test_503_while_redis_is_killed_and_202_after_it_is_back_without_a_restart(
     assert edge.get("/readyz").status == 200
 
 
-def test_a_redis_that_stalls_costs_one_timeout_and_then_next_to_nothing(
+def test_a_stalled_redis_delays_one_request_by_a_timeout_and_later_ones_hardly(
     edge: Edge, own_redis: RedisServer
 ) -> None:
     assert own_redis.process is not None
@@ -114,7 +114,7 @@ def test_503_while_redis_refuses_to_write(
     assert edge.log.count("Redis confirms again") == 1
 
 
-def test_forgotten_scripts_are_loaded_again(edge: Edge, own_redis: RedisServer) -> None:
+def test_flushed_scripts_are_loaded_again(edge: Edge, own_redis: RedisServer) -> None:
     own_redis.client().script_flush()
     assert edge.post(event("evt_1")).status == 202
 
@@ -158,7 +158,7 @@ def test_a_stopped_edge_has_stored_everything_it_acknowledged(
     assert client.hget("{gw:0}:stats", "accepted") == str(len(stored))
 
 
-def test_a_killed_master_takes_its_workers_with_it_so_that_the_port_is_free(edge: Edge) -> None:
+def test_the_workers_of_a_killed_master_exit_and_free_the_port(edge: Edge) -> None:
     idle = socket.create_connection(("127.0.0.1", edge.port), 5)  # would keep a worker waiting
     assert edge.process is not None
     edge.process.kill()
@@ -168,7 +168,7 @@ def test_a_killed_master_takes_its_workers_with_it_so_that_the_port_is_free(edge
     idle.close()
 
 
-def test_clients_that_stall_in_the_middle_of_a_request_do_not_stop_the_others(edge: Edge) -> None:
+def test_clients_that_stall_during_a_request_do_not_block_others(edge: Edge) -> None:
     head = b"POST /v1/events/bench HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     stalled = [socket.create_connection(("127.0.0.1", edge.port), 5) for _ in range(64)]
     for n, connection in enumerate(stalled):
@@ -182,7 +182,7 @@ def test_clients_that_stall_in_the_middle_of_a_request_do_not_stop_the_others(ed
     assert "WORKER TIMEOUT" not in edge.log
 
 
-def test_clients_that_do_not_close_their_end_do_not_stop_the_others(edge: Edge) -> None:
+def test_clients_that_do_not_close_their_end_do_not_block_others(edge: Edge) -> None:
     lazy = [socket.create_connection(("127.0.0.1", edge.port), 5) for _ in range(10)]
     for connection in lazy:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -192,7 +192,7 @@ def test_clients_that_do_not_close_their_end_do_not_stop_the_others(edge: Edge) 
         connection.close()
 
 
-def test_missing_secrets_stop_the_start_with_a_line_each_and_no_trace(
+def test_missing_secrets_stop_the_start_with_one_line_each_and_no_traceback(
     kind: str, tmp_path: Path, own_redis: RedisServer
 ) -> None:
     edge = Edge(tmp_path, own_redis.url, kind, PROFILE="production", REDIS_TIMEOUT_SECONDS="soon")
@@ -209,7 +209,7 @@ def test_missing_secrets_stop_the_start_with_a_line_each_and_no_trace(
     assert all(line.startswith("gateway: ") and "secrets_env: none of" in line for line in lines)
 
 
-def test_the_kind_of_worker_is_said_in_one_line(edge: Edge, kind: str) -> None:
+def test_the_worker_class_is_logged_in_one_line(edge: Edge, kind: str) -> None:
     lines = [line for line in edge.log.splitlines() if "serving with" in line]
     assert len(lines) == 1
     assert f"serving with {kind}" in lines[0]

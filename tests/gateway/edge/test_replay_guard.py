@@ -99,7 +99,7 @@ def age(store: Redis, seconds: float) -> None:
         store.zincrby("{gw:0}:done", -seconds * 1000, id)
 
 
-def test_a_captured_request_is_accepted_once_from_the_first_to_the_last_second_it_is_valid(
+def test_a_captured_request_is_accepted_once_during_the_whole_time_in_which_it_is_valid(
     courier: Courier, forgetful: Promoter, redis_server: RedisServer, store: Redis
 ) -> None:
     captured = courier.signed(SIGNED_AT)
@@ -120,7 +120,7 @@ def test_a_captured_request_is_accepted_once_from_the_first_to_the_last_second_i
     assert captured() == 401
 
 
-def test_a_tombstone_goes_when_no_captured_request_can_be_valid_any_more(
+def test_a_tombstone_is_trimmed_when_no_captured_request_can_be_valid_any_more(
     courier: Courier, forgetful: Promoter, redis_server: RedisServer, store: Redis
 ) -> None:
     courier.signed(SIGNED_AT)()
@@ -134,7 +134,7 @@ def test_a_tombstone_goes_when_no_captured_request_can_be_valid_any_more(
 
 
 @pytest.mark.parametrize("resent", ["while it waits", "when it is done"])
-def test_a_courier_that_signs_an_event_anew_is_told_that_it_is_known(
+def test_an_event_that_the_courier_signs_again_is_a_duplicate(
     courier: Courier, redis_server: RedisServer, resent: str
 ) -> None:
     assert courier.signed(SIGNED_AT)() == 202
@@ -153,14 +153,14 @@ def test_a_courier_that_signs_an_event_anew_is_told_that_it_is_known(
         (TOLERANCE + 0.001, 401),
     ],
 )
-def test_the_tolerance_is_as_long_before_the_signed_time_as_after_it(
+def test_the_tolerance_before_the_signed_time_equals_the_one_after_it(
     courier: Courier, off: float, status: int
 ) -> None:
     courier.clock[0] = SIGNED_AT + off
     assert courier.signed(SIGNED_AT)() == status
 
 
-def test_without_a_source_that_signs_a_time_nothing_needs_to_be_guarded() -> None:
+def test_without_a_source_that_signs_a_time_no_minimum_is_needed() -> None:
     sources = load_sources(ROOT / "conf" / "sources.toml", None, "local")
     assert sources.remember_at_least_seconds == 2 * TOLERANCE + CLOCK_DIFFERENCE_SECONDS_MAX
     assert Sources({"bench": sources["bench"]}).remember_at_least_seconds == 0

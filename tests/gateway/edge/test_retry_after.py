@@ -79,7 +79,7 @@ def told_when_full(edge: falcon.testing.TestClient) -> int:
 
 
 @pytest.mark.usefixtures("draining")
-def test_who_returns_when_told_finds_room_for_a_burst(
+def test_a_sender_that_waits_for_retry_after_finds_room_for_a_burst(
     edge: falcon.testing.TestClient, own_redis: RedisServer
 ) -> None:
     client = own_redis.client()
@@ -95,7 +95,7 @@ def test_who_returns_when_told_finds_room_for_a_burst(
     assert took / 2 <= told <= 2 * took + 1  # 4 s here; an average, in whole seconds
 
 
-def test_the_forecast_is_bounded_on_both_sides(
+def test_retry_after_has_a_lower_and_an_upper_bound(
     edge: falcon.testing.TestClient, own_redis: RedisServer
 ) -> None:
     told = {}

@@ -70,7 +70,7 @@ def metrics(redis: RedisServer) -> dict[str, float]:
     return {name: float(value) for name, value in samples if name.startswith("gateway_secret")}
 
 
-def test_each_secret_has_a_count_and_the_time_it_last_signed(
+def test_each_secret_has_a_count_and_the_time_of_its_last_signature(
     edge: Edge, redis_server: RedisServer, store: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     begin = time.time()
@@ -93,7 +93,7 @@ def test_each_secret_has_a_count_and_the_time_it_last_signed(
     assert NEW.decode() not in text
 
 
-def test_an_old_secret_that_fell_silent_is_seen_by_how_long_ago_it_signed(
+def test_the_status_shows_how_long_an_old_secret_has_not_been_used(
     edge: Edge, redis_server: RedisServer, store: Redis
 ) -> None:
     post(edge, "evt_1", OLD)
@@ -106,7 +106,7 @@ def test_an_old_secret_that_fell_silent_is_seen_by_how_long_ago_it_signed(
 
 
 @pytest.mark.parametrize("answer", ["duplicate", "backlog full"])
-def test_a_secret_is_seen_in_use_whatever_becomes_of_its_event(
+def test_a_secret_counts_as_used_for_rejected_and_duplicate_events_too(
     edge: Edge, store: Redis, answer: str
 ) -> None:
     for n in range(4):
@@ -118,7 +118,7 @@ def test_a_secret_is_seen_in_use_whatever_becomes_of_its_event(
     assert store.hexists(STATS, "seen:bench:BENCH_SECRET_PREVIOUS")
 
 
-def test_a_removed_secret_is_refused_and_its_count_stays(
+def test_a_removed_secret_is_rejected_and_its_count_stays(
     edge: Edge, redis_server: RedisServer
 ) -> None:
     post(edge, "evt_1", OLD)

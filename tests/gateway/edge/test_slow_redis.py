@@ -73,7 +73,7 @@ Stall = Callable[[RedisServer], AbstractContextManager[None]]
 
 
 @pytest.mark.parametrize("stall", [stopped, busy])
-def test_a_stall_is_answered_503_in_bounded_time_and_ends_by_itself_in_every_process(
+def test_every_process_answers_503_in_bounded_time_during_a_stall_and_recovers_after_it(
     edge: Edge, own_redis: RedisServer, stall: Stall
 ) -> None:
     ids = [f"evt_{n}" for n in range(48)]
@@ -120,7 +120,7 @@ def ids_of(names: list[str]) -> list[str]:
     return [f"bench:{name}" for name in names]
 
 
-def test_a_request_that_a_stalled_redis_takes_up_later_is_a_duplicate_when_it_is_sent_again(
+def test_an_event_that_a_stalled_redis_stores_late_is_a_duplicate_when_it_is_sent_again(
     own_redis: RedisServer,
 ) -> None:
     post = edge_of_one_thread(own_redis.url, 0.3)
@@ -141,7 +141,7 @@ def test_a_request_that_a_stalled_redis_takes_up_later_is_a_duplicate_when_it_is
     assert client.hget("{gw:0}:stats", "accepted") == "2"
 
 
-def test_a_redis_that_is_slower_than_a_quick_probe_but_fit_to_use_is_used_again(
+def test_a_redis_that_is_slower_than_a_short_probe_but_usable_is_used_again(
     own_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with Proxy(own_redis.url, tmp_path_factory.mktemp("p")) as proxy:
@@ -152,9 +152,7 @@ def test_a_redis_that_is_slower_than_a_quick_probe_but_fit_to_use_is_used_again(
         await_true(lambda: post("evt_2") in (200, 202), 10, "recovery")
 
 
-def test_redis_is_not_asked_anything_for_requests_that_nobody_signed(
-    edge: Edge, own_redis: RedisServer
-) -> None:
+def test_unsigned_requests_cause_no_request_to_redis(edge: Edge, own_redis: RedisServer) -> None:
     client = own_redis.client()
 
     def commands() -> dict[str, int]:
@@ -189,7 +187,7 @@ def test_redis_is_not_asked_anything_for_requests_that_nobody_signed(
     assert client.info("persistence")["aof_current_size"] == changed
 
 
-def test_a_flood_of_questions_whether_it_is_ready_is_answered_from_memory(
+def test_many_readiness_requests_are_answered_from_memory(
     start_edge: StartEdge, own_redis: RedisServer
 ) -> None:
     edge, client = start_edge(own_redis.url), own_redis.client()

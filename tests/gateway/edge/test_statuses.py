@@ -24,7 +24,7 @@ def stored(store: Redis) -> list[object]:
     return [id for key in keys for id in store.lrange(key, 0, -1)]
 
 
-def test_202_means_that_the_exact_bytes_lie_in_redis(edge: Edge, store: Redis) -> None:
+def test_202_means_that_the_exact_bytes_are_in_redis(edge: Edge, store: Redis) -> None:
     body = b' {"id" : "evt_1", "n": 1.50, "t": "\\u00e9" }\n'
     reply = edge.post(body)
     assert (reply.status, reply.body) == (202, b'{"status":"accepted","id":"bench:evt_1"}')
@@ -58,22 +58,18 @@ def test_202_for_an_event_without_an_id_under_the_hash_of_its_body(
         'application/json; charset="utf-8"',
     ],
 )
-def test_202_for_every_way_to_say_json(edge: Edge, store: Redis, content_type: str) -> None:
+def test_202_for_every_json_content_type(edge: Edge, store: Redis, content_type: str) -> None:
     assert edge.post(event("evt_1"), Content_Type=content_type).status == 202
 
 
-def test_200_for_what_was_seen_already_and_nothing_is_stored_twice(
-    edge: Edge, store: Redis
-) -> None:
+def test_200_for_a_duplicate_and_nothing_is_stored_twice(edge: Edge, store: Redis) -> None:
     replies = [edge.post(event("evt_1")) for _ in range(3)]
     assert [reply.status for reply in replies] == [202, 200, 200]
     assert replies[1].body == b'{"status":"duplicate","id":"bench:evt_1"}'
     assert stored(store) == ["bench:evt_1"]
 
 
-def test_200_for_a_duplicate_with_another_body_which_the_operator_is_told_of(
-    edge: Edge, store: Redis
-) -> None:
+def test_200_for_a_duplicate_with_another_body_which_is_logged(edge: Edge, store: Redis) -> None:
     edge.post(event("evt_c"))
     assert edge.post(event("evt_c", status="delivered")).json["status"] == "duplicate"
     assert store.hget("{gw:0}:stats", "conflicting") == "1"
@@ -81,11 +77,11 @@ def test_200_for_a_duplicate_with_another_body_which_the_operator_is_told_of(
     assert "conflicting duplicate id=bench:evt_c remote=127.0.0.1" in edge.log
 
 
-def test_the_same_id_of_two_sources_is_two_events(edge: Edge, store: Redis) -> None:
+def test_the_same_id_from_two_sources_is_two_events(edge: Edge, store: Redis) -> None:
     assert [edge.post(event("evt_1"), source).status for source in ("bench", "narrow")] == [202] * 2
 
 
-def test_an_id_in_any_script_comes_back_as_it_is(edge: Edge, store: Redis) -> None:
+def test_an_id_in_any_script_is_returned_unchanged(edge: Edge, store: Redis) -> None:
     assert edge.post(event('evt: "é" 中')).json["id"] == 'bench:evt: "é" 中'
 
 
@@ -124,7 +120,7 @@ def test_400_for_a_signed_id_that_cannot_be_used(edge: Edge, store: Redis) -> No
     assert (reply.status, reply.problem) == (400, "no-event-id")
 
 
-def test_401_is_one_and_the_same_for_every_reason_and_the_log_tells_them_apart(
+def test_401_is_the_same_for_every_reason_and_the_log_names_the_reason(
     edge: Edge, store: Redis
 ) -> None:
     body = event("evt_1")
@@ -205,7 +201,7 @@ def test_411_for_a_chunked_body(edge: Edge, store: Redis) -> None:
 
 
 @pytest.mark.parametrize("coding", ["chunked", "xchunked", "identity"])
-def test_a_transfer_encoding_beside_a_content_length_is_never_accepted(
+def test_a_transfer_encoding_together_with_a_content_length_is_never_accepted(
     edge: Edge, store: Redis, coding: str
 ) -> None:
     body = event("evt_1")
@@ -218,7 +214,7 @@ def test_a_transfer_encoding_beside_a_content_length_is_never_accepted(
 
 
 @pytest.mark.parametrize("length", ["-1", "+5", "0x5", "5 5", "five", "1" * 30])
-def test_a_content_length_that_is_none_is_refused(edge: Edge, length: str) -> None:
+def test_an_invalid_content_length_is_rejected(edge: Edge, length: str) -> None:
     status, _ = edge.raw(
         f"Content-Length: {length}", "Content-Type: application/json", body=b"x" * 55
     )
@@ -254,7 +250,7 @@ def test_415_for_anything_but_json(edge: Edge, store: Redis, content_type: str |
     assert stored(store) == []
 
 
-def test_429_over_the_quota_with_the_time_to_wait_and_other_sources_do_not_notice(
+def test_429_over_the_quota_with_the_time_to_wait_and_no_effect_on_other_sources(
     edge: Edge, store: Redis
 ) -> None:
     replies = [edge.post(event(f"evt_{n}"), "narrow") for n in range(4)]
@@ -279,7 +275,7 @@ def test_503_when_the_backlog_is_full_and_duplicates_are_still_recognised(
     assert edge.get("/healthz").status == 200
 
 
-def test_503_tells_when_to_come_back_from_the_rate_at_which_the_backlog_drains(
+def test_503_has_a_retry_after_computed_from_the_rate_at_which_the_backlog_drains(
     start_edge: StartEdge, redis_server: RedisServer, store: Redis
 ) -> None:
     edge = start_edge(redis_server.url, BACKLOG_MAX_EVENTS="200")
@@ -296,7 +292,7 @@ def test_healthz_and_readyz_answer_get_and_head(edge: Edge, store: Redis) -> Non
         assert (head.status, head.body) == (200, b"")
 
 
-def test_readyz_tells_when_redis_may_lose_what_it_confirmed(edge: Edge, store: Redis) -> None:
+def test_readyz_reports_that_redis_may_lose_confirmed_writes(edge: Edge, store: Redis) -> None:
     store.config_set("appendfsync", "everysec")
     try:
         await_readyz(edge, durability="everysec")

@@ -22,7 +22,7 @@ def sockets(edge: Edge) -> dict[int, int]:
     }
 
 
-def test_connections_that_are_kept_are_spread_over_the_processes(
+def test_persistent_connections_are_spread_over_the_processes(
     start_edge: StartEdge, http_redis: RedisServer, kind: str
 ) -> None:
     edge = start_edge(http_redis.url, WEB_CONCURRENCY=str(PROCESSES))
@@ -40,7 +40,7 @@ def test_connections_that_are_kept_are_spread_over_the_processes(
         assert max(gained) <= 2 * EACH, gained
 
 
-def test_a_client_that_does_not_read_its_answers_keeps_nobody_waiting(
+def test_a_client_that_does_not_read_its_answers_delays_no_other_client(
     start_edge: StartEdge, http_redis: RedisServer
 ) -> None:
     edge = start_edge(http_redis.url)

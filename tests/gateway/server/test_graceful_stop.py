@@ -78,7 +78,7 @@ def assert_ended(edge: Edge) -> None:
     assert "SIGKILL" not in edge.log
 
 
-def test_a_kept_connection_gets_one_more_answer_that_says_it_is_the_last(edge: Edge) -> None:
+def test_a_persistent_connection_gets_one_more_answer_with_connection_close(edge: Edge) -> None:
     courier = Kept(edge)
     assert courier.post("evt_1").getheader("Connection") != "close"
     stop(edge)
@@ -87,7 +87,7 @@ def test_a_kept_connection_gets_one_more_answer_that_says_it_is_the_last(edge: E
     assert_ended(edge)
 
 
-def test_every_one_of_many_kept_connections_gets_its_last_answer(edge: Edge) -> None:
+def test_each_of_many_persistent_connections_gets_its_last_answer(edge: Edge) -> None:
     couriers = [Kept(edge) for _ in range(6)]
     for n, courier in enumerate(couriers):
         assert courier.post(f"evt_{n}").status == 202
@@ -99,7 +99,7 @@ def test_every_one_of_many_kept_connections_gets_its_last_answer(edge: Edge) -> 
     assert_ended(edge)
 
 
-def test_idle_connections_do_not_use_up_the_drain(edge: Edge) -> None:
+def test_idle_connections_do_not_delay_a_stop_until_the_end_of_the_drain(edge: Edge) -> None:
     idle = Kept(edge)
     assert idle.post("evt_1").status == 202
     silent = socket.create_connection(("127.0.0.1", edge.port), 20)
@@ -120,7 +120,7 @@ def test_a_quick_stop_is_clean(edge: Edge) -> None:
     assert_ended(edge)
 
 
-def test_a_worker_that_hangs_is_ended_when_the_drain_is_over(
+def test_a_worker_that_hangs_is_killed_at_the_end_of_the_drain(
     start_edge: StartEdge, own_redis: RedisServer
 ) -> None:
     edge = start_edge(own_redis.url, DRAIN_SECONDS="0")
@@ -131,7 +131,7 @@ def test_a_worker_that_hangs_is_ended_when_the_drain_is_over(
     assert edge.process.wait(20) == 0
 
 
-def test_a_draining_worker_does_not_swallow_what_wakes_it_for_a_new_connection(
+def test_a_draining_worker_does_not_consume_the_wake_up_for_a_new_connection(
     start_edge: StartEdge, own_redis: RedisServer
 ) -> None:
     edge = start_edge(own_redis.url, DRAIN_SECONDS=LONG, WEB_CONCURRENCY="2")
@@ -157,7 +157,7 @@ def test_a_draining_worker_does_not_swallow_what_wakes_it_for_a_new_connection(
         stop(edge, signal.SIGCONT)
 
 
-def test_a_killed_worker_is_replaced_and_the_others_serve_on(
+def test_a_killed_worker_is_replaced_and_the_others_keep_serving(
     start_edge: StartEdge, own_redis: RedisServer
 ) -> None:
     edge = start_edge(own_redis.url, WEB_CONCURRENCY="2")

@@ -33,7 +33,7 @@ def hang_up(edge: Edge) -> None:
     assert edge.get("/healthz").status == 200
 
 
-def test_a_source_that_was_added_is_served_after_a_hang_up(edge: Edge) -> None:
+def test_an_added_source_is_served_after_sighup(edge: Edge) -> None:
     assert edge.process is not None
     master = edge.process.pid
     assert edge.post(event("evt_1"), "acme").status == 404
@@ -45,7 +45,7 @@ def test_a_source_that_was_added_is_served_after_a_hang_up(edge: Edge) -> None:
     assert edge.process.poll() is None
 
 
-def test_what_is_wrong_is_logged_and_the_sources_from_before_go_on_being_served(edge: Edge) -> None:
+def test_a_wrong_file_is_logged_and_the_previous_sources_stay_live(edge: Edge) -> None:
     write(edge, SOURCES + ACME.replace("github", "gitbub"))
     hang_up(edge)
     assert '[acme] preset: "gitbub" is unknown' in edge.log
@@ -60,14 +60,14 @@ def test_what_is_wrong_is_logged_and_the_sources_from_before_go_on_being_served(
     assert edge.post(event("evt_3"), "acme").status == 202
 
 
-def test_a_file_that_is_gone_takes_nothing_down(edge: Edge) -> None:
+def test_a_missing_file_does_not_stop_the_edge(edge: Edge) -> None:
     (edge.folder / "sources.toml").unlink()
     hang_up(edge)
     assert "sources.toml: cannot be read" in edge.log
     assert edge.post(event("evt_1")).status == 202
 
 
-def test_after_a_hang_up_there_is_one_format_of_log_lines(edge: Edge) -> None:
+def test_all_log_lines_have_one_format_after_sighup(edge: Edge) -> None:
     hang_up(edge)
     after = edge.log.partition("Handling signal: hup")[2].splitlines()
     assert any("Booting worker" in line for line in after)

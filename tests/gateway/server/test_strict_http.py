@@ -54,13 +54,13 @@ LENGTHS = [
 
 
 @pytest.mark.parametrize("length", LENGTHS, ids=ascii)
-def test_a_length_that_is_none_or_huge_is_refused(edge: Edge, length: str) -> None:
+def test_an_invalid_or_huge_length_is_rejected(edge: Edge, length: str) -> None:
     (status,) = talk(edge, request(f"Content-Length: {length}", CLOSE, length=False)).statuses
     assert status in {400, 413}
 
 
 @pytest.mark.parametrize("more", [0, 1, -1])
-def test_two_lengths_are_refused_even_if_they_agree(edge: Edge, more: int) -> None:
+def test_two_lengths_are_rejected_even_if_they_are_equal(edge: Edge, more: int) -> None:
     body = fresh_event()
     twice = request(f"Content-Length: {len(body) + more}", CLOSE, body=body)
     assert talk(edge, twice).statuses == [400]
@@ -112,7 +112,7 @@ def test_no_transfer_encoding_is_accepted_in_any_spelling(
     ],
     ids=ascii,
 )
-def test_a_chunked_body_is_refused_and_what_follows_it_is_no_request(
+def test_a_chunked_body_is_rejected_and_the_bytes_after_it_are_not_read_as_a_request(
     edge: Edge, chunks: bytes
 ) -> None:
     body = fresh_event()
@@ -125,7 +125,7 @@ def test_a_chunked_body_is_refused_and_what_follows_it_is_no_request(
 
 
 @pytest.mark.parametrize("attack", ["trailers", "a long header in two parts"])
-def test_what_crashes_meinheld_costs_one_worker_and_gthread_nothing(
+def test_a_request_that_crashes_meinheld_costs_one_worker_and_none_of_gthread(
     start_edge: StartEdge, http_redis: RedisServer, kind: str, attack: str
 ) -> None:
     """Limits of meinheld, and the reason why gthread can be chosen."""
@@ -157,7 +157,9 @@ def test_what_crashes_meinheld_costs_one_worker_and_gthread_nothing(
     ],
     ids=ascii,
 )
-def test_after_a_doubtful_end_no_further_answer_comes(edge: Edge, lines: list[str]) -> None:
+def test_after_a_request_with_an_uncertain_end_the_connection_gets_no_further_answer(
+    edge: Edge, lines: list[str]
+) -> None:
     """A proxy that saw another end would hand the second answer to somebody else."""
     inner = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     heard = talk(edge, request(*lines, body=inner, length=False))
@@ -180,7 +182,7 @@ def test_after_a_doubtful_end_no_further_answer_comes(edge: Edge, lines: list[st
     ],
     ids=ascii,
 )
-def test_400_without_one_good_host(edge: Edge, host: str | None) -> None:
+def test_400_without_exactly_one_valid_host(edge: Edge, host: str | None) -> None:
     assert talk(edge, request(CLOSE, host=host)).statuses == [400]
     path = talk(edge, request(CLOSE, host=host, line="GET /healthz HTTP/1.1"))
     assert path.statuses == [400]
@@ -197,7 +199,7 @@ def test_400_without_one_good_host(edge: Edge, host: str | None) -> None:
         "xn--bcher-kva.example",
     ],
 )
-def test_every_kind_of_host_is_good(edge: Edge, host: str) -> None:
+def test_every_valid_form_of_host_is_accepted(edge: Edge, host: str) -> None:
     assert talk(edge, request(CLOSE, host=f"Host: {host}")).statuses == [202]
 
 
@@ -212,7 +214,7 @@ ODD_LINES = {
 
 
 @pytest.mark.parametrize("line", ODD_LINES.values(), ids=ODD_LINES.keys())
-def test_a_header_line_that_is_none_is_refused(edge: Edge, line: str) -> None:
+def test_a_malformed_header_line_is_rejected(edge: Edge, line: str) -> None:
     assert talk(edge, request(line, CLOSE)).statuses == [400]
 
 
@@ -221,16 +223,14 @@ def test_a_header_line_that_is_none_is_refused(edge: Edge, line: str) -> None:
     ["X-A: b\0c", "X-A: b\nc", "X-A: \x01\x7f", "X-A: \xff\xfe", "Foo", "X-A: b\r\n folded"],
     ids=ascii,
 )
-def test_a_value_that_should_not_be_sent_does_no_harm(edge: Edge, line: str) -> None:
+def test_an_unusual_header_value_has_no_effect(edge: Edge, line: str) -> None:
     assert talk(edge, request(line, CLOSE)).statuses in ([202], [400])
 
 
 @pytest.mark.parametrize(
     "junk", ["\0", "\0zz", "\r\n zz", "\x7f", "\xff", " , ", "\tzz"], ids=ascii
 )
-def test_junk_after_a_signature_is_never_accepted_where_it_is_seen(
-    edge: Edge, kind: str, junk: str
-) -> None:
+def test_a_signature_followed_by_other_bytes_is_rejected(edge: Edge, kind: str, junk: str) -> None:
     body = fresh_event()
     signed = bench_headers(body)["X-Signature"]
     whole = request(CLOSE, body=body).replace(signed.encode(), (signed + junk).encode("latin-1"))
@@ -247,12 +247,12 @@ LARGE = {
 
 
 @pytest.mark.parametrize("lines", LARGE.values(), ids=LARGE.keys())
-def test_a_head_that_is_too_large_is_refused(edge: Edge, lines: list[str]) -> None:
+def test_a_head_that_is_too_large_is_rejected(edge: Edge, lines: list[str]) -> None:
     assert talk(edge, request(*lines, CLOSE)).statuses in ([400], [431])
 
 
 @pytest.mark.parametrize("path", ["a" * 100_000, "?" + "a" * 100_000, "/" * 100_000])
-def test_a_path_of_100_kb_is_refused(edge: Edge, path: str) -> None:
+def test_a_path_of_100_kb_is_rejected(edge: Edge, path: str) -> None:
     heard = talk(edge, request(CLOSE, line=f"POST /v1/events/{path} HTTP/1.1"))
     assert heard.statuses in ([400], [414])
 
@@ -268,7 +268,7 @@ def test_a_path_of_100_kb_is_refused(edge: Edge, path: str) -> None:
         "/v1/events/%F0%9F%92%A9",
     ],
 )
-def test_404_for_odd_paths(edge: Edge, path: str) -> None:
+def test_404_for_unusual_paths(edge: Edge, path: str) -> None:
     assert talk(edge, request(CLOSE, line=f"POST {path} HTTP/1.1")).statuses == [404]
 
 
@@ -287,7 +287,7 @@ def test_404_for_odd_paths(edge: Edge, path: str) -> None:
     ],
     ids=ascii,
 )
-def test_what_is_no_request_line_is_refused(edge: Edge, line: str) -> None:
+def test_a_malformed_request_line_is_rejected(edge: Edge, line: str) -> None:
     heard = talk(edge, request(CLOSE, line=line), half_close=True)
     assert set(heard.statuses) <= {400, 404, 411}  # without a version it is HTTP/0.9 to meinheld
     assert heard.ended
@@ -301,7 +301,7 @@ def test_http_1_0_is_served_with_and_without_a_host(edge: Edge) -> None:
         assert heard.ended
 
 
-def test_http_0_9_stores_nothing_and_ends(edge: Edge) -> None:
+def test_http_0_9_stores_nothing_and_is_closed(edge: Edge) -> None:
     for line in (b"GET /healthz\r\n", b"POST /v1/events/bench\r\n"):
         heard = talk(edge, line + b"\r\n" + fresh_event(), half_close=True)
         assert set(heard.statuses) <= {200, 400, 411}
@@ -331,7 +331,7 @@ def test_a_tls_hello_is_answered_or_closed_at_once(edge: Edge) -> None:
     ],
     ids=["h2c", "unknown", "websocket"],
 )
-def test_a_request_for_another_protocol_does_not_touch_the_next_one(
+def test_a_request_for_another_protocol_does_not_affect_the_next_one(
     edge: Edge, lines: list[str]
 ) -> None:
     for _ in range(3):
@@ -341,7 +341,7 @@ def test_a_request_for_another_protocol_does_not_touch_the_next_one(
         assert edge.post(body).status == 202
 
 
-def test_connect_does_not_touch_the_next_request(edge: Edge) -> None:
+def test_connect_does_not_affect_the_next_request(edge: Edge) -> None:
     for _ in range(3):
         heard = talk(edge, b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", half_close=True)
         assert heard.statuses in ([400], [404])
@@ -357,11 +357,11 @@ def test_a_request_that_ends_early_is_not_accepted(edge: Edge, cut: int) -> None
     assert heard.seconds < 8
 
 
-def test_a_request_may_come_byte_by_byte(edge: Edge) -> None:
+def test_a_request_may_arrive_byte_by_byte(edge: Edge) -> None:
     assert talk(edge, *in_bytes(request(CLOSE)), pause=0.0005).statuses == [202]
 
 
-def test_a_request_may_come_in_two_parts_cut_anywhere(edge: Edge) -> None:
+def test_a_request_may_arrive_in_two_parts_split_at_any_byte(edge: Edge) -> None:
     whole = request(CLOSE)
     for at in range(0, len(whole), 23):
         body = fresh_event()
@@ -369,7 +369,7 @@ def test_a_request_may_come_in_two_parts_cut_anywhere(edge: Edge) -> None:
         assert talk(edge, whole[:at], whole[at:], pause=0.002).statuses == [202]
 
 
-def test_100_continue_comes_before_the_answer(edge: Edge) -> None:
+def test_100_continue_is_sent_before_the_answer(edge: Edge) -> None:
     assert talk(edge, request("Expect: 100-continue", CLOSE)).statuses == [100, 202]
     whole = request("Expect: 100-continue", CLOSE)
     head = whole.index(b"\r\n\r\n") + 4
@@ -393,7 +393,7 @@ def as_a_client_reads(answers: list[Answer]) -> list[int]:
 
 
 @pytest.mark.parametrize("cut", [None, 20, 90, -30])
-def test_a_pipelined_event_is_answered_or_the_answer_before_it_says_close(
+def test_a_pipelined_event_is_answered_or_the_answer_before_it_has_connection_close(
     edge: Edge, kind: str, cut: int | None
 ) -> None:
     first, second = request(), request(CLOSE)
@@ -408,21 +408,21 @@ def test_pipelined_requests_without_bodies_are_all_answered(edge: Edge) -> None:
     assert heard.statuses == [200, 200, 200]
 
 
-def test_an_event_sent_before_the_first_one_was_answered_is_answered_on_its_turn(
+def test_an_event_sent_before_the_first_one_was_answered_is_answered_after_it(
     edge: Edge,
 ) -> None:
     heard = talk(edge, request(), request(CLOSE), pause=0.05)
     assert heard.statuses == [202, 202]
 
 
-def test_a_body_far_over_the_limit_is_refused_before_it_has_come(edge: Edge) -> None:
+def test_a_body_far_over_the_limit_is_rejected_before_it_has_arrived(edge: Edge) -> None:
     head = request("Content-Length: 1000000", length=False)
     heard = talk(edge, head, expect=1)
     assert heard.statuses == [413]
     assert heard.seconds < 5
 
 
-def test_gthread_serves_where_it_is_chosen(tmp_path: Path, http_redis: RedisServer) -> None:
+def test_gthread_serves_if_it_is_configured(tmp_path: Path, http_redis: RedisServer) -> None:
     edge = Edge(tmp_path, http_redis.url, "meinheld", GATEWAY_SERVER="gthread")
     try:
         assert talk(edge.start(), request(CLOSE)).answers[0].headers["server"] == "gunicorn"
@@ -431,7 +431,7 @@ def test_gthread_serves_where_it_is_chosen(tmp_path: Path, http_redis: RedisServ
         edge.stop()
 
 
-def test_the_log_names_the_address_of_the_client_that_was_refused(edge: Edge) -> None:
+def test_the_log_names_the_address_of_the_rejected_client(edge: Edge) -> None:
     look = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     body = event("evt_other")
     unsigned = request(body=body, line="POST /v1/events/standard HTTP/1.1")
@@ -447,7 +447,7 @@ def test_the_log_names_the_address_of_the_client_that_was_refused(edge: Edge) ->
     assert line.endswith("remote=127.0.0.2")
 
 
-def test_3000_half_open_connections_do_not_keep_good_clients_waiting(
+def test_3000_half_open_connections_do_not_delay_good_clients(
     start_edge: StartEdge, http_redis: RedisServer
 ) -> None:
     edge = start_edge(http_redis.url)
