@@ -50,7 +50,7 @@ fuzz: venv ## odd requests to a real edge: make fuzz REQUESTS=200000 SEED=1 KIND
 	@$(RUN) -m tests.fuzz
 
 load: venv ## the proof of load: locust, 100 users; its evidence goes to loadtest/evidence
-	@$(RUN) -m loadtest.run
+	@$(RUN) -m loadtest.load
 
 bench: venv ## the benchmarks, with their targets beside the figures
 	@$(RUN) -m loadtest.bench

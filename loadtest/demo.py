@@ -27,8 +27,8 @@ from gateway.stack.preflight import PreflightError
 from gateway.stack.readiness import StackError
 from gateway.stack.servers import Unusable
 from gateway.stack.stack import Stack
-from loadtest.burst import Post, Reply, burst
-from loadtest.figures import percentile
+from loadtest.harness.figures import percentile
+from loadtest.harness.http_client import Post, Reply, burst
 from scheduler.connection import RedisConnection
 from scheduler.inspector import Counters, Inspector
 from workers import mongo

@@ -1,48 +1,6 @@
-"""The burst: as many requests as users, one each, all in the same moment.
-
-locust -f loadtest/locustfile_burst.py --headless -u 100 -r 100
-"""
-
-from __future__ import annotations
-
-import itertools
+# ruff: noqa: F401 (locust runs the user class that it finds here)
 import sys
 from pathlib import Path
-from typing import ClassVar
 
-import gevent  # type: ignore[import-untyped]
-from gevent.event import Event as Gate  # type: ignore[import-untyped]
-from locust import constant, task
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the locust command does not look
-
-from loadtest.answers import ACCEPTED
-from loadtest.sender import Sender
-from loadtest.traffic import SHIPMENTS_PER_USER, event
-
-_users = itertools.count()
-
-
-class OneOfMany(Sender):
-    """Signs its event, waits until all others are there, posts it, and is through."""
-
-    wait_time = constant(0)
-    gate: ClassVar[Gate] = Gate()
-    ready: ClassVar[int] = 0
-    answered: ClassVar[int] = 0
-
-    @task
-    def post_one(self) -> None:
-        crowd, user = self.environment.parsed_options.num_users, next(_users)
-        # Each user starts elsewhere in the tour, or all would report the same status.
-        mine = event(self.run_name, user, user % SHIPMENTS_PER_USER)
-        request = self.sign(mine, self.tell(mine))
-        OneOfMany.ready += 1
-        if OneOfMany.ready == crowd:
-            self.gate.set()
-        self.gate.wait()
-        self.post(mine, request, ACCEPTED)
-        OneOfMany.answered += 1
-        if OneOfMany.answered == crowd:
-            gevent.spawn(self.environment.runner.quit)  # which ends this greenlet, too
-        self.stop()
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # locust looks in no other folder
+from loadtest.load.locust_burst import OneOfMany

@@ -14,23 +14,13 @@ from types import FrameType
 from typing import NoReturn
 
 from conf.settings import ROOT
-from loadtest.bench import (
-    burst,
-    cost,
-    drain,
-    edge_memory,
-    ingest,
-    latency,
-    machine,
-    memory,
-    report,
-    verbs,
-)
-from loadtest.bench.errors import Missing
-from loadtest.bench.figures import Section
-from loadtest.bench.progress import say
+from loadtest.bench import burst, cost, drain, edge_memory, ingest, latency, memory, verbs
 from loadtest.bench.recovery import edge, scheduler, stores, workers
-from loadtest.bench.rig import Options
+from loadtest.harness import machine, report
+from loadtest.harness.environment import Options
+from loadtest.harness.figures import Section
+from loadtest.harness.progress import say
+from loadtest.harness.wait import Missing
 
 Benchmark = Callable[[Options], Section]
 

@@ -18,9 +18,9 @@ from typing import Any
 from conf import install
 from conf.settings import ROOT
 from gateway.stack.home_directory import free_ports
-from loadtest.bench.errors import BenchError, Missing, wait_until
-from loadtest.bench.machine import has_meinheld
-from loadtest.bench.progress import say
+from loadtest.harness.machine import has_meinheld
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError, Missing, wait_until
 
 PROCESSES = 2
 STOP_SECONDS = 20

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from loadtest.bench import signed, wrk
-from loadtest.bench.errors import BenchError
-from loadtest.bench.figures import Figure, Section, at_most, median
-from loadtest.bench.progress import say
-from loadtest.bench.rig import Options, started
+from loadtest.bench import wrk
+from loadtest.harness import signed
+from loadtest.harness.environment import Options, started
+from loadtest.harness.figures import Figure, Section, at_most, median
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError
 
 EVENTS = 10_000
 CONNECTIONS = 500
@@ -17,17 +18,17 @@ def measure(options: Options) -> Section:
     wrk.find()
     rounds = options.pick(5, 3)
     runs = []
-    with started(options) as rig:
-        rig.stop_workers()
-        warm = signed.write(rig.folder / "warm.requests", "w", EVENTS)
-        wrk.run(rig.url, warm, PATIENCE_SECONDS)
+    with started(options) as env:
+        env.stop_workers()
+        warm = signed.write(env.folder / "warm.requests", "w", EVENTS)
+        wrk.run(env.url, warm, PATIENCE_SECONDS)
         for number in range(rounds):
-            rig.empty()
-            requests = signed.write(rig.folder / "burst.requests", f"b{number}", EVENTS)
-            run = wrk.run(rig.url, requests, PATIENCE_SECONDS, connections=CONNECTIONS)
-            if run.answers != EVENTS or rig.stat("accepted") != EVENTS:
+            env.empty()
+            requests = signed.write(env.folder / "burst.requests", f"b{number}", EVENTS)
+            run = wrk.run(env.url, requests, PATIENCE_SECONDS, connections=CONNECTIONS)
+            if run.answers != EVENTS or env.stat("accepted") != EVENTS:
                 raise BenchError(
-                    f"{EVENTS} events sent, {run.answers} answers, {rig.stat('accepted')} accepted"
+                    f"{EVENTS} events sent, {run.answers} answers, {env.stat('accepted')} accepted"
                 )
             say(f"burst {number + 1} of {rounds}: {run.rate:,.0f}/s, slowest {run.max_ms:.0f} ms")
             runs.append(run)

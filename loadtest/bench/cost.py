@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conf.sources.statuses import Status
-from loadtest.bench import signed
 from loadtest.bench.counters import Usage, usage
-from loadtest.bench.errors import BenchError
-from loadtest.bench.figures import Figure, Section
 from loadtest.bench.paced import Loop
-from loadtest.bench.processes import KINDS, OURS
-from loadtest.bench.progress import say
-from loadtest.bench.rig import Options, Rig, started
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section
+from loadtest.harness.processes import KINDS, OURS
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError
 
 IDLE_SECONDS = 4
 # So many slots that the calls of 2 s never hold an event back.
@@ -39,15 +39,15 @@ def measure(options: Options) -> Section:
     seconds = options.pick(10, 4)
     figures: list[Figure] = []
     notes: list[str] = []
-    with started(options, SETTINGS) as rig:
-        _send(rig, Kind("warm", signed.MIXED, "", 50), 2)
+    with started(options, SETTINGS) as env:
+        _send(env, Kind("warm", signed.MIXED, "", 50), 2)
         time.sleep(1)
-        before = usage(rig)
+        before = usage(env)
         time.sleep(IDLE_SECONDS)
-        idle = usage(rig).since(before)
+        idle = usage(env).since(before)
         for kind in (STATUS_ONLY, ROUTED):
             say(f"{kind.rate * seconds:,} events, {kind.name}, at {kind.rate}/s")
-            used = _use(rig, kind, seconds).beyond(idle)
+            used = _use(env, kind, seconds).beyond(idle)
             figures += _figures(kind, used, kind.rate * seconds)
             operations = ", ".join(
                 f"{name} {calls / kind.rate / seconds:.2f}"
@@ -68,20 +68,20 @@ def measure(options: Options) -> Section:
     )
 
 
-def _send(rig: Rig, kind: Kind, seconds: int) -> None:
+def _send(env: Environment, kind: Kind, seconds: int) -> None:
     """Send, and wait until all of it is done."""
-    count, before = kind.rate * seconds, rig.stat("done")
+    count, before = kind.rate * seconds, env.stat("done")
     prefix = kind.name.replace(" ", "_")
-    path = rig.folder / f"{prefix}.requests"
-    Loop(rig.url, signed.write(path, prefix, count, kind.statuses), kind.rate).result()
-    rig.wait_done(before + count, 30)
+    path = env.folder / f"{prefix}.requests"
+    Loop(env.url, signed.write(path, prefix, count, kind.statuses), kind.rate).result()
+    env.wait_done(before + count, 30)
 
 
-def _use(rig: Rig, kind: Kind, seconds: int) -> Usage:
-    outcomes, before = rig.stat(f"done:{kind.outcome}"), usage(rig)
-    _send(rig, kind, seconds)
-    used = usage(rig).since(before)
-    ended = rig.stat(f"done:{kind.outcome}") - outcomes
+def _use(env: Environment, kind: Kind, seconds: int) -> Usage:
+    outcomes, before = env.stat(f"done:{kind.outcome}"), usage(env)
+    _send(env, kind, seconds)
+    used = usage(env).since(before)
+    ended = env.stat(f"done:{kind.outcome}") - outcomes
     if ended != kind.rate * seconds:
         raise BenchError(f"{ended} of {kind.rate * seconds} events ended as {kind.outcome}")
     return used

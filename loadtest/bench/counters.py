@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loadtest.bench.processes import cpu_seconds
-from loadtest.bench.rig import Rig
+from loadtest.harness.environment import Environment
+from loadtest.harness.processes import cpu_seconds
 
 # What our processes send. Redis counts the commands inside a script as well, so its total says
 # nothing about round trips; no script runs one of these, and looking (INFO, HGET) is none of them.
@@ -45,16 +45,16 @@ class Usage:
         )
 
 
-def usage(rig: Rig) -> Usage:
-    info = rig.redis.command("INFO", "commandstats").decode()
+def usage(env: Environment) -> Usage:
+    info = env.redis.command("INFO", "commandstats").decode()
     calls = {
         name: float(count)
         for name, count in re.findall(r"^cmdstat_([^:]+):calls=(\d+)", info, re.MULTILINE)
     }
     sent = {name: calls.get(name, 0.0) for name in SENT}
-    commands = rig.mongo.client.admin.command("serverStatus")["metrics"]["commands"]
+    commands = env.mongo.client.admin.command("serverStatus")["metrics"]["commands"]
     operations = {name: float(commands[name]["total"]) for name in OPERATIONS}
-    return Usage(time.monotonic(), cpu_seconds(rig.stack), sent, operations)
+    return Usage(time.monotonic(), cpu_seconds(env.stack), sent, operations)
 
 
 def _less(these: Mapping[str, float], those: Mapping[str, float], share: float) -> dict[str, float]:

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from loadtest.bench import signed
-from loadtest.bench.errors import BenchError
-from loadtest.bench.figures import Figure, Section, at_least
-from loadtest.bench.progress import say
-from loadtest.bench.rig import Options, Rig, started
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section, at_least
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError
 
 PROCESSES, THREADS = 4, 64
 CALL_SECONDS = 2.0
@@ -37,13 +37,13 @@ def measure(options: Options) -> Section:
         "ROUTING_THREADS": str(THREADS),
         "ROUTINGSIM_LATENCY_MS": str(round(CALL_SECONDS * 1000)),
     }
-    with started(options, settings) as rig:
-        rig.stop_workers()
-        rig.preload("r", count, signed.ROUTE)
+    with started(options, settings) as env:
+        env.stop_workers()
+        env.preload("r", count, signed.ROUTE)
         say(f"{count:,} events that need a route, {at_once} calls at once: {ideal:g} s at best")
-        times = _drain(rig, count, ideal)
-        stats = rig.simulator()
-        routed = rig.stat("done:routed")
+        times = _drain(env, count, ideal)
+        stats = env.simulator()
+        routed = env.stat("done:routed")
     if routed != count or stats["calls"] != count:
         raise BenchError(f"{routed} of {count} events were routed, by {stats['calls']} calls")
     elapsed = times.last_done - times.first_call
@@ -66,25 +66,25 @@ def measure(options: Options) -> Section:
     )
 
 
-def _drain(rig: Rig, count: int, ideal: float) -> Times:
+def _drain(env: Environment, count: int, ideal: float) -> Times:
     """Start the workers and watch."""
     told = time.time()
-    starting = threading.Thread(target=rig.start_workers)  # it returns a second later
+    starting = threading.Thread(target=env.start_workers)  # it returns a second later
     starting.start()
     first_call = lookups_done = 0.0
     asked = told
-    while rig.stat("done") < count:
+    while env.stat("done") < count:
         now = time.time()
         if now > told + SLACK * ideal + 10:
-            raise BenchError(f"{rig.stat('done')} of {count} events done after {now - told:.0f} s")
-        if not first_call and rig.simulator()["calls"]:
+            raise BenchError(f"{env.stat('done')} of {count} events done after {now - told:.0f} s")
+        if not first_call and env.simulator()["calls"]:
             first_call = asked  # at the latest look that saw none, so never too late
-        if not lookups_done and rig.stat("forwarded") >= count:
+        if not lookups_done and env.stat("forwarded") >= count:
             lookups_done = now
         asked = now
         time.sleep(POLL_SECONDS)
     starting.join()
-    newest = rig.mongo["events"].find_one({}, {"done_at": 1}, sort=[("done_at", -1)])
+    newest = env.mongo["events"].find_one({}, {"done_at": 1}, sort=[("done_at", -1)])
     assert newest is not None
     last: datetime = newest["done_at"]
     return Times(told, first_call, last.timestamp(), lookups_done)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from loadtest.bench import signed, wrk
-from loadtest.bench.figures import Figure, Section, at_most
-from loadtest.bench.processes import resident_mib
-from loadtest.bench.progress import say
-from loadtest.bench.rig import Options, Rig, started
+from loadtest.bench import wrk
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section, at_most
+from loadtest.harness.processes import resident_mib
+from loadtest.harness.progress import say
 
 REQUESTS = 1_000_000
 PART = 150_000  # at the most; what is sent in the seconds of one run
@@ -18,14 +19,14 @@ def measure(options: Options) -> Section:
     wanted = options.pick(REQUESTS, REQUESTS // 5)
     sizes: list[float] = []
     answered = 0
-    with started(options) as rig:
-        rig.stop_workers()
-        rig.fsync("everysec")
+    with started(options) as env:
+        env.stop_workers()
+        env.fsync("everysec")
         while answered < wanted:
-            rig.empty()
-            requests = signed.write(rig.folder / "part.requests", f"m{len(sizes)}", PART)
-            answered += wrk.run(rig.url, requests, SECONDS).answers
-            sizes.append(_largest(rig))
+            env.empty()
+            requests = signed.write(env.folder / "part.requests", f"m{len(sizes)}", PART)
+            answered += wrk.run(env.url, requests, SECONDS).answers
+            sizes.append(_largest(env))
             say(f"{answered:,} requests: {sizes[-1]:.1f} MiB")
     return Section(
         "edge-memory",
@@ -39,5 +40,5 @@ def measure(options: Options) -> Section:
     )
 
 
-def _largest(rig: Rig) -> float:
-    return max(size for (kind, _), size in resident_mib(rig.stack).items() if kind == "gateway")
+def _largest(env: Environment) -> float:
+    return max(size for (kind, _), size in resident_mib(env.stack).items() if kind == "gateway")

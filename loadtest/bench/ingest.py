@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from loadtest.bench import baseline, signed, wrk
-from loadtest.bench.errors import BenchError, Missing
-from loadtest.bench.figures import Figure, Section, Target, at_least, median
-from loadtest.bench.progress import say
-from loadtest.bench.rig import Options, Rig, started
-from loadtest.bench.signed import Requests
+from loadtest.bench import baseline, wrk
 from loadtest.bench.wrk import Run
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section, Target, at_least, median
+from loadtest.harness.progress import say
+from loadtest.harness.signed import Requests
+from loadtest.harness.wait import BenchError, Missing
 
 BASELINES = {"as published": True, "as built here": False}
 # Policy -> the least share of the first. `always` waits for the disk before it answers.
@@ -28,16 +29,16 @@ def measure(options: Options) -> Section:
     wrk.find()
     seconds = options.pick(4, 2) - wrk.SETTLE_SECONDS
     rounds = options.pick(3, 3)
-    with started(options) as rig, _baselines() as idle_urls:
-        rig.stop_workers()
-        requests = _calibrated(rig, seconds)
+    with started(options) as env, _baselines() as idle_urls:
+        env.stop_workers()
+        requests = _calibrated(env, seconds)
         bare: dict[str, list[float]] = {name: [] for name in idle_urls}
         runs: dict[str, list[Run]] = {policy: [] for policy in TARGETS}
         for number in range(1, rounds + 1):
             for name, idle_url in idle_urls.items():
                 bare[name].append(wrk.run(idle_url, requests, seconds, cycle=True).rate)
             for policy, found in runs.items():
-                found.append(_run(rig, requests, seconds, policy))
+                found.append(_run(env, requests, seconds, policy))
             rates = ", ".join(f"{policy} {found[-1].rate:,.0f}" for policy, found in runs.items())
             idle = ", ".join(f"{name} {idle[-1]:,.0f}" for name, idle in bare.items()) or "none"
             say(f"round {number} of {rounds}: baseline {idle}; {rates} requests/s")
@@ -74,22 +75,22 @@ def _baselines() -> Iterator[dict[str, str]]:
             yield {}
 
 
-def _calibrated(rig: Rig, seconds: float) -> Requests:
+def _calibrated(env: Environment, seconds: float) -> Requests:
     """A file with enough requests for a run; the processes are warm afterwards."""
     say("calibrating")
-    first = signed.write(rig.folder / "first.requests", "c", CALIBRATION_COUNT)
-    rate = _run(rig, first, CALIBRATION_SECONDS, "everysec").rate
+    first = signed.write(env.folder / "first.requests", "c", CALIBRATION_COUNT)
+    rate = _run(env, first, CALIBRATION_SECONDS, "everysec").rate
     count = int(max(rate * SPARE, LEAST_RATE) * seconds)
     say(f"signing {count:,} requests")
-    return signed.write(rig.folder / "all.requests", "i", count)
+    return signed.write(env.folder / "all.requests", "i", count)
 
 
-def _run(rig: Rig, requests: Requests, seconds: float, policy: str) -> Run:
+def _run(env: Environment, requests: Requests, seconds: float, policy: str) -> Run:
     """One run on an empty queue. Raises ``BenchError`` unless Redis has what was answered."""
-    rig.fsync(policy)
-    rig.empty()
-    run = wrk.run(rig.url, requests, seconds)
-    accepted, duplicates = rig.stat("accepted"), rig.stat("duplicates")
+    env.fsync(policy)
+    env.empty()
+    run = wrk.run(env.url, requests, seconds)
+    accepted, duplicates = env.stat("accepted"), env.stat("duplicates")
     if accepted != run.answers or duplicates:
         raise BenchError(
             f"{run.answers} answers, but {accepted} events accepted and {duplicates} duplicates"

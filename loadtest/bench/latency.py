@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
-from loadtest.bench import baseline, signed
-from loadtest.bench.errors import BenchError, Missing, wait_until
-from loadtest.bench.figures import Figure, Section, Target, at_most
+from loadtest.bench import baseline
 from loadtest.bench.paced import Loop, Paced
-from loadtest.bench.progress import say
-from loadtest.bench.rig import Options, Rig, started
-from loadtest.figures import percentile
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section, Target, at_most, percentile
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError, Missing, wait_until
 
 RATE = 1000
 Targets = Mapping[float, Target | None]
@@ -22,20 +22,20 @@ UNDER_WAY = 200  # events done before the measurement of a drain begins: every t
 
 def measure(options: Options) -> Section:
     seconds, backlog = options.pick(12, 4), options.pick(15_000, 6_000)
-    with started(options) as rig:
-        rig.stop_workers()
-        _paced(rig, "w", 2, rig.url)  # warm
-        floor = _floor(rig)
+    with started(options) as env:
+        env.stop_workers()
+        _paced(env, "w", 2, env.url)  # warm
+        floor = _floor(env)
         say(f"{RATE} events/s for {seconds} s, workers stopped")
-        alone = _paced(rig, "a", seconds, rig.url)
-        rig.empty()
+        alone = _paced(env, "a", seconds, env.url)
+        env.empty()
         say(f"the same while the workers drain {backlog:,} events")
-        rig.preload("b", backlog, signed.MIXED)
-        rig.start_workers()
-        wait_until(lambda: rig.stat("done") > UNDER_WAY, 20, "the workers to drain")
-        before = rig.stat("done")
-        draining = _paced(rig, "d", seconds, rig.url)
-        drained, left = rig.stat("done") - before, rig.stat("backlog")
+        env.preload("b", backlog, signed.MIXED)
+        env.start_workers()
+        wait_until(lambda: env.stat("done") > UNDER_WAY, 20, "the workers to drain")
+        before = env.stat("done")
+        draining = _paced(env, "d", seconds, env.url)
+        drained, left = env.stat("done") - before, env.stat("backlog")
         if left <= 0:
             raise BenchError("the backlog was drained before the measurement ended")
     figures = [
@@ -64,15 +64,15 @@ def measure(options: Options) -> Section:
     )
 
 
-def _paced(rig: Rig, prefix: str, seconds: int, url: str) -> Paced:
-    path = rig.folder / f"{prefix}.requests"
+def _paced(env: Environment, prefix: str, seconds: int, url: str) -> Paced:
+    path = env.folder / f"{prefix}.requests"
     return Loop(url, signed.write(path, prefix, RATE * seconds, signed.MIXED), RATE).result()
 
 
-def _floor(rig: Rig) -> Paced | None:
+def _floor(env: Environment) -> Paced | None:
     """The generator against a server that does nothing: what it adds itself."""
     with contextlib.suppress(Missing), baseline.serving() as url:
-        return _paced(rig, "f", 2, url)
+        return _paced(env, "f", 2, url)
     return None  # no meinheld
 
 

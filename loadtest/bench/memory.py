@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from loadtest.bench import signed
-from loadtest.bench.figures import Figure, Section
 from loadtest.bench.paced import Loop
-from loadtest.bench.pipeline import pipelined
-from loadtest.bench.processes import peak_mib
-from loadtest.bench.progress import say
-from loadtest.bench.rig import Options, Rig, started
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section
+from loadtest.harness.pipeline import pipelined
+from loadtest.harness.processes import peak_mib
+from loadtest.harness.progress import say
 
 BATCH = 200
 LEASE_SECONDS = 600
@@ -19,24 +19,24 @@ RATE = 500
 
 def measure(options: Options) -> Section:
     count, seconds = options.pick(20_000, 20_000), options.pick(6, 3)
-    with started(options, {"ROUTINGSIM_LATENCY_MS": "500"}) as rig:
-        rig.stop_workers()
-        rig.preload("w", BATCH, signed.NO_ROUTE)
-        _finish(rig)  # scripts and buffers are there
-        rig.empty()
-        empty = _used(rig)
+    with started(options, {"ROUTINGSIM_LATENCY_MS": "500"}) as env:
+        env.stop_workers()
+        env.preload("w", BATCH, signed.NO_ROUTE)
+        _finish(env)  # scripts and buffers are there
+        env.empty()
+        empty = _used(env)
         say(f"{count:,} events into Redis, then all of them done")
-        rig.preload("m", count, signed.NO_ROUTE)
-        waiting = (_used(rig) - empty) / count
-        _finish(rig)
-        done = (_used(rig) - empty) / count
-        rig.empty()
+        env.preload("m", count, signed.NO_ROUTE)
+        waiting = (_used(env) - empty) / count
+        _finish(env)
+        done = (_used(env) - empty) / count
+        env.empty()
         say(f"{RATE * seconds:,} events through the whole stack")
-        rig.start_workers()
-        requests = signed.write(rig.folder / "p.requests", "p", RATE * seconds, signed.MIXED)
-        Loop(rig.url, requests, RATE).result()
-        rig.wait_done(RATE * seconds, 30)
-        peaks = peak_mib(rig.stack)
+        env.start_workers()
+        requests = signed.write(env.folder / "p.requests", "p", RATE * seconds, signed.MIXED)
+        Loop(env.url, requests, RATE).result()
+        env.wait_done(RATE * seconds, 30)
+        peaks = peak_mib(env.stack)
     return Section(
         "memory",
         "an event in Redis, and processes under load",
@@ -54,17 +54,17 @@ def measure(options: Options) -> Section:
     )
 
 
-def _used(rig: Rig) -> int:
-    found = re.search(r"used_memory:(\d+)", rig.redis.command("INFO", "memory").decode())
+def _used(env: Environment) -> int:
+    found = re.search(r"used_memory:(\d+)", env.redis.command("INFO", "memory").decode())
     assert found is not None
     return int(found[1])
 
 
-def _finish(rig: Rig) -> None:
+def _finish(env: Environment) -> None:
     """Carry waiting events to their end as a worker would, without the work."""
-    queue, pipeline = pipelined(rig.stack.redis_url)
+    queue, pipeline = pipelined(env.stack.redis_url)
     while True:
-        events = rig.queue.reserve(
+        events = env.queue.reserve(
             "lookup", BATCH, owner="bench/memory", boot="1", lease_seconds=LEASE_SECONDS
         )
         for event in events:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from conf.settings import ROOT
-from loadtest.bench.errors import BenchError
 from loadtest.bench.pacer import LEAD_SECONDS, PATIENCE_SECONDS
-from loadtest.bench.signed import Requests
-from loadtest.figures import percentile
+from loadtest.harness.figures import percentile
+from loadtest.harness.signed import Requests
+from loadtest.harness.wait import BenchError
 
 START_SECONDS = 10
 

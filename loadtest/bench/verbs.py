@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from gateway.stack.stack import Stack
-from loadtest.bench import signed
-from loadtest.bench.errors import BenchError
-from loadtest.bench.figures import Figure, Section, median
-from loadtest.bench.pipeline import Pipeline, pipelined
-from loadtest.bench.progress import say
-from loadtest.bench.rig import NO_CAPS, Options
+from loadtest.harness import signed
+from loadtest.harness.environment import NO_CAPS, Options
+from loadtest.harness.figures import Figure, Section, median
+from loadtest.harness.pipeline import Pipeline, pipelined
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError
 from scheduler.connection import RedisConnection
 from scheduler.events import Reserved
 from scheduler.queue import Queue

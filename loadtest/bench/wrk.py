@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.bench.errors import BenchError, Missing
-from loadtest.bench.signed import Requests
+from loadtest.harness.signed import Requests
+from loadtest.harness.wait import BenchError, Missing
 
 CONNECTIONS = 100
 THREADS = 2  # as in requests.lua; each core of a small machine gets one

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from loadtest.chaos.accounts import Accounts
-from loadtest.chaos.checker import Problem
+from loadtest.harness.accounts import Accounts
+from loadtest.harness.checker import Problem
 
 
 def keep(

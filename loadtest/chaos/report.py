@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from loadtest.chaos.accounts import Accounts, Answer, Document
-from loadtest.chaos.checker import DOUBLED, LOST, WRONG, Verdict, promised
 from loadtest.chaos.plan import DECK
+from loadtest.harness.accounts import Accounts, Answer, Document
+from loadtest.harness.checker import DOUBLED, LOST, WRONG, Verdict, promised
 
 NAMED = 5  # poisoned events and excuses that are spelled out
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-from loadtest.chaos.accounts import Call
 from loadtest.chaos.callers import Callers
+from loadtest.harness.accounts import Call
 from routingsim.app import create_app
 from routingsim.behaviour import Behaviour
 

@@ -17,15 +17,16 @@ from pymongo.errors import PyMongoError
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
-from loadtest.chaos import checker, evidence, plan, report, stores
-from loadtest.chaos.accounts import Accounts
-from loadtest.chaos.checker import Verdict
-from loadtest.chaos.couriers import Couriers
-from loadtest.chaos.faults import Faults
-from loadtest.chaos.scene import LEASE_SECONDS, Scene, make_known, scene
-from loadtest.chaos.story import story
+from loadtest.chaos import evidence, plan, report
+from loadtest.chaos.environment import LEASE_SECONDS, Scene, make_known, scene
+from loadtest.chaos.generator import Couriers
+from loadtest.chaos.nemesis import Faults
+from loadtest.chaos.timeline import story
 from loadtest.chaos.told import Told
-from loadtest.chaos.traces import traces
+from loadtest.chaos.tracebacks import traces
+from loadtest.harness import checker, stores
+from loadtest.harness.accounts import Accounts
+from loadtest.harness.checker import Verdict
 
 LINE_SECONDS = 3.0
 PATIENCE_SECONDS = 120.0  # for all that waits to come to its end, once nothing is broken any more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from loadtest.chaos.accounts import Answer, Event
+from loadtest.harness.accounts import Answer, Event
 
 
 class Told:

@@ -9,8 +9,8 @@ import sys
 from datetime import UTC, datetime
 
 from conf.settings import ROOT
-from loadtest.bench import machine, report
 from loadtest.bench.__main__ import stop
+from loadtest.harness import machine, report
 from loadtest.soak.measure import measure
 
 EVENTS = 300_000

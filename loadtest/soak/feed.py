@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import orjson
 
 from conf.sources.statuses import Status
-from loadtest.answers import ACCEPTED, DUPLICATE, Answer
-from loadtest.bench import signed
-from loadtest.bench.errors import BenchError
-from loadtest.bench.rig import Rig
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment
+from loadtest.harness.history import ACCEPTED, DUPLICATE, Answer
+from loadtest.harness.wait import BenchError
 
 CONNECTIONS = 16
 TWICE = 20  # every so manieth event is posted a second time
@@ -36,11 +36,11 @@ class Feed:
     """answers: of all that were signed and taken. refused: how many of those that were not signed
     got their 401. unavailable: answers of 503, each posted again."""
 
-    def __init__(self, rig: Rig, limit: float) -> None:
+    def __init__(self, env: Environment, limit: float) -> None:
         self.answers: list[Answer] = []
         self.refused = self.unavailable = 0
-        self._rig, self._limit = rig, limit
-        self._url = urlsplit(rig.url)
+        self._rig, self._limit = env, limit
+        self._url = urlsplit(env.url)
         self._connections = [self._open() for _ in range(CONNECTIONS)]
         self._again: list[tuple[str, bytes]] = []
         self._untold: set[str] = set()  # ids that were answered 503 only, so far

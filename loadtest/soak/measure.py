@@ -10,13 +10,13 @@ from pathlib import Path
 from conf.settings import Settings, load
 from conf.sources.loader import load_sources
 from conf.sources.statuses import Status
-from loadtest import stores
-from loadtest.bench.errors import BenchError, wait_until
-from loadtest.bench.figures import Figure, Section, at_most
-from loadtest.bench.processes import OURS, resident_mib
-from loadtest.bench.progress import say
-from loadtest.bench.rig import Options, Rig, started
-from loadtest.checker import Verdict, check
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section, at_most
+from loadtest.harness.processes import OURS, resident_mib
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError, wait_until
+from loadtest.load import versions
+from loadtest.load.checker import Verdict, check
 from loadtest.soak.feed import Feed
 from loadtest.soak.leftovers import FOR_EVER, remaining, unknown
 from loadtest.soak.slope import PER, WARM_UP, Growth
@@ -34,15 +34,15 @@ REST = at_most(1.0)  # MiB that Redis may use more than before
 
 
 class Soak:
-    def __init__(self, rig: Rig, events: int) -> None:
-        self._rig, self._events = rig, events
-        self.feed = Feed(rig, time.monotonic() + START_SECONDS + events / LEAST_RATE)
+    def __init__(self, env: Environment, events: int) -> None:
+        self._rig, self._events = env, events
+        self.feed = Feed(env, time.monotonic() + START_SECONDS + events / LEAST_RATE)
         self.growth = Growth(events)
         self._began = time.monotonic()
         self._next_sample = self._next_line = 0.0
 
     def run(self) -> Section:
-        rig = self._rig
+        env = self._rig
         self.feed.post("first", FIRST, STATUSES, lambda: None)
         self._forgotten()
         memory, size = self._used(), self._size()
@@ -54,11 +54,11 @@ class Soak:
         self.feed.post("s", self._events, STATUSES, self._look)
         self._done(self._look)
         seconds = time.monotonic() - self._began
-        tombstones = int(rig.redis.command("ZCARD", Keys().done))
+        tombstones = int(env.redis.command("ZCARD", Keys().done))
         say(f"all done after {seconds:.0f} s; {tombstones:,} tombstones have yet to expire")
         self._forgotten()
-        left = remaining(rig.redis)
-        verdict = check(stores.accounts(self.feed.answers, rig.mongo, rig.stack))
+        left = remaining(env.redis)
+        verdict = check(versions.accounts(self.feed.answers, env.mongo, env.stack))
         for line in verdict.lines():
             say(line)
         figures = (
@@ -73,7 +73,7 @@ class Soak:
             ),
             Figure("events done other than once", _wrong(verdict), "events", at_most(0)),
             Figure("processes that were restarted", len(self.growth.restarted()), "", at_most(0)),
-            Figure("logs of all processes", _log_mib(rig.stack.run_dir), "MiB"),
+            Figure("logs of all processes", _log_mib(env.stack.run_dir), "MiB"),
             Figure("events a second", self._events / seconds, "per s"),
         )
         return Section(
@@ -190,8 +190,8 @@ def measure(events: int) -> Section:
             "LOG_LEVEL": "INFO",
             "SOURCES_FILE": str(bench_alone(Path(folder))),
         }
-        with started(Options(), settings) as rig:
-            soak = Soak(rig, events)
+        with started(Options(), settings) as env:
+            soak = Soak(env, events)
             try:
                 return soak.run()
             finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtest.bench.errors import BenchError
+from loadtest.harness.wait import BenchError
 
 PER = 100_000  # events
 WARM_UP = 0.2  # of the events: interpreters, pools and caches take their share of memory first

@@ -13,9 +13,9 @@ import orjson
 from conf.settings import Settings
 from conf.sources.loader import load_sources
 from gateway.edge.signatures.body_hmac import BodyHmac
-from loadtest.bench import report, signed
-from loadtest.bench.figures import Figure, Section, at_least, at_most, median
 from loadtest.bench.pacer import Pacer
+from loadtest.harness import report, signed
+from loadtest.harness.figures import Figure, Section, at_least, at_most, median
 
 SECTION = Section(
     "drain",

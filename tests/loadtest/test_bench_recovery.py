@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from loadtest.answers import Answer
-from loadtest.bench.errors import BenchError
-from loadtest.bench.recovery import couriers, faults
-from loadtest.bench.recovery.couriers import Couriers
+from loadtest.bench.recovery import constant_load, faults
+from loadtest.bench.recovery.constant_load import Couriers
 from loadtest.bench.recovery.edge import judge
 from loadtest.bench.recovery.faults import Back
-from loadtest.bench.signed import NO_ROUTE
+from loadtest.harness.history import Answer
+from loadtest.harness.signed import NO_ROUTE
+from loadtest.harness.wait import BenchError
 
 # Redis is killed at 10.0, gone at 10.1, last seen away at 13.0 and answers at 13.1.
 FAULT, GONE, BACK = 10.0, 10.1, Back(13.0, 13.1)
@@ -111,15 +111,15 @@ class _Edge(BaseHTTPRequestHandler):
 def test_couriers_note_every_request_also_those_that_no_answer_came_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(couriers, "COURIERS", 1)
-    monkeypatch.setattr(couriers, "PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(constant_load, "COURIERS", 1)
+    monkeypatch.setattr(constant_load, "PAUSE_SECONDS", 0.001)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Edge)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
-    class Rig:
+    class Environment:
         url = f"http://127.0.0.1:{server.server_port}/v1/events/bench"
 
-    with Couriers(Rig(), "t", NO_ROUTE) as posting:  # type: ignore[arg-type]
+    with Couriers(Environment(), "t", NO_ROUTE) as posting:  # type: ignore[arg-type]
         faults.moment(lambda: len(posting.answers) >= 5, 10, "five answers")
     server.shutdown()
     server.server_close()

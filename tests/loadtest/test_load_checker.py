@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loadtest.answers import Answer
-from loadtest.checker import Accounts, Entry, check
+from loadtest.harness.history import Answer
+from loadtest.load.checker import Accounts, Entry, check
 
 DIRECT = Entry("done", routed=False, failed_calls=0, outcome="recorded", seconds=0.1)
 ROUTED = Entry("done", routed=True, failed_calls=0, outcome="routed", seconds=2.1)

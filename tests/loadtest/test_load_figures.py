@@ -7,13 +7,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loadtest import answers
-from loadtest.answers import Answer, most_at_once
-from loadtest.evidence import histogram
-from loadtest.picture import Scene, draw
-from loadtest.sampling import Sample
-from loadtest.svg import ticks
-from loadtest.timeline import rates, seconds
+from loadtest.harness import history
+from loadtest.harness.history import Answer, most_at_once
+from loadtest.load.evidence import histogram
+from loadtest.load.picture import Scene, draw
+from loadtest.load.sampling import Sample
+from loadtest.load.svg import ticks
+from loadtest.load.timeline import rates, seconds
 
 
 def answer(at: float, ms: float = 10, status: int = 202) -> Answer:
@@ -28,8 +28,8 @@ def test_answers_are_read_as_they_were_noted(tmp_path: Path) -> None:
     noted = [Answer("standard:a,b", "SHP-1", 202, 1000.25, 1.5), answer(1.0, status=0)]
     with (tmp_path / "answers.csv").open("a") as file:
         for one in noted:
-            answers.note(one, file)
-    assert answers.read(tmp_path / "answers.csv") == noted
+            history.note(one, file)
+    assert history.read(tmp_path / "answers.csv") == noted
 
 
 def test_requests_overlap_from_their_send_to_their_answer() -> None:

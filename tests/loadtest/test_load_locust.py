@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from gateway.stack.environment import inherited
-from loadtest.headless import Outcome, Plan, drive
+from loadtest.load.locust_process import Outcome, Plan, drive
 
 BURST = Plan("burst", "loadtest/locustfile_burst.py", users=6, report=False)
 # So many that a tenth is some, even if a busy machine starts most of them late.

@@ -9,7 +9,7 @@ import pytest
 
 from conf.settings import Settings
 from conf.sources.loader import load_sources
-from loadtest.traffic import SHIPMENTS_PER_USER, SOURCES, TOURS, USERS, body, event, signed
+from loadtest.load.traffic import SHIPMENTS_PER_USER, SOURCES, TOURS, USERS, body, event, signed
 from workers.decision import NEEDS_ROUTING
 
 SOURCE_TABLE = load_sources(Settings().sources_file, {}, "demo")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conf.sources.loader import load_sources
-from loadtest.bench.errors import BenchError
+from loadtest.harness.wait import BenchError
 from loadtest.soak.leftovers import FOR_EVER, remaining, unknown
 from loadtest.soak.measure import FLAT, bench_alone
 from loadtest.soak.slope import Growth, slope

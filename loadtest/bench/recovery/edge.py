@@ -8,16 +8,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from loadtest.answers import Answer
-from loadtest.bench import signed
-from loadtest.bench.errors import wait_until
-from loadtest.bench.figures import Figure, Section, at_most, median
-from loadtest.bench.progress import say
 from loadtest.bench.recovery import faults
-from loadtest.bench.recovery.couriers import COURIERS, Couriers
+from loadtest.bench.recovery.constant_load import COURIERS, Couriers
 from loadtest.bench.recovery.faults import Back
 from loadtest.bench.recovery.stores import all_done
-from loadtest.bench.rig import Options, Rig, started
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section, at_most, median
+from loadtest.harness.history import Answer
+from loadtest.harness.progress import say
+from loadtest.harness.wait import wait_until
 
 ROUNDS, QUICK_ROUNDS = 5, 1
 AWAY_SECONDS = 3.0  # long enough for every process of the edge to probe Redis a dozen times
@@ -63,10 +63,10 @@ def judge(answers: list[Answer], gone: float, back: Back, fault: float) -> Outag
 
 def measure(options: Options) -> Section:
     killed, stalled = [], []
-    with started(options) as rig:
+    with started(options) as env:
         for number in range(options.pick(ROUNDS, QUICK_ROUNDS)):
-            killed.append(_killed(rig, f"ek{number}"))
-            stalled.append(_stalled(rig, f"es{number}"))
+            killed.append(_killed(env, f"ek{number}"))
+            stalled.append(_stalled(env, f"es{number}"))
             say(f"round {number + 1}: killed {killed[-1]}, stalled {stalled[-1]}")
     rounds = len(killed)
     return Section(
@@ -94,35 +94,35 @@ def _figures(kind: str, found: list[Outage]) -> tuple[Figure, ...]:
     )
 
 
-def _killed(rig: Rig, prefix: str) -> Outage:
-    faults.settle(rig)
-    supervisor = rig.stack.supervisor.pid()
+def _killed(env: Environment, prefix: str) -> Outage:
+    faults.settle(env)
+    supervisor = env.stack.supervisor.pid()
     assert supervisor is not None
-    with Couriers(rig, prefix, signed.NO_ROUTE) as couriers:
+    with Couriers(env, prefix, signed.NO_ROUTE) as couriers:
         _under_way(couriers)
-        victim = faults.pid(rig, "redis")
+        victim = faults.pid(env, "redis")
         with faults.frozen(supervisor):
             sent, gone = faults.kill(victim)
             time.sleep(AWAY_SECONDS)
-        back = faults.redis_back(rig)
+        back = faults.redis_back(env)
         wait_until(lambda: couriers.taken(back.answered), LIMIT_SECONDS, "a 2xx")
-    rig.redis.close()
-    all_done(rig, couriers)
+    env.redis.close()
+    all_done(env, couriers)
     return judge(couriers.answers, gone, back, sent)
 
 
-def _stalled(rig: Rig, prefix: str) -> Outage:
-    faults.settle(rig)
-    with Couriers(rig, prefix, signed.NO_ROUTE) as couriers:
+def _stalled(env: Environment, prefix: str) -> Outage:
+    faults.settle(env)
+    with Couriers(env, prefix, signed.NO_ROUTE) as couriers:
         _under_way(couriers)
         sent = time.time()
-        with faults.frozen(faults.pid(rig, "redis")):
+        with faults.frozen(faults.pid(env, "redis")):
             gone = time.time()
             time.sleep(AWAY_SECONDS)
             last_away = time.time()
         back = Back(last_away, time.time())
         wait_until(lambda: couriers.taken(back.answered), LIMIT_SECONDS, "a 2xx")
-    all_done(rig, couriers)
+    all_done(env, couriers)
     return judge(couriers.answers, gone, back, sent)
 
 

@@ -19,9 +19,9 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from gateway.stack import orphans
-from loadtest.bench import processes
-from loadtest.bench.errors import BenchError, wait_until
-from loadtest.bench.rig import Rig
+from loadtest.harness import processes
+from loadtest.harness.environment import Environment
+from loadtest.harness.wait import BenchError, wait_until
 from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
 
@@ -38,20 +38,20 @@ class Back:
     answered: float
 
 
-def pid(rig: Rig, name: str) -> int:
+def pid(env: Environment, name: str) -> int:
     """Of a process of supervisord."""
-    found = [each.pid for each in rig.stack.supervisor.processes() if each.name == name]
+    found = [each.pid for each in env.stack.supervisor.processes() if each.name == name]
     if not found or not found[0]:
         raise BenchError(f"{name} does not run")
     return found[0]
 
 
-def everybody(rig: Rig, *but: str) -> dict[int, str]:
+def everybody(env: Environment, *but: str) -> dict[int, str]:
     """All processes of the stack, children too, but those of some programs: pid -> its program."""
-    return {pid: kind for pid, kind in processes.pids(rig.stack) if kind not in but}
+    return {pid: kind for pid, kind in processes.pids(env.stack) if kind not in but}
 
 
-def settle(rig: Rig, but: Collection[str] = ()) -> None:
+def settle(env: Environment, but: Collection[str] = ()) -> None:
     """Until every process has run for a while and has the children that it wants; ``but`` those
     that were stopped."""
     seen: dict[int, str] = {}
@@ -59,9 +59,9 @@ def settle(rig: Rig, but: Collection[str] = ()) -> None:
 
     def steady() -> bool:
         nonlocal seen, since
-        found = [each for each in rig.stack.supervisor.processes() if each.name not in but]
+        found = [each for each in env.stack.supervisor.processes() if each.name not in but]
         running = bool(found) and all(each.state == "RUNNING" for each in found)
-        now = everybody(rig) if running else {}
+        now = everybody(env) if running else {}
         if now != seen:
             seen, since = now, time.monotonic()
         return running and time.monotonic() - since > STEADY_SECONDS
@@ -89,11 +89,11 @@ def frozen(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def redis_back(rig: Rig, seconds: float = 30) -> Back:
+def redis_back(env: Environment, seconds: float = 30) -> Back:
     """Wait until a new connection gets an answer that is no LOADING."""
 
     def answers() -> bool:
-        link = RedisConnection(rig.stack.redis_url, REPLY_SECONDS)
+        link = RedisConnection(env.stack.redis_url, REPLY_SECONDS)
         try:
             return bool(link.command("PING") == b"PONG")
         except RedisUnavailable:
@@ -104,10 +104,10 @@ def redis_back(rig: Rig, seconds: float = 30) -> Back:
     return _back(answers, seconds, "Redis")
 
 
-def mongod_back(rig: Rig, look: Callable[[], object], seconds: float = 60) -> Back:
+def mongod_back(env: Environment, look: Callable[[], object], seconds: float = 60) -> Back:
     """Wait until a new client gets an answer. (One that has seen it away asks twice a second.)
     look: is called before each try."""
-    address = urlsplit(rig.stack.mongo_url)
+    address = urlsplit(env.stack.mongo_url)
 
     def answers() -> bool:
         look()
@@ -116,7 +116,7 @@ def mongod_back(rig: Rig, look: Callable[[], object], seconds: float = 60) -> Ba
         except OSError:
             return False
         client: MongoClient[dict[str, Any]] = MongoClient(
-            rig.stack.mongo_url, serverSelectionTimeoutMS=round(REPLY_SECONDS * 1000)
+            env.stack.mongo_url, serverSelectionTimeoutMS=round(REPLY_SECONDS * 1000)
         )
         try:
             return bool(client.admin.command("ping")["ok"])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from loadtest.bench import signed
-from loadtest.bench.errors import BenchError
-from loadtest.bench.figures import Figure, Section, at_most, median
-from loadtest.bench.progress import say
 from loadtest.bench.recovery import faults
-from loadtest.bench.rig import Options, Rig, started
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section, at_most, median
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError
 from scheduler.inspector import Inspector
 
 RETRIES = 200
@@ -22,12 +22,12 @@ LEASE_SECONDS = 60
 
 def killed(options: Options) -> Section:
     samples = []
-    with started(options) as rig:
-        rig.stack.ctl("stop", "worker-lookup:*")  # nobody else takes what becomes ready
+    with started(options) as env:
+        env.stack.ctl("stop", "worker-lookup:*")  # nobody else takes what becomes ready
         for number in range(options.pick(ROUNDS, QUICK_ROUNDS)):
-            samples.append(_round(rig, f"s{number}"))
+            samples.append(_round(env, f"s{number}"))
             say(f"round {number + 1}: {samples[-1]:.2f} s")
-            rig.empty()
+            env.empty()
     return Section(
         "scheduler-killed",
         f"SIGKILL of the scheduler when {RETRIES} retries are about to be due",
@@ -37,24 +37,24 @@ def killed(options: Options) -> Section:
     )
 
 
-def _round(rig: Rig, prefix: str) -> float:
-    faults.settle(rig, but=("worker-lookup_00",))
-    rig.preload(prefix, RETRIES, signed.NO_ROUTE)
+def _round(env: Environment, prefix: str) -> float:
+    faults.settle(env, but=("worker-lookup_00",))
+    env.preload(prefix, RETRIES, signed.NO_ROUTE)
     due = time.time() + DUE_SECONDS
-    events = rig.queue.reserve(
+    events = env.queue.reserve(
         "lookup", RETRIES, owner="bench/recovery", boot="1", lease_seconds=LEASE_SECONDS
     )
     for event in events:
-        rig.queue.retry(event, due - time.time(), "bench")
-    victim = faults.pid(rig, "scheduler")
+        env.queue.retry(event, due - time.time(), "bench")
+    victim = faults.pid(env, "scheduler")
     time.sleep(max(0.0, due - AHEAD_SECONDS - time.time()))
     sent, _ = faults.kill(victim)
-    inspector = Inspector(rig.redis)
+    inspector = Inspector(env.redis)
     before = inspector.counters()
     if before.retrying != RETRIES:
         raise BenchError(f"{before.retrying} retries wait after the kill, not {RETRIES}")
     ready = faults.moment(
-        lambda: rig.redis.command("ZCARD", inspector.keys.retry) == 0,
+        lambda: env.redis.command("ZCARD", inspector.keys.retry) == 0,
         LIMIT_SECONDS,
         "the retries to be ready",
     )

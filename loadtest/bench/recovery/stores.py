@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadtest.bench import signed
-from loadtest.bench.errors import BenchError, wait_until
-from loadtest.bench.figures import Figure, Section, Target, at_most, median
-from loadtest.bench.progress import say
 from loadtest.bench.recovery import faults
-from loadtest.bench.recovery.couriers import Couriers
+from loadtest.bench.recovery.constant_load import Couriers
 from loadtest.bench.recovery.faults import Back
-from loadtest.bench.rig import Options, Rig, started
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section, Target, at_most, median
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError, wait_until
 
 ROUNDS, QUICK_ROUNDS = 5, 1
 WARM = 40  # events done before the kill
@@ -24,7 +24,7 @@ class Store:
     """back: waits until it answers; with how many events were done until then."""
 
     name: str
-    back: Callable[[Rig], tuple[Back, int]]
+    back: Callable[[Environment], tuple[Back, int]]
     target: Target
 
 
@@ -38,9 +38,9 @@ def mongod(options: Options) -> Section:
 
 def _measure(options: Options, store: Store) -> Section:
     away, completed = [], []
-    with started(options) as rig:
+    with started(options) as env:
         for number in range(options.pick(ROUNDS, QUICK_ROUNDS)):
-            one, other = _round(rig, f"{store.name[0]}{number}", store)
+            one, other = _round(env, f"{store.name[0]}{number}", store)
             away.append(one)
             completed.append(other)
             say(f"round {number + 1}: away for {one:.2f} s, then {other:.2f} s")
@@ -63,21 +63,21 @@ def _measure(options: Options, store: Store) -> Section:
     )
 
 
-def _round(rig: Rig, prefix: str, store: Store) -> tuple[float, float]:
-    faults.settle(rig)
-    before, done = faults.everybody(rig, store.name), rig.stat("done")
-    with Couriers(rig, prefix, signed.MIXED) as couriers:
-        wait_until(lambda: rig.stat("done") >= done + WARM, LIMIT_SECONDS, "events to be done")
-        sent, _ = faults.kill(faults.pid(rig, store.name))
-        back, done = store.back(rig)
+def _round(env: Environment, prefix: str, store: Store) -> tuple[float, float]:
+    faults.settle(env)
+    before, done = faults.everybody(env, store.name), env.stat("done")
+    with Couriers(env, prefix, signed.MIXED) as couriers:
+        wait_until(lambda: env.stat("done") >= done + WARM, LIMIT_SECONDS, "events to be done")
+        sent, _ = faults.kill(faults.pid(env, store.name))
+        back, done = store.back(env)
         completed = faults.moment(
-            lambda: rig.stat("done") > done,
+            lambda: env.stat("done") > done,
             LIMIT_SECONDS,
             f"an event to be completed after {store.name} was back",
         )
         wait_until(lambda: couriers.taken(back.answered), LIMIT_SECONDS, "a 2xx")
-    all_done(rig, couriers)
-    after = faults.everybody(rig, store.name)
+    all_done(env, couriers)
+    after = faults.everybody(env, store.name)
     if after != before:
         changed = sorted(set(before.items()) ^ set(after.items()))
         raise BenchError(f"processes other than {store.name} were restarted: {changed}")
@@ -85,24 +85,24 @@ def _round(rig: Rig, prefix: str, store: Store) -> tuple[float, float]:
     return back.answered - sent, max(0.0, completed - back.answered)
 
 
-def _redis_back(rig: Rig) -> tuple[Back, int]:
+def _redis_back(env: Environment) -> tuple[Back, int]:
     """With the events done at its first answer."""
-    back = faults.redis_back(rig)
-    rig.redis.close()  # it may be a connection to the Redis that was killed
-    return back, rig.stat("done")
+    back = faults.redis_back(env)
+    env.redis.close()  # it may be a connection to the Redis that was killed
+    return back, env.stat("done")
 
 
-def _mongod_back(rig: Rig) -> tuple[Back, int]:
+def _mongod_back(env: Environment) -> tuple[Back, int]:
     """With the events done while it was away."""
     counted: list[int] = []
-    back = faults.mongod_back(rig, lambda: counted.append(rig.stat("done")))
+    back = faults.mongod_back(env, lambda: counted.append(env.stat("done")))
     return back, counted[-1]
 
 
-def all_done(rig: Rig, couriers: Couriers) -> None:
+def all_done(env: Environment, couriers: Couriers) -> None:
     """Wait for the last. Raises ``BenchError`` unless each event that got its 2xx is done."""
-    wait_until(lambda: rig.stat("backlog") == 0, LIMIT_SECONDS, "all events to be done")
+    wait_until(lambda: env.stat("backlog") == 0, LIMIT_SECONDS, "all events to be done")
     taken = [answer.key for answer in couriers.answers if answer.status // 100 == 2]
-    done = rig.mongo["events"].count_documents({"_id": {"$in": taken}, "state": "done"})
+    done = env.mongo["events"].count_documents({"_id": {"$in": taken}, "state": "done"})
     if done != len(taken):
         raise BenchError(f"{len(taken)} events got a 2xx, {done} of them are done")

@@ -10,13 +10,13 @@ import contextlib
 import urllib3
 
 from conf.settings import Settings
-from loadtest.bench import signed
-from loadtest.bench.errors import BenchError, wait_until
-from loadtest.bench.figures import Figure, Section, at_most, median
-from loadtest.bench.progress import say
 from loadtest.bench.recovery import faults
-from loadtest.bench.rig import Options, Rig, started
 from loadtest.demo import behave
+from loadtest.harness import signed
+from loadtest.harness.environment import Environment, Options, started
+from loadtest.harness.figures import Figure, Section, at_most, median
+from loadtest.harness.progress import say
+from loadtest.harness.wait import BenchError, wait_until
 
 VICTIM = "worker-routing_00"
 ROUNDS, QUICK_ROUNDS = 5, 1
@@ -69,39 +69,43 @@ def _how(rounds: int) -> str:
 
 def _rounds(options: Options, prefix: str, *, supervised: bool) -> list[float]:
     samples = []
-    with started(options) as rig:
+    with started(options) as env:
         for number in range(options.pick(ROUNDS, QUICK_ROUNDS)):
-            samples.append(_round(rig, f"{prefix}{number}", supervised))
+            samples.append(_round(env, f"{prefix}{number}", supervised))
             say(f"round {number + 1}: {samples[-1]:.2f} s")
     return samples
 
 
-def _round(rig: Rig, prefix: str, supervised: bool) -> float:
+def _round(env: Environment, prefix: str, supervised: bool) -> float:
     slots = SHIPPED.routing_threads
     count = slots * SHIPPED.routing_processes
-    faults.settle(rig)
-    urllib3.request("DELETE", f"{rig.stack.routing_url}/stats", retries=False)
-    done, crashed = rig.stat("done"), rig.stat("crashed")
-    behave(rig.stack, latency_ms=FILL_SECONDS * 1000)
-    rig.preload(prefix, count, signed.ROUTE)
-    wait_until(lambda: rig.simulator()["in_flight"] == count, 20, f"{count} calls in flight")
-    behave(rig.stack)
-    victim, supervisor = faults.pid(rig, VICTIM), rig.stack.supervisor.pid()
+    faults.settle(env)
+    urllib3.request("DELETE", f"{env.stack.routing_url}/stats", retries=False)
+    done, crashed = env.stat("done"), env.stat("crashed")
+    behave(env.stack, latency_ms=FILL_SECONDS * 1000)
+    env.preload(prefix, count, signed.ROUTE)
+    wait_until(lambda: env.simulator()["in_flight"] == count, 20, f"{count} calls in flight")
+    behave(env.stack)
+    victim, supervisor = faults.pid(env, VICTIM), env.stack.supervisor.pid()
     assert supervisor is not None
     absent = contextlib.nullcontext() if supervised else faults.frozen(supervisor)
     with absent:
         sent, _ = faults.kill(victim)
         seen = sent
         seen = faults.moment(
-            lambda: rig.simulator()["calls"] >= count + slots,
+            lambda: env.simulator()["calls"] >= count + slots,
             LIMIT_SECONDS,
             "all to be in work again",
         )
-    rig.wait_done(done + count, LIMIT_SECONDS)
-    books = rig.simulator()
-    if (rig.stat("crashed") - crashed, books["abandoned"], books["repeats"]) != (slots, slots, 0):
+    env.wait_done(done + count, LIMIT_SECONDS)
+    books = env.simulator()
+    if (env.stat("crashed") - crashed, books["abandoned"], books["repeats"]) != (
+        slots,
+        slots,
+        0,
+    ):
         raise BenchError(
-            f"{rig.stat('crashed') - crashed} events were taken back, the simulator's "
+            f"{env.stat('crashed') - crashed} events were taken back, the simulator's "
             f"books say {books}"
         )
     return seen - sent

@@ -1,0 +1,1 @@
+"""What the demo, the load, the benchmarks, chaos and soak share."""

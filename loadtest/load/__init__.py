@@ -1,0 +1,1 @@
+"""``make load``: the proof of load with locust, and its evidence."""
