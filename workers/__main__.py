@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +25,7 @@ from workers.attempt import Attempts
 from workers.breaker_gate import BreakerGate
 from workers.concurrency_limit import ConcurrencyLimit
 from workers.identity import Identity, take_name
-from workers.lane import LookupSteps, RoutingSteps, Steps
+from workers.lane import Lane
 from workers.ledger import Ledger
 from workers.lookup_lane import LookupLane, UnknownShipments
 from workers.process import WorkerProcess
@@ -65,11 +67,11 @@ def compose(
     identity: Identity,
     stop: Stop,
 ) -> WorkerProcess:
-    """The process with all its parts."""
+    """The worker process of a lane, connected to nothing yet."""
     database = mongo.connect(settings.mongo_url, slots)
     ledger = Ledger(database)
     attempts = Attempts(
-        steps=_steps(settings, sources, lane, slots, identity, database, ledger),
+        lane=_lane(settings, sources, lane, slots, identity, database, ledger),
         ledger=ledger,
         store=StoreGate(lambda: mongo.answers(database)),
         policy=RetryPolicy(
@@ -79,7 +81,9 @@ def compose(
             max_attempts=settings.max_attempts,
             max_age_seconds=settings.max_age_seconds,
         ),
-        lease=settings.lease_seconds,
+        lease_seconds=settings.lease_seconds,
+        clock=time.time,
+        uniform=random.random,
     )
     return WorkerProcess(
         settings,
@@ -91,7 +95,7 @@ def compose(
     )
 
 
-def _steps(
+def _lane(
     settings: Settings,
     sources: Mapping[str, Source],
     lane: str,
@@ -99,13 +103,15 @@ def _steps(
     identity: Identity,
     database: Database[dict[str, Any]],
     ledger: Ledger,
-) -> Steps:
+) -> Lane:
     shipments = Shipments(database)
     if lane == "lookup":
         unknown = UnknownShipments(
             settings.unknown_shipment_seconds, settings.unknown_retry_seconds
         )
-        return LookupSteps(LookupLane(sources, shipments, ledger, unknown), slots)
+        return LookupLane(
+            sources, shipments, ledger, unknown, slots, clock=time.time, uniform=random.random
+        )
     policy = BreakerPolicy(first_pause_seconds=settings.breaker_open_seconds)
     gate = BreakerGate(
         Breaker(RedisConnection(settings.redis_url), policy),
@@ -113,13 +119,11 @@ def _steps(
         settings.attempt_seconds,
     )
     client = RoutingClient(settings.routing_url, settings.routing_timeout_seconds, slots)
-    return RoutingSteps(
-        RoutingLane(sources, shipments, ledger), client, gate, ConcurrencyLimit(slots)
-    )
+    return RoutingLane(sources, shipments, ledger, client, gate, ConcurrencyLimit(slots))
 
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     logging.shutdown()
-    # Threads that hang in a call would keep the interpreter from ending; all that matters is said.
+    # Not sys.exit, which would wait for threads that hang in a call. Nothing is left to flush.
     os._exit(code)

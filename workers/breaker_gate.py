@@ -1,4 +1,4 @@
-"""This process's view of the routing breaker: who may call now, and how calls went."""
+"""This process's view of the routing breaker: which jobs may call now, and how calls went."""
 
 from __future__ import annotations
 
@@ -9,33 +9,36 @@ from scheduler.breaker import Breaker, Permits, Verdict
 from scheduler.errors import RedisUnavailable
 from workers.jobs import Job
 
-# While Redis hangs, a report costs its timeout, and the threads of a process report one at a time.
-MUTE_SECONDS = 1.0
+# After a report failed, the process skips reports for this long: while Redis hangs, each costs its
+# timeout, and the threads report one at a time. Longer loses more reports, shorter delays more
+# jobs.
+REPORT_PAUSE_SECONDS = 1.0
 
 
 class BreakerOpen(Exception):
-    """The breaker opened after the event was reserved. wait: seconds until anybody may try."""
+    """The breaker opened after the event was reserved. wait_seconds: until it allows a probe."""
 
-    def __init__(self, wait: float) -> None:
+    def __init__(self, wait_seconds: float) -> None:
         super().__init__("the routing breaker is open")
-        self.wait = wait
+        self.wait_seconds = wait_seconds
 
 
 class BreakerGate:
-    """Safe for threads. permit_life: seconds; longer than an attempt may take."""
+    """Safe for threads. permit_seconds: how long a permit lasts; longer than an attempt may."""
 
-    def __init__(self, breaker: Breaker, holder: str, permit_life: float) -> None:
-        self._breaker, self._holder, self._permit_life = breaker, holder, permit_life
-        self._lock = threading.Lock()  # the breaker's link serves one thread at a time
+    def __init__(self, breaker: Breaker, holder: str, permit_seconds: float) -> None:
+        self._breaker, self._holder, self._permit_seconds = breaker, holder, permit_seconds
+        self._lock = threading.Lock()  # the breaker's connection serves one thread at a time
         self._view = Permits("closed", 0)
-        self._muted_until = 0.0
+        self._no_reports_until = 0.0
 
     @property
-    def wait(self) -> float:
+    def wait_seconds(self) -> float:
         return self._view.wait_seconds
 
     def refresh(self) -> None:
-        """See whether others opened or closed it. Raises ``RedisUnavailable``."""
+        """Learn whether another process opened or closed the breaker. Raises
+        ``RedisUnavailable``."""
         self._ask(0)
 
     def permits(self, wanted: int) -> list[str | None]:
@@ -51,7 +54,7 @@ class BreakerGate:
     def _ask(self, wanted: int) -> Permits:
         with self._lock:
             self._view = self._breaker.ask(
-                wanted, lifetime_seconds=self._permit_life, holder=self._holder
+                wanted, lifetime_seconds=self._permit_seconds, holder=self._holder
             )
             return self._view
 
@@ -62,7 +65,8 @@ class BreakerGate:
             raise BreakerOpen(view.wait_seconds)
 
     def report(self, job: Job, good: bool) -> None:
-        """How the job's call went. A report that Redis does not take is lost: others follow."""
+        """Report how the job's call went, and use up its permit. A report that Redis does not take
+        is lost: other calls are reported, and the permit expires."""
         permit, job.permit = job.permit, None
         if permit is not None:
             self._report(0, 0, [(permit, "good" if good else "bad")])
@@ -70,15 +74,15 @@ class BreakerGate:
             self._report(int(good), int(not good), [])
 
     def give_back(self, permits: list[str]) -> None:
-        """Permits that were not used."""
+        """Return permits that were not used."""
         if permits:
             self._report(0, 0, [(permit, "unused") for permit in permits])
 
     def _report(self, good: int, bad: int, permits: list[tuple[str, Verdict]]) -> None:
         with self._lock:
-            if time.monotonic() < self._muted_until and not permits:
+            if time.monotonic() < self._no_reports_until and not permits:
                 return
             try:
                 self._view = self._breaker.report(good, bad, permits)
             except RedisUnavailable:
-                self._muted_until = time.monotonic() + MUTE_SECONDS
+                self._no_reports_until = time.monotonic() + REPORT_PAUSE_SECONDS

@@ -1,4 +1,4 @@
-"""The routing decision. Pure: what is known goes in, what is to be done comes out."""
+"""The routing decision, as a pure function of the event, its shipment and its order."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NEEDS_ROUTING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """apply: the shipment takes the event's status. route: the Routing Service is asked.
+    """apply: the shipment takes the event's status. route: the Routing Service is called.
 
-    reason: route | late | absorbed | status_needs_no_route | shipment_inactive | order_not_open;
-    status_ignored where nothing was looked up
+    reason: route | late | absorbed | status_needs_no_route | shipment_inactive | order_not_open |
+    status_ignored (no shipment was read)
     """
 
     apply: bool
@@ -33,7 +33,7 @@ class Decision:
     reason: str
 
     def document(self) -> dict[str, Any]:
-        """As the ledger keeps it."""
+        """The form in which the ledger keeps it."""
         return {"apply": self.apply, "route": self.route, "reason": self.reason}
 
     @classmethod
@@ -42,7 +42,7 @@ class Decision:
 
     @property
     def outcome(self) -> str:
-        """What the ledger is closed with when no route is asked for: late, or recorded."""
+        """The ledger's outcome when the Routing Service is not called: recorded | late."""
         return "recorded" if self.apply else "late"
 
 
@@ -54,10 +54,10 @@ def decide(
     active: bool,
     order_open: bool,
 ) -> Decision:
-    """The shipment's status, time and activity as they were read; order_open as it is now.
+    """status, last_event_at, active: the shipment's, as they were read.
 
-    A shipment's status moves only forward in courier time, ties broken by rank; a terminal status
-    absorbs whatever comes later (of the same time, the rank decides between two of them).
+    A shipment's status moves only forward in courier time; of two events of the same time, the one
+    with the higher rank is the later. A terminal status absorbs every event of a later time.
     """
     current = _status(status)
     if last_event_at is not None:
@@ -78,5 +78,5 @@ def decide(
 def _status(text: str | None) -> Status | None:
     try:
         return None if text is None else Status(text)
-    except ValueError:  # written by somebody else; it has no rank and absorbs nothing
+    except ValueError:  # written by another system: it has no rank and absorbs nothing
         return None

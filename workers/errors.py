@@ -6,46 +6,48 @@ from typing import Any
 
 
 class Malformed(Exception):
-    """The body lacks what its source's table promises. No retry mends it."""
+    """The body lacks what its source's table requires. Not retryable."""
 
 
 class Ignored(Exception):
-    """The courier's status says nothing about where a shipment stands, as its source's table has
-    it: nothing is to be done. ``facts`` is what the ledger writes down."""
+    """The source's table ignores the courier's status, so no shipment changes. ``ledger_fields`` is
+    what the ledger records about the event."""
 
-    def __init__(self, facts: dict[str, Any]) -> None:
-        super().__init__(str(facts))
-        self.facts = facts
+    def __init__(self, ledger_fields: dict[str, Any]) -> None:
+        super().__init__(str(ledger_fields))
+        self.ledger_fields = ledger_fields
 
 
 class Transient(Exception):
     """The attempt failed and another may succeed.
 
-    retry_after: seconds that the other side asked to wait (0: it did not say). pushback: it is
+    retry_after_seconds: the wait that the service asked for, 0 if none. pushback: the service is
     overloaded or slow, so fewer calls at once would help.
     """
 
-    def __init__(self, message: str, retry_after: float = 0, pushback: bool = False) -> None:
+    def __init__(
+        self, message: str, retry_after_seconds: float = 0, pushback: bool = False
+    ) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after_seconds = retry_after_seconds
         self.pushback = pushback
 
 
 class Permanent(Exception):
-    """The attempt failed and every other will fail the same way."""
+    """The attempt failed and every other would fail the same way."""
 
 
 class StoreUnavailable(Exception):
-    """MongoDB cannot be reached or does not confirm. Nothing is wrong with the event."""
+    """MongoDB cannot be reached or does not confirm a write. The event is not at fault."""
 
 
 class AlreadyDone(Exception):
-    """The ledger says that this event was finished before: nothing is left to do."""
+    """The ledger has the event as done: nothing is left to do."""
 
 
 class FenceRaised(Exception):
-    """The ledger has seen a higher fencing token than the caller's: its lock is another's by now,
-    or Redis was emptied and its clock stands behind. ``fence`` is the token that it has seen."""
+    """The ledger has a higher fencing token than the caller's: another process holds the lock, or
+    Redis was emptied and its clock is behind. ``fence`` is the token in the ledger."""
 
     def __init__(self, fence: int) -> None:
         super().__init__(f"fence {fence}")
@@ -53,4 +55,5 @@ class FenceRaised(Exception):
 
 
 class LostFence(Exception):
-    """A conditional write found that another holder has taken over. Touch nothing more."""
+    """A conditional write found that another holder has taken over. The caller must change nothing
+    more."""

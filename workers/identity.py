@@ -1,7 +1,8 @@
-"""Who a worker process is: an owner that outlives its restarts, a boot that does not.
+"""The identity of a worker process: an owner that stays the same over restarts, and a boot.
 
-Invariant: one living process a name and host. The name's file is locked for life, so that a new
-process that takes back the locks of its predecessor never robs a living twin.
+Invariant: one live process for each name on a host. A process locks the file of its name for its
+whole life, so that a new process that takes over its predecessor's locks never takes those of a
+second instance that is still running.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ from pathlib import Path
 
 from conf.lifecycle import Stop
 
-TWIN_CHECK_SECONDS = 0.2
+# How often a process that waits for its name tries again. Shorter costs idle wake-ups, longer
+# delays the start after the second instance ends.
+NAME_RETRY_SECONDS = 0.2
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """owner: ``<host>/<process name>``. boot: this process alone."""
+    """owner: ``<host>/<process name>``. boot: random, of this process alone."""
 
     owner: str
     boot: str
 
 
 def take_name(host: str, name: str, run_dir: Path, stop: Stop) -> Identity | None:
-    """Lock the name, waiting for a living twin to end; None if it is time to stop first.
+    """Lock the name, waiting while a second instance holds it; None if ``stop`` comes first.
 
     The lock belongs to the open file, which is never closed: it ends with the process.
     """
@@ -44,10 +47,10 @@ def take_name(host: str, name: str, run_dir: Path, stop: Stop) -> Identity | Non
             if not waited:
                 waited = True
                 log.warning(
-                    "process %s has this name and lives: waiting until it ends",
+                    "process %s runs under this name: waiting until it ends",
                     os.pread(file, 32, 0).decode(errors="replace").strip() or "another",
                 )
-            if stop.wait(TWIN_CHECK_SECONDS):
+            if stop.wait(NAME_RETRY_SECONDS):
                 return None
             continue
         os.ftruncate(file, 0)

@@ -12,12 +12,15 @@ from scheduler.events import Reserved
 
 @dataclass(eq=False)
 class Job:
-    """An event in work. permit: allows a probe while the breaker is not closed, until it is used.
-    concluded: the steps have ended; what remains is to tell the queue, however long Redis is away.
-    abandoned: its lock was given up; whatever the thread still concludes has no effect."""
+    """An event in work.
+
+    started_seconds: by the clock of ``Jobs``. permit: allows one probe while the breaker is not
+    closed; None once it is used. concluded: the lane has finished, only the queue does not have the
+    result yet. abandoned: the lock was given up, so the thread's result has no effect.
+    """
 
     event: Reserved
-    started: float
+    started_seconds: float
     permit: str | None = None
     probe: bool = False
     concluded: bool = False
@@ -48,13 +51,13 @@ class Jobs:
     def __len__(self) -> int:
         return len(self._held)
 
-    def wait_below(self, count: int, seconds: float) -> bool:
-        """Wait until fewer than ``count`` are held, for ``seconds`` at most; True if they are."""
+    def wait_below(self, count: int, timeout_seconds: float) -> bool:
+        """Wait until fewer than ``count`` are held; False if the time was not enough."""
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._held) < count, seconds)
+            return self._changed.wait_for(lambda: len(self._held) < count, timeout_seconds)
 
     @property
     def most_crashes(self) -> int:
-        """The most that any of them was part of."""
+        """The highest crash count among the events held; 0 if there are none."""
         with self._changed:
             return max((job.event.crashes for job in self._held), default=0)

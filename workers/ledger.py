@@ -1,8 +1,8 @@
-"""The ledger: one document an event, the proof of what was done and by which holder.
+"""The ledger: one document an event, which proves what was done and under which fence.
 
 Invariant: only the holder of the highest fencing token writes, and nothing changes once the state
-is ``done``. Order is always ledger first, then Redis. ``dead`` here is a note that a higher fence
-may claim (a replay); Redis alone decides whether an event is dead.
+is ``done``. A worker writes the ledger first, then Redis. ``dead`` in the ledger is a note, which a
+higher fence may claim (after a replay); Redis alone decides whether an event is dead.
 """
 
 from __future__ import annotations
@@ -26,30 +26,31 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A ledger document as the claim left it. decision: what was decided when the status was
-    applied, or is decided now."""
+    """A ledger document after the claim. decision: the one that was applied, else the caller's.
+    applied: whether the status effect is recorded."""
 
     decision: Document | None
     applied: bool
 
 
 class Ledger:
-    """The collection ``events``. Every method raises ``StoreUnavailable`` when MongoDB is."""
+    """The collection ``events``. Every method raises ``StoreUnavailable`` when MongoDB is
+    unavailable."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._events: Collection[Document] = database["events"]
 
     @store_errors
-    def claim(self, event: Reserved, facts: Document, decision: Document | None = None) -> Entry:
-        """Write this holder's fence into the event's document (made if it is new).
+    def claim(self, event: Reserved, fields: Document, decision: Document | None = None) -> Entry:
+        """Write this holder's fence into the event's document, which is created if need be.
 
-        facts: what is known of the event (shipment_id, status …). decision: what the holder is
-        about to do; it does not replace the one that was applied already.
-        Raises ``AlreadyDone``, or ``FenceRaised`` when a higher fence is there.
+        fields: what the ledger records about the event (shipment_id, status …). decision: what the
+        holder is about to do; it does not replace a decision that was applied.
+        Raises ``AlreadyDone``, or ``FenceRaised`` when the document has a higher fence.
         """
         decided: Document = {}
         if decision is not None:
-            # Literals, for a value that starts with a dollar sign is an expression here.
+            # $literal, because a value that starts with a dollar sign is an expression here.
             applied = {"$ifNull": ["$applied_at", None]}
             decided = {"decision": {"$cond": [applied, "$decision", {"$literal": decision}]}}
         update = {
@@ -57,9 +58,9 @@ class Ledger:
             "state": "processing",
             "source": {"$literal": event.source},
             "attempts": event.attempts,
-            "received_at": at(event.received_at_ms),
+            "received_at": from_ms(event.received_at_ms),
             **decided,
-            **{name: {"$literal": value} for name, value in facts.items()},
+            **{name: {"$literal": value} for name, value in fields.items()},
         }
         while True:
             try:
@@ -71,22 +72,22 @@ class Ledger:
                     projection={"decision": 1, "applied_at": 1},
                 )
             except DuplicateKeyError:
-                self._explain(event)  # raises, unless the document changed in between
+                self._raise_refusal(event)  # returns only if the document changed in between
                 continue
-            assert document is not None  # an upsert that returns the document after it
+            assert document is not None  # as upsert with ReturnDocument.AFTER returns one
             return Entry(document.get("decision"), document.get("applied_at") is not None)
 
     @staticmethod
     def _claimable(event: Reserved) -> Document:
-        # Not $lte: a document without a fence, of whatever origin, is nobody's.
+        # Not $lte: a document without a fence has no holder and may be claimed.
         return {"_id": event.id, "fence": {"$not": {"$gt": event.fence}}, "state": {"$ne": "done"}}
 
-    def _explain(self, event: Reserved) -> None:
-        there = self._events.find_one({"_id": event.id}, {"state": 1, "fence": 1}) or {}
-        if there.get("state") == "done":
+    def _raise_refusal(self, event: Reserved) -> None:
+        found = self._events.find_one({"_id": event.id}, {"state": 1, "fence": 1}) or {}
+        if found.get("state") == "done":
             raise AlreadyDone(event.id)
-        if there.get("fence", 0) > event.fence:
-            raise FenceRaised(int(there["fence"]))
+        if found.get("fence", 0) > event.fence:
+            raise FenceRaised(int(found["fence"]))
 
     @store_errors
     def is_done(self, id: str) -> bool:
@@ -94,7 +95,7 @@ class Ledger:
 
     @store_errors
     def applied(self, ids: Iterable[str]) -> set[str]:
-        """Those of the ids whose status effect the ledger vouches for."""
+        """Those of the ids whose status effect the ledger has recorded."""
         query = {"_id": {"$in": list(ids)}, "applied_at": {"$exists": True}}
         return {document["_id"] for document in self._events.find(query, {"_id": 1})}
 
@@ -105,7 +106,7 @@ class Ledger:
     def close(
         self, event: Reserved, outcome: str, *, applied: bool = False, route: Document | None = None
     ) -> None:
-        """Final: the event is done. applied: note the status effect as well. Raises
+        """Mark the event done, for good. applied: record the status effect as well. Raises
         ``LostFence``."""
         now = _now()
         change: Document = {"state": "done", "outcome": outcome, "done_at": now}
@@ -117,8 +118,9 @@ class Ledger:
 
     @store_errors
     def note_dead(self, event: Reserved, reason: str, error: str) -> bool:
-        """A note for readers, with this holder's fence, so that an earlier one that still works
-        cannot finish what is dead. An event that was never claimed gets none. False: it is done."""
+        """Note that the event is dead, under this holder's fence, so that an earlier holder that
+        still works cannot close it. An event that was never claimed gets no note. Returns False if
+        the event is done."""
         note = {
             "state": "dead",
             "reason": reason,
@@ -138,8 +140,8 @@ class Ledger:
             raise LostFence(event.id)
 
 
-def at(ms: int) -> datetime:
-    """Milliseconds since 1970 as a time."""
+def from_ms(ms: int) -> datetime:
+    """ms: since 1970."""
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 

@@ -1,4 +1,4 @@
-"""What a lane's steps conclude; ``finish`` turns it into the one verb that says so to the queue."""
+"""How an attempt at an event ends; ``finish`` passes it to the queue as one verb."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """The lookup lane is through; the route follows."""
+    """The lookup lane is finished; the routing lane follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A failed attempt; the next is in ``delay`` seconds."""
+    """The attempt failed and is counted; the next one follows."""
 
-    delay: float
+    delay_seconds: float
     error: str
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """No attempt was burnt; try again in ``delay`` seconds. See ``Queue.defer``."""
+    """Try again later; the attempt is not counted. fence and route: see ``Queue.defer``."""
 
-    delay: float
+    delay_seconds: float
     reason: str
     fence: int | None = None
     route: bytes = b""
@@ -40,7 +40,7 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Bury:
-    """Hopeless. attempts: 1 if this attempt is to be counted."""
+    """Dead-letter the event. attempts: 1 if this attempt is counted."""
 
     reason: str
     error: str = ""
@@ -48,25 +48,25 @@ class Bury:
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
-    """The lock is another's: there is nothing to say."""
+class NoAction:
+    """Another process holds the lock: this one must not change the event."""
 
 
-Result = Done | Forward | Retry | Defer | Bury | Nothing
+Result = Done | Forward | Retry | Defer | Bury | NoAction
 
 
 def finish(queue: Queue, event: Reserved, result: Result) -> None:
-    """Tell the queue. Raises ``NotHolder`` and ``RedisUnavailable`` as its verbs do."""
+    """Raises ``NotHolder`` and ``RedisUnavailable``, as the queue's verbs do."""
     match result:
         case Done(outcome):
             queue.done(event, outcome)
         case Forward():
             queue.forward(event)
-        case Retry(delay, error):
-            queue.retry(event, delay, error)
-        case Defer(delay, reason, fence, route):
-            queue.defer(event, delay, reason, fence=fence, route=route)
+        case Retry(delay_seconds, error):
+            queue.retry(event, delay_seconds, error)
+        case Defer(delay_seconds, reason, fence, route):
+            queue.defer(event, delay_seconds, reason, fence=fence, route=route)
         case Bury(reason, error, attempts):
             queue.bury(event, reason, error, attempts=attempts)
-        case Nothing():
+        case NoAction():
             pass

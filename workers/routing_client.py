@@ -1,7 +1,7 @@
 """One call to the Routing Service, and what its failures mean.
 
-Never repeats a call by itself: the queue does, with backoff, and the Idempotency-Key makes it safe
-whether or not the service had acted.
+The client never repeats a call: the queue does, with backoff, and the Idempotency-Key makes that
+safe whether or not the service had acted on the first one.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ from workers.errors import Permanent, Transient
 
 CONNECT_SECONDS = 2.0
 ANSWER_MAX_BYTES = 65_536
-RETRY_AFTER_MAX = 3_600.0  # no service may park an event for days
-TRANSIENT = frozenset({408, 425, 429})
-PUSHBACK = frozenset({429, 503})
-# An event id may hold any printable character, a header only ASCII. Others, blanks and the percent
-# sign itself are percent-encoded, so that two ids never become one key.
+# A longer Retry-After is cut to this, so that a wrong header cannot delay an event for days.
+RETRY_AFTER_MAX_SECONDS = 3_600.0
+TRANSIENT_STATUSES = frozenset({408, 425, 429})  # of the 4xx; every other is permanent
+PUSHBACK_STATUSES = frozenset({429, 503})
+# An event id may hold any printable character, a header only ASCII. All others, spaces and the
+# percent sign itself are percent-encoded, so that two ids never share a key.
 _KEY_SAFE = (string.punctuation + string.digits + string.ascii_letters).replace("%", "")
 
 
 class RoutingClient:
-    """Safe for threads. timeout: seconds to wait for the answer. calls: at once, at most."""
+    """Safe for threads. timeout_seconds: for the answer. max_calls: at once."""
 
-    def __init__(self, url: str, timeout: float, calls: int) -> None:
-        self._url, self._timeout = url.rstrip("/") + "/v1/routes", timeout
+    def __init__(self, url: str, timeout_seconds: float, max_calls: int) -> None:
+        self._url, self._timeout_seconds = url.rstrip("/") + "/v1/routes", timeout_seconds
         self._pool = urllib3.PoolManager(
-            maxsize=calls,
+            maxsize=max_calls,
             retries=False,
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout),
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout_seconds),
         )
 
     def route(self, key: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -58,20 +59,21 @@ class RoutingClient:
             try:
                 body = self._body(response)
             except BaseException:
-                response.close()  # what is unread would be taken for the next call's answer
+                response.close()  # unread bytes would be taken for the next call's answer
                 raise
             finally:
                 response.release_conn()
         except HTTPError as error:
-            # To urllib3 a refused connection is a timeout as well.
+            # In urllib3 a refused connection is a subclass of a timeout.
             late = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
             kind = "timeout" if late else "broken"
             raise Transient(f"{kind}: {type(error).__name__}", pushback=late) from error
         return _read(response.status, response.headers.get("Retry-After"), body)
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        """All of it, in bounds: the read timeout alone would let it drip for ever."""
-        until = monotonic() + self._timeout
+        """The whole body, within the timeout: urllib3's own applies to each read, so a body that
+        comes byte by byte would never end."""
+        until = monotonic() + self._timeout_seconds
         body = bytearray()
         while part := response.read1(ANSWER_MAX_BYTES):
             body += part
@@ -88,17 +90,18 @@ def _read(status: int, retry_after: str | None, body: bytes) -> dict[str, Any]:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
             answer = None
-        if not isinstance(answer, dict) or not _can_be_kept(answer):
+        if not isinstance(answer, dict) or not _can_be_stored(answer):
             raise Transient(f"status {status} with a body that is not a JSON object")
         return answer
-    if 400 <= status < 500 and status not in TRANSIENT:
+    if 400 <= status < 500 and status not in TRANSIENT_STATUSES:
         raise Permanent(f"status {status}")
-    # A redirect, too, is no word on the request: more likely something stands in between.
-    raise Transient(f"status {status}", seconds(retry_after), pushback=status in PUSHBACK)
+    # A redirect is transient, too: it more likely comes from a proxy than from the service.
+    pushback = status in PUSHBACK_STATUSES
+    raise Transient(f"status {status}", read_retry_after(retry_after), pushback)
 
 
-def _can_be_kept(answer: dict[str, Any]) -> bool:
-    """Not every JSON object can be a document: names with NUL, whole numbers beyond 64 bits."""
+def _can_be_stored(answer: dict[str, Any]) -> bool:
+    """Whether MongoDB can store it: no names with NUL, no whole numbers beyond 64 bits."""
     try:
         bson.encode(answer)
     except (BSONError, OverflowError, RecursionError):
@@ -106,16 +109,16 @@ def _can_be_kept(answer: dict[str, Any]) -> bool:
     return True
 
 
-def seconds(retry_after: str | None) -> float:
-    """A Retry-After header in seconds: a number or a date (RFC 9110); 0 for what is neither."""
-    if not retry_after:
+def read_retry_after(header: str | None) -> float:
+    """Seconds from a Retry-After header: a number or a date (RFC 9110); 0 if it is neither."""
+    if not header:
         return 0.0
-    text = retry_after.strip()
+    text = header.strip()
     try:
         if text.isascii() and text.isdigit():
-            wait = float(text[:12])
+            seconds = float(text[:12])
         else:
-            wait = parsedate_to_datetime(text).timestamp() - time()
+            seconds = parsedate_to_datetime(text).timestamp() - time()
     except (ValueError, TypeError, OverflowError):
         return 0.0
-    return min(RETRY_AFTER_MAX, max(0.0, wait))
+    return min(RETRY_AFTER_MAX_SECONDS, max(0.0, seconds))

@@ -1,9 +1,9 @@
 """Shipments and orders in MongoDB, and the two effects that an event has on a shipment.
 
-Invariant: a shipment's ``events_applied`` counts the events that were applied to it, each once.
-The status effect is conditional on the counter being as it was read and on the id not being in
-``recent_events``; an id leaves that list only when its ledger document says that it was applied,
-so that a repeat finds it in one of the two.
+Invariant: a shipment's ``events_applied`` counts each event that was applied to it once. The status
+effect is conditional on the counter being as it was read and on the id not being in
+``recent_events``. An id leaves that list only after the ledger has recorded it as applied, so that
+a repeated event is found in one of the two.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from workers.mongo import store_errors
 
 Document = dict[str, Any]
 
-RECENT_MAX = 32  # ids kept on a shipment before those the ledger vouches for are let go
+# A shipment with this many recent ids is trimmed to the latest RECENT_KEPT and those that the
+# ledger has not recorded. More make every shipment larger, fewer ask the ledger more often.
+RECENT_MAX = 32
 RECENT_KEPT = 8
 
 _HISTORY = ("events_applied", "last_event_at", "recent_events")
@@ -31,7 +33,7 @@ _HISTORY = ("events_applied", "last_event_at", "recent_events")
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """A shipment as it was read. last_event_at: courier time of the event that set the status."""
+    """A shipment as it was read. last_event_at: courier time of the event that set its status."""
 
     id: str
     order_id: str | None
@@ -45,15 +47,15 @@ class Shipment:
 
     @classmethod
     def of(cls, d: Document) -> Shipment:
-        """Raises ``Permanent`` for one whose history another system wrote in another shape: no
+        """Raises ``Permanent`` if another system wrote the history in another shape, because no
         condition on it would ever hold."""
         counted, last, recent = (d.get(name) for name in _HISTORY)
         if counted is not None and (type(counted) not in (int, float, Int64) or counted % 1 != 0):
-            raise _odd(d, "events_applied")
+            raise _unexpected(d, "events_applied")
         if not isinstance(last, datetime | None):
-            raise _odd(d, "last_event_at")
+            raise _unexpected(d, "last_event_at")
         if not isinstance(recent, list | None):
-            raise _odd(d, "recent_events")
+            raise _unexpected(d, "recent_events")
         route = d.get("route")
         return cls(
             id=d["_id"],
@@ -68,12 +70,13 @@ class Shipment:
         )
 
 
-def _odd(d: Document, name: str) -> Permanent:
+def _unexpected(d: Document, name: str) -> Permanent:
     return Permanent(f"shipment {d['_id']}: {name} is not what the gateway wrote: {d[name]!r:.40}")
 
 
 class Shipments:
-    """Reads and the two effects. Every method raises ``StoreUnavailable`` when MongoDB is."""
+    """Reads and the two effects. Every method raises ``StoreUnavailable`` when MongoDB is
+    unavailable."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._shipments: Collection[Document] = database["shipments"]
@@ -86,7 +89,7 @@ class Shipments:
 
     @store_errors
     def order_is_open(self, order_id: str | None) -> bool:
-        """Is there such an order, and is it open?"""
+        """Whether the order exists and is open."""
         order = self._orders.find_one({"_id": order_id}, {"status": 1}) if order_id else None
         return order is not None and order.get("status") == "open"
 
@@ -98,21 +101,21 @@ class Shipments:
         change: Document,
         applied: Callable[[Iterable[str]], set[str]],
     ) -> bool:
-        """The status effect: count the event and set ``change`` (empty for a late one).
+        """The status effect: count the event and set ``change`` (empty for a late event).
 
-        applied: tells which of some ids the ledger has as applied. Returns False, having changed
-        nothing, when the shipment is not as it was read any more.
+        applied: returns those of the given ids that the ledger has recorded as applied. Returns
+        False, having changed nothing, if the shipment has changed since it was read.
         """
         recent = as_read.recent_events
         if len(recent) >= RECENT_MAX:
             old = recent[: len(recent) - RECENT_KEPT]
-            gone = applied(old)
-            recent = tuple(id for id in recent if id not in gone)
-        # A shipment that another system made may have no counter yet.
+            recorded = applied(old)
+            recent = tuple(id for id in recent if id not in recorded)
+        # A shipment that another system created may have no counter yet.
         counted: Any = as_read.events_applied or {"$in": [0, None]}
         result = self._shipments.update_one(
             {"_id": as_read.id, "events_applied": counted, "recent_events": {"$ne": event_id}},
-            # Not $inc, which a null refuses; the condition makes it the same.
+            # Not $inc, which fails on null; the condition on the counter makes $set equivalent.
             {
                 "$set": {
                     **change,
@@ -125,11 +128,11 @@ class Shipments:
 
     @store_errors
     def set_route(self, shipment_id: str, route: Document) -> bool:
-        """The route effect: ``route`` (with ``event_id``, ``status`` and ``occurred_at``) is the
-        shipment's, unless a later event's route is. Idempotent by nature.
+        """The route effect: put ``route`` (with ``event_id``, ``status`` and ``occurred_at``) on
+        the shipment unless a later event's route is there. Idempotent. Returns False if one is.
 
-        Of the same time, the rank of the status decides which event is the later, as it does for
-        the status. So whoever writes late, after a retry or a pause, takes nobody's route away.
+        Of two events of the same time, the one whose status ranks higher is the later, as in the
+        decision. So a delayed write never replaces the route of a later event.
         """
         at, rank = route["occurred_at"], Status(route["status"]).rank
         above = [status.value for status in Status if status.rank > rank]

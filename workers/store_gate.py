@@ -1,4 +1,4 @@
-"""While MongoDB is away, this process reserves nothing; it finds out by itself when to go on."""
+"""While MongoDB is unavailable, a worker process reserves no events."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ log = logging.getLogger(__name__)
 
 
 class StoreGate:
-    """Safe for threads. answers: asks MongoDB, and may take seconds to say no."""
+    """Safe for threads. answers: asks MongoDB, and may take seconds to return False."""
 
     def __init__(self, answers: Callable[[], bool]) -> None:
         self._answers = answers
-        self._away = threading.Event()
+        self._unavailable = threading.Event()
 
-    def away(self, reason: str) -> None:
-        """A step found MongoDB away."""
-        if not self._away.is_set():
-            log.warning("mongodb is away (%s): taking no events until it answers", reason)
-        self._away.set()
+    def report_unavailable(self, reason: str) -> None:
+        """An operation on MongoDB failed because MongoDB is unavailable."""
+        if not self._unavailable.is_set():
+            log.warning("mongodb is unavailable (%s): reserving no events until it answers", reason)
+        self._unavailable.set()
 
-    def open(self) -> bool:
-        """Whether events may be reserved; asks MongoDB if it was away."""
-        if self._away.is_set() and self._answers():
-            self._away.clear()
+    def allows_work(self) -> bool:
+        """Whether events may be reserved. Asks MongoDB only after it was reported unavailable."""
+        if self._unavailable.is_set() and self._answers():
+            self._unavailable.clear()
             log.info("mongodb answers again")
-        return not self._away.is_set()
+        return not self._unavailable.is_set()

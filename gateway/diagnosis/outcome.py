@@ -11,7 +11,7 @@ from conf.sources.model import Source
 from gateway.edge import problems
 from gateway.edge.event_id import NoEventId, event_id
 from gateway.edge.signatures import Verification
-from workers.canonical import canonical
+from workers.canonical import to_canonical
 from workers.errors import Ignored, Malformed
 
 
@@ -33,20 +33,20 @@ def outcome(
     id = f"{source.name}:{name}"
     lines.append(f"event id: {id} ({identity(source)})")
     try:
-        event = canonical(id, source, body, datetime.fromtimestamp(now, UTC))
+        event = to_canonical(id, source, body, datetime.fromtimestamp(now, UTC))
     except Malformed as error:
         return (
             202,
             False,
             [*lines, f"the edge takes it, but it would become a dead letter (malformed): {error}"],
         )
-    except Ignored as nothing:
+    except Ignored as ignored:
         return (
             202,
             True,
             [
                 *lines,
-                f"status {nothing.facts['courier_status']!r} is ignored by this "
+                f"status {ignored.ledger_fields['courier_status']!r} is ignored by this "
                 "source's status map: recorded, and no shipment changes",
             ],
         )

@@ -1,8 +1,10 @@
-"""A worker process in this one, on a real Redis, with steps that each test gives it."""
+"""A worker process in threads of the test, on a real Redis, with a lane that the test scripts."""
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -31,27 +33,31 @@ POLICY = RetryPolicy(
 EVENT = "{gw:0}:event:"
 
 
-class Steps:
-    """A lane whose steps are given by each test. permits: what is handed out, None: no end."""
+class ScriptedLane:
+    """``handle`` is the test's. available: the permits there are (None: none are needed).
 
-    lane: LaneName = "lookup"
+    ``with lane:`` around the work counts the events in work: now, and at most.
+    """
+
+    name: LaneName = "lookup"
 
     def __init__(self, handle: Callable[[Job], Result]) -> None:
         self.handle = handle
-        self.limit, self.asked = 4, 0
-        self.handed_out: deque[str] | None = None
+        self.limit = 4
+        self.permit_requests = 0
+        self.available: deque[str] | None = None
         self.given_back: list[str] = []
         self._lock = threading.Lock()
-        self.running = self.most = 0
+        self.running = self.most_running = 0
 
     def allowed(self) -> int:
         return self.limit
 
     def permits(self, wanted: int) -> list[str | None]:
-        self.asked += 1
-        if self.handed_out is None:
+        self.permit_requests += 1
+        if self.available is None:
             return [None] * wanted
-        return [self.handed_out.popleft() for _ in range(min(wanted, len(self.handed_out)))]
+        return [self.available.popleft() for _ in range(min(wanted, len(self.available)))]
 
     def give_back(self, permits: list[str | None]) -> None:
         self.given_back += [permit for permit in permits if permit is not None]
@@ -59,34 +65,42 @@ class Steps:
     def refresh(self) -> None:
         pass
 
-    def pause(self) -> float:
+    def permit_wait_seconds(self) -> float:
         return 0.01
 
     def __enter__(self) -> None:
         with self._lock:
             self.running += 1
-            self.most = max(self.most, self.running)
+            self.most_running = max(self.most_running, self.running)
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self.running -= 1
 
 
-made: list[Worker] = []
+started: list[InProcessWorker] = []  # a fixture stops them after the test
 
 
-class Worker:
-    """A process under test; ``start`` runs it in a thread."""
+class InProcessWorker:
+    """``start`` runs it in a thread."""
 
     def __init__(
         self, url: str, handle: Callable[[Job], Result], boot: str = "boot", **settings: str
     ) -> None:
-        self.steps = Steps(handle)
+        self.lane = ScriptedLane(handle)
         self.stop = Stop()
         self.gate = StoreGate(lambda: self.mongo_answers)
         self.mongo_answers = True
-        nothing: Any = None
-        attempts = Attempts(self.steps, nothing, self.gate, POLICY, lease=5)
+        no_ledger: Any = None
+        attempts = Attempts(
+            self.lane,
+            no_ledger,
+            self.gate,
+            POLICY,
+            lease_seconds=5,
+            clock=time.time,
+            uniform=random.random,
+        )
         self.process = WorkerProcess(
             load({"LEASE_SECONDS": "5", "DRAIN_SECONDS": "5", **settings}),
             attempts,
@@ -96,9 +110,9 @@ class Worker:
             self.stop,
         )
         self._thread = threading.Thread(target=self.process.run, daemon=True)
-        made.append(self)
+        started.append(self)
 
-    def start(self) -> Worker:
+    def start(self) -> InProcessWorker:
         self._thread.start()
         return self
 
@@ -112,6 +126,7 @@ class Worker:
 
 
 def accept(url: str, count: int) -> None:
+    """Events bench:0 … ``count`` - 1; those already known are duplicates."""
     queue = Queue(RedisConnection(url))
     for n in range(count):
         queue.accept(f"bench:{n}", "bench", body(), "digest", caps=Caps(10**6, 10**9, 10))
@@ -119,16 +134,17 @@ def accept(url: str, count: int) -> None:
 
 
 def counted(url: str, name: str) -> int:
-    link = RedisConnection(url)
-    books = Inspector(link).counters()
-    link.close()
-    assert books.reconciled
-    return books.unfinished if name == "open" else books.count(name)
+    """A counter of Redis; the counters as a whole must reconcile."""
+    connection = RedisConnection(url)
+    counters = Inspector(connection).counters()
+    connection.close()
+    assert counters.reconciled
+    return counters.count(name)
 
 
 def client(url: str) -> Redis:
     return Redis.from_url(url, decode_responses=True, protocol=2)
 
 
-def at_once(job: Job) -> Result:
+def done_at_once(job: Job) -> Result:
     return Done("routed")

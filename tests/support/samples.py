@@ -1,4 +1,4 @@
-"""Events, bodies and shipments as the tests of the workers need them."""
+"""Events, bodies and shipments for the tests of the workers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from conf.sources.loader import load_sources
 from scheduler.events import Reserved
 from scheduler.keys import LaneName
 from tests.support.servers import ROOT
+from workers.jobs import Job
 
 SOURCES = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
 RECEIVED = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -21,7 +22,7 @@ EARLIER = "2026-11-23T05:00:00Z"
 def body(
     shipment: str = "SHP-1", status: str = "delivery_failed", occurred_at: object = EARLIER
 ) -> bytes:
-    """What the source ``bench`` posts."""
+    """What a courier of the source ``bench`` posts."""
     return orjson.dumps(
         {"id": "evt_1", "shipment_id": shipment, "status": status, "occurred_at": occurred_at}
     )
@@ -36,10 +37,10 @@ def reserved(
     attempts: int = 0,
     waits: int = 0,
     route: bytes = b"",
-    age: float = 0,
+    age_seconds: float = 0,
     source: str = "bench",
 ) -> Reserved:
-    """An event in somebody's hands. age: seconds since it came to life."""
+    """An event as ``Queue.reserve`` returns it. age_seconds: since it was accepted or replayed."""
     return Reserved(
         id=id,
         gen=str(fence),
@@ -49,14 +50,19 @@ def reserved(
         waits=waits,
         crashes=0,
         received_at_ms=int(RECEIVED.timestamp() * 1000),
-        live_since_ms=int((time.time() - age) * 1000),
+        live_since_ms=int((time.time() - age_seconds) * 1000),
         route=route,
         body=body,
     )
 
 
+def job(id: str = "bench:evt_1", **fields: Any) -> Job:
+    """A job with the event that ``reserved`` makes of the same arguments."""
+    return Job(reserved(id, **fields), started_seconds=0)
+
+
 def shipment(id: str = "SHP-1", **changes: Any) -> dict[str, Any]:
-    """A shipment as ``seed`` makes it."""
+    """A shipment as ``python -m gateway seed`` creates it."""
     return {
         "_id": id,
         "order_id": "ORD-1",

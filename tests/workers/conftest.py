@@ -85,8 +85,8 @@ def url(own_redis: RedisServer) -> Iterator[str]:
     client.flushall()
     client.close()
     yield own_redis.url
-    while in_process_worker.made:
-        in_process_worker.made.pop().stop.set("the test is over")
+    while in_process_worker.started:
+        in_process_worker.started.pop().stop.set("the test is over")
 
 
 @pytest.fixture

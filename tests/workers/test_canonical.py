@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from conf.sources.statuses import Status
 from tests.support.samples import RECEIVED, SOURCES, body
-from workers.canonical import CanonicalEvent, canonical
+from workers.canonical import CanonicalEvent, to_canonical
 from workers.errors import Malformed
 
 AHEAD = timedelta(minutes=5)
 
 
 def read(raw: bytes, received: datetime = RECEIVED, source: str = "bench") -> CanonicalEvent:
-    return canonical("bench:evt_1", SOURCES[source], raw, received)
+    return to_canonical("bench:evt_1", SOURCES[source], raw, received)
 
 
 def occurred(text: object) -> datetime:

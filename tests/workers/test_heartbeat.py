@@ -1,8 +1,9 @@
-"""The heartbeat, a beat at a time, on a real Redis: locks kept, and held too long given up."""
+"""Single heartbeats on a real Redis: locks are extended, and given up after the deadline."""
 
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -31,8 +32,8 @@ POLICY = RetryPolicy(
 LOCKS = "{gw:0}:locks:lookup"
 
 
-class Steps:
-    lane = "lookup"
+class LookupLaneStub:
+    name = "lookup"
 
     def refresh(self) -> None:
         pass
@@ -52,17 +53,27 @@ def clock() -> Clock:
 
 @pytest.fixture
 def heart(queue: Queue, clock: Clock) -> Heartbeat:
-    steps: Any = Steps()
-    nothing: Any = None
-    attempts = Attempts(steps, nothing, StoreGate(lambda: True), POLICY, lease=10)
+    lane: Any = LookupLaneStub()
+    no_ledger: Any = None
+    store = StoreGate(lambda: True)
+    attempts = Attempts(
+        lane, no_ledger, store, POLICY, lease_seconds=10, clock=clock, uniform=random.random
+    )
     return Heartbeat(
-        queue, Jobs(clock), attempts, ME, slots=16, lease=10, deadline=DEADLINE, stop=Stop()
+        queue,
+        Jobs(clock),
+        attempts,
+        ME,
+        slots=16,
+        lease_seconds=10,
+        deadline_seconds=DEADLINE,
+        stop=Stop(),
     )
 
 
 @pytest.fixture
 def take(queue: Queue, heart: Heartbeat, clock: Clock) -> Callable[..., Job]:
-    """Reserve an event that is accepted if it is new, and hold it."""
+    """Accept an event unless it is known, reserve it and hold it."""
 
     def take(id: str = "bench:a", *, lease: float = 10, probe: bool = False) -> Job:
         queue.accept(id, "bench", body(), "digest", caps=Caps(10, 10**6, 10))
@@ -85,7 +96,7 @@ def deadline_of(store: Redis, id: str = "bench:a") -> float | None:
 
 
 def let_it_expire(queue: Queue, store: Redis, id: str = "bench:a") -> None:
-    """As when this process slept: the lease is over, and the scheduler has seen it."""
+    """As if this process was suspended: the lease ends, and the scheduler promotes the event."""
     store.zadd(LOCKS, {id: 1})
     done = queue.promote(
         lease_seconds=10, max_crashes=5, dedup_window_seconds=100, tombstones_max=100
@@ -93,7 +104,7 @@ def let_it_expire(queue: Queue, store: Redis, id: str = "bench:a") -> None:
     assert done.expired == 1
 
 
-def test_a_beat_gives_every_lock_a_new_deadline(
+def test_a_heartbeat_extends_every_lock(
     store: Redis, heart: Heartbeat, take: Callable[..., Job]
 ) -> None:
     take(lease_seconds=1)
@@ -105,7 +116,7 @@ def test_a_beat_gives_every_lock_a_new_deadline(
     assert after - before > 8000
 
 
-def test_it_says_that_the_process_lives(
+def test_a_heartbeat_reports_the_process_as_live(
     store: Redis, heart: Heartbeat, take: Callable[..., Job]
 ) -> None:
     take()
@@ -121,7 +132,7 @@ def test_it_says_that_the_process_lives(
     assert 0 < store.pttl(key) <= 4000
 
 
-def test_a_lock_that_is_another_s_is_let_go(
+def test_a_job_that_lost_its_lock_is_abandoned(
     queue: Queue, store: Redis, heart: Heartbeat, take: Callable[..., Job]
 ) -> None:
     lost, kept = take("bench:a"), take("bench:b")
@@ -132,7 +143,7 @@ def test_a_lock_that_is_another_s_is_let_go(
     assert hash_of(store)["attempts"] == "0"
 
 
-def test_an_event_reserved_anew_by_the_process_that_lost_it_is_held_by_its_later_job_alone(
+def test_after_a_second_reservation_of_an_event_only_the_later_job_holds_it(
     queue: Queue, store: Redis, heart: Heartbeat, take: Callable[..., Job]
 ) -> None:
     earlier = take()
@@ -148,7 +159,7 @@ def test_an_event_reserved_anew_by_the_process_that_lost_it_is_held_by_its_later
     queue.done(later.event, "recorded")
 
 
-def test_beyond_its_deadline_an_event_goes_by_retry_and_its_thread_has_no_more_say(
+def test_beyond_its_deadline_an_event_is_retried_and_its_thread_s_result_is_refused(
     queue: Queue, store: Redis, heart: Heartbeat, take: Callable[..., Job], clock: Clock
 ) -> None:
     job = take()
@@ -165,7 +176,7 @@ def test_beyond_its_deadline_an_event_goes_by_retry_and_its_thread_has_no_more_s
         queue.done(job.event, "recorded")
 
 
-def test_beyond_the_deadline_of_its_last_attempt_it_goes_by_retry_too(
+def test_beyond_the_deadline_of_its_last_attempt_an_event_is_retried_too(
     store: Redis, heart: Heartbeat, take: Callable[..., Job], clock: Clock
 ) -> None:
     job = take()
@@ -175,7 +186,7 @@ def test_beyond_the_deadline_of_its_last_attempt_it_goes_by_retry_too(
     assert hash_of(store)["state"] == "retry"
 
 
-def test_a_probe_beyond_its_deadline_burns_no_attempt(
+def test_a_probe_beyond_its_deadline_consumes_no_attempt(
     store: Redis, heart: Heartbeat, take: Callable[..., Job], clock: Clock
 ) -> None:
     take(probe=True)
@@ -185,7 +196,7 @@ def test_a_probe_beyond_its_deadline_burns_no_attempt(
     assert (fields["state"], fields["attempts"], fields["reason"]) == ("retry", "0", "probe_failed")
 
 
-def test_a_thread_that_is_still_stuck_later_ends_the_process(
+def test_a_thread_stuck_beyond_the_deadline_ends_the_process(
     heart: Heartbeat, take: Callable[..., Job], clock: Clock
 ) -> None:
     job = take()
@@ -198,7 +209,7 @@ def test_a_thread_that_is_still_stuck_later_ends_the_process(
     assert heart.stop.reason == "a thread is stuck"
 
 
-def test_what_has_ended_and_waits_for_redis_is_kept_for_as_long_as_that_takes(
+def test_a_concluded_job_keeps_its_lock_for_as_long_as_redis_is_unavailable(
     queue: Queue, store: Redis, heart: Heartbeat, take: Callable[..., Job], clock: Clock
 ) -> None:
     job = take()
@@ -212,7 +223,7 @@ def test_what_has_ended_and_waits_for_redis_is_kept_for_as_long_as_that_takes(
     queue.done(job.event, "recorded")
 
 
-def test_while_redis_is_away_nothing_is_given_up_and_later_it_is(
+def test_a_deadline_that_passes_during_an_outage_of_redis_takes_effect_after_it(
     queue: Queue, store: Redis, heart: Heartbeat, take: Callable[..., Job], clock: Clock
 ) -> None:
     job = take()
@@ -227,7 +238,7 @@ def test_while_redis_is_away_nothing_is_given_up_and_later_it_is(
     assert hash_of(store)["attempts"] == "1"
 
 
-def test_what_finished_at_its_deadline_is_left_as_it_ended(
+def test_an_event_that_finished_at_its_deadline_stays_as_it_ended(
     queue: Queue, store: Redis, heart: Heartbeat, take: Callable[..., Job], clock: Clock
 ) -> None:
     job = take()

@@ -1,14 +1,15 @@
-"""Several holders at one shipment at once: every event takes effect, and takes it once."""
+"""Several holders change one shipment at once: every event takes effect exactly once."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pymongo.database import Database
 
-from tests.support.crashing_holder import Life, lookup_lane
-from tests.support.samples import RECEIVED, body, reserved
+from tests.support.crashing_lanes import StoreCalls, lookup_lane
+from tests.support.samples import RECEIVED, body, job
 from workers.errors import AlreadyDone, FenceRaised
 from workers.results import Forward
 
@@ -19,31 +20,31 @@ def shipment_now(database: Database[Document]) -> Document:
     return database["shipments"].find_one({"_id": "SHP-1"}) or {}
 
 
-def test_of_two_holders_in_the_middle_of_the_same_event_one_takes_effect(
+def test_of_two_holders_that_process_the_same_event_only_one_takes_effect(
     database: Database[Document],
 ) -> None:
-    """The earlier one sleeps between its claim and its effect while the later one does it all."""
+    """The earlier one pauses between its claim and its effect while the later one finishes."""
     inside, go_on = threading.Event(), threading.Event()
 
-    class Sleepy(Life):
-        def step(self, name: str, act: Any) -> Any:
+    class PausedBeforeApply(StoreCalls):
+        def call(self, name: str, method: Callable[[], Any]) -> Any:
             if name == "apply":
                 inside.set()
                 go_on.wait(30)
-            return super().step(name, act)
+            return super().call(name, method)
 
     raised: list[Exception] = []
 
     def earlier() -> None:
         try:
-            lookup_lane(database, Sleepy()).handle(reserved(fence=100))
+            lookup_lane(database, PausedBeforeApply()).handle(job(fence=100))
         except FenceRaised as error:
             raised.append(error)
 
     thread = threading.Thread(target=earlier)
     thread.start()
     assert inside.wait(30)
-    assert lookup_lane(database).handle(reserved(fence=101)) == Forward()
+    assert lookup_lane(database).handle(job(fence=101)) == Forward()
     before = shipment_now(database), list(database["events"].find())
     go_on.set()
     thread.join(30)
@@ -62,9 +63,9 @@ def test_many_events_of_one_shipment_at_once_are_each_counted_once(
         for i in range(each):
             minute = number * each + i
             raw = body(status="in_transit", occurred_at=f"2026-11-23T04:{minute % 60:02}:00Z")
-            for fence in (100, 101):  # and every one of them twice
+            for fence in (100, 101):  # a duplicate of each event
                 try:
-                    lane.handle(reserved(f"bench:{minute}", body=raw, fence=fence))
+                    lane.handle(job(f"bench:{minute}", body=raw, fence=fence))
                 except AlreadyDone:
                     assert fence == 101
 
@@ -77,4 +78,4 @@ def test_many_events_of_one_shipment_at_once_are_each_counted_once(
     assert found["events_applied"] == threads_count * each
     assert found["last_event_at"] == RECEIVED.replace(hour=4, minute=59)
     assert database["events"].count_documents({"state": "done"}) == threads_count * each
-    assert len(found["recent_events"]) <= 40  # those the ledger vouches for were let go
+    assert len(found["recent_events"]) <= 40  # the ids that the ledger has recorded were removed

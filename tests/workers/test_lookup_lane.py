@@ -9,8 +9,8 @@ import orjson
 import pytest
 from pymongo.database import Database
 
-from tests.support.crashing_holder import Killed, Life, lookup_lane
-from tests.support.samples import RECEIVED, body, reserved, shipment
+from tests.support.crashing_lanes import Killed, StoreCalls, lookup_lane
+from tests.support.samples import RECEIVED, body, job, reserved, shipment
 from workers.errors import AlreadyDone, FenceRaised, Permanent, Transient
 from workers.ledger import Ledger
 from workers.lookup_lane import LookupLane
@@ -50,7 +50,7 @@ def entry(fence: int = 100, **more: Any) -> Document:
 def test_an_event_that_needs_a_route_is_applied_and_forwarded(
     database: Database[Document], lane: LookupLane
 ) -> None:
-    assert lane.handle(reserved()) == Forward()
+    assert lane.handle(job()) == Forward()
     assert stored(database) == (
         shipment(
             status="delivery_failed",
@@ -69,7 +69,7 @@ def test_an_event_that_needs_a_route_is_applied_and_forwarded(
 def test_an_event_that_needs_no_route_is_recorded_and_closed(
     database: Database[Document], lane: LookupLane
 ) -> None:
-    assert lane.handle(reserved(body=NEEDS_NO_ROUTE)) == Done("recorded")
+    assert lane.handle(job(body=NEEDS_NO_ROUTE)) == Done("recorded")
     assert stored(database) == (
         shipment(
             status="in_transit",
@@ -93,7 +93,7 @@ def test_a_late_event_is_counted_and_closed_as_late(
 ) -> None:
     seen: Document = {"status": "out_for_delivery", "last_event_at": RECEIVED}
     database["shipments"].replace_one({"_id": "SHP-1"}, shipment(**seen))
-    assert lane.handle(reserved()) == Done("late")
+    assert lane.handle(job()) == Done("late")
     assert stored(database)[0] == shipment(**seen, events_applied=1, recent_events=["bench:evt_1"])
     assert stored(database)[1]["decision"]["reason"] == "late"
 
@@ -110,7 +110,7 @@ def test_without_an_active_shipment_and_an_open_order_the_status_is_recorded_onl
     database: Database[Document], lane: LookupLane, change: Document, reason: str
 ) -> None:
     database["shipments"].update_one({"_id": "SHP-1"}, {"$set": change})
-    assert lane.handle(reserved()) == Done("recorded")
+    assert lane.handle(job()) == Done("recorded")
     assert stored(database)[0]["status"] == "delivery_failed"
     assert stored(database)[1]["decision"]["reason"] == reason
 
@@ -119,9 +119,9 @@ def test_a_malformed_event_is_buried_and_touches_nothing(
     database: Database[Document], lane: LookupLane
 ) -> None:
     for odd in (
-        reserved(body=b"{}"),
-        reserved(body=body(status="lost in space")),
-        reserved(source="a courier of the past"),
+        job(body=b"{}"),
+        job(body=body(status="lost in space")),
+        job(source="a courier of the past"),
     ):
         result = lane.handle(odd)
         assert isinstance(result, Bury)
@@ -146,8 +146,7 @@ def unknown_to_easypost(**more: str) -> bytes:
 def test_an_ignored_status_is_closed_in_the_ledger_and_no_shipment_is_looked_for(
     database: Database[Document], lane: LookupLane, more: dict[str, str], facts: Document
 ) -> None:
-    event = reserved(body=unknown_to_easypost(**more), source="easypost")
-    assert lane.handle(event) == Done("ignored")
+    assert lane.handle(job(body=unknown_to_easypost(**more), source="easypost")) == Done("ignored")
     expected = entry(
         source="easypost",
         state="done",
@@ -161,40 +160,40 @@ def test_an_ignored_status_is_closed_in_the_ledger_and_no_shipment_is_looked_for
         del expected[name]
     assert stored(database) == (shipment(), expected)
     with pytest.raises(AlreadyDone):
-        lane.handle(reserved(body=unknown_to_easypost(**more), source="easypost", fence=101))
+        lane.handle(job(body=unknown_to_easypost(**more), source="easypost", fence=101))
 
 
 def test_an_unknown_shipment_is_waited_for_and_not_claimed(
     database: Database[Document], lane: LookupLane
 ) -> None:
     for waits, least, most in ((0, 0.9, 1.1), (2, 3.6, 4.4), (50, 4.5, 5.5)):
-        result = lane.handle(reserved(body=body("SHP-9"), waits=waits, age=59))
+        result = lane.handle(job(body=body("SHP-9"), waits=waits, age_seconds=59))
         assert isinstance(result, Defer)
         assert result.reason == "unknown_shipment"
-        assert least <= result.delay <= most
+        assert least <= result.delay_seconds <= most
     assert stored(database) == (shipment(), {})
 
 
 def test_an_unknown_shipment_is_waited_for_no_longer_than_patience_allows(lane: LookupLane) -> None:
-    result = lane.handle(reserved(body=body("SHP-9"), age=61))
+    result = lane.handle(job(body=body("SHP-9"), age_seconds=61))
     assert result == Bury("unknown_shipment", "no shipment SHP-9")
 
 
 def test_a_done_event_is_done_although_its_shipment_is_gone(
     database: Database[Document], lane: LookupLane
 ) -> None:
-    lane.handle(reserved(body=NEEDS_NO_ROUTE))
+    lane.handle(job(body=NEEDS_NO_ROUTE))
     database["shipments"].delete_many({})
-    assert lane.handle(reserved(body=NEEDS_NO_ROUTE, fence=101)) == Done("already_done")
+    assert lane.handle(job(body=NEEDS_NO_ROUTE, fence=101)) == Done("already_done")
 
 
 def test_a_done_event_changes_nothing_when_it_comes_again(
     database: Database[Document], lane: LookupLane
 ) -> None:
-    lane.handle(reserved(body=NEEDS_NO_ROUTE))
+    lane.handle(job(body=NEEDS_NO_ROUTE))
     before = stored(database)
     with pytest.raises(AlreadyDone):
-        lane.handle(reserved(fence=101))
+        lane.handle(job(fence=101))
     assert stored(database) == before
 
 
@@ -204,29 +203,29 @@ def test_a_holder_whose_fence_is_behind_changes_nothing(
     ledger.claim(reserved(fence=200), {})
     before = stored(database)
     with pytest.raises(FenceRaised):
-        lane.handle(reserved(fence=199))
+        lane.handle(job(fence=199))
     assert stored(database) == before
 
 
 def test_a_replayed_event_keeps_its_decision_and_is_forwarded_again(
     database: Database[Document], lane: LookupLane, ledger: Ledger
 ) -> None:
-    lane.handle(reserved())
+    lane.handle(job())
     ledger.note_dead(reserved(), "permanent", "status 400")
     database["orders"].update_many({}, {"$set": {"status": "closed"}})
     before = stored(database)[0]
-    assert lane.handle(reserved(fence=101)) == Forward()
+    assert lane.handle(job(fence=101)) == Forward()
     assert stored(database)[0] == before
 
 
 def test_an_event_that_its_shipment_remembers_no_more_is_known_by_the_ledger(
     database: Database[Document], lane: LookupLane, ledger: Ledger
 ) -> None:
-    lane.handle(reserved())
+    lane.handle(job())
     ledger.note_dead(reserved(), "permanent", "status 400")
     database["shipments"].update_one({"_id": "SHP-1"}, {"$set": {"recent_events": []}})
     before = stored(database)[0]
-    assert lane.handle(reserved(fence=101)) == Forward()
+    assert lane.handle(job(fence=101)) == Forward()
     assert stored(database)[0] == before
 
 
@@ -235,7 +234,7 @@ def test_a_shipment_in_another_shape_is_a_permanent_failure(
 ) -> None:
     database["shipments"].update_one({"_id": "SHP-1"}, {"$set": {"events_applied": "3"}})
     with pytest.raises(Permanent):
-        lane.handle(reserved())
+        lane.handle(job())
     assert database["events"].count_documents({}) == 0
 
 
@@ -245,41 +244,41 @@ def test_a_shipment_that_never_stays_as_it_was_read_ends_in_a_failed_attempt(
     monkeypatch.setattr("workers.lookup_lane.READS_MAX", 5)
     monkeypatch.setattr("workers.shipments.Shipments.apply", lambda *_: False)
     with pytest.raises(Transient, match="changes faster"):
-        lookup_lane(database).handle(reserved())
+        lookup_lane(database).handle(job())
 
 
 def test_a_lost_ledger_does_not_let_an_event_count_twice(
     database: Database[Document], lane: LookupLane
 ) -> None:
-    lane.handle(reserved())
+    lane.handle(job())
     before = stored(database)[0]
     database["events"].delete_many({})
-    assert lane.handle(reserved(fence=101)) == Done("late")
+    assert lane.handle(job(fence=101)) == Done("late")
     assert stored(database)[0] == before
 
 
-@pytest.mark.parametrize("last_takes_effect", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("takes_effect", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("raw", [body(), NEEDS_NO_ROUTE], ids=["routed", "recorded"])
-def test_a_death_at_any_step_leaves_no_trace_in_the_end(
-    database: Database[Document], raw: bytes, last_takes_effect: bool
+def test_a_kill_at_any_store_call_does_not_change_the_end(
+    database: Database[Document], raw: bytes, takes_effect: bool
 ) -> None:
-    life = Life()
-    wanted_result = lookup_lane(database, life).handle(reserved(body=raw))
-    wanted = stored(database)
-    wanted[1]["fence"] = 101
-    assert len(life.steps) >= 5
-    for left in range(len(life.steps)):
+    calls = StoreCalls()
+    expected_result = lookup_lane(database, calls).handle(job(body=raw))
+    expected = stored(database)
+    expected[1]["fence"] = 101
+    assert len(calls.names) >= 5
+    for allowed, name in enumerate(calls.names):
         database["events"].delete_many({})
         database["shipments"].replace_one({"_id": "SHP-1"}, shipment())
         with pytest.raises(Killed):
-            lookup_lane(database, Life(left, last_takes_effect)).handle(reserved(body=raw))
+            lookup_lane(database, StoreCalls(allowed, takes_effect)).handle(job(body=raw))
         try:
-            result = lookup_lane(database).handle(reserved(body=raw, fence=101))
-        except AlreadyDone:  # it died after its last step
-            assert last_takes_effect
-            assert left == len(life.steps) - 1
+            result = lookup_lane(database).handle(job(body=raw, fence=101))
+        except AlreadyDone:  # it was killed after its last call
+            assert takes_effect
+            assert allowed == len(calls.names) - 1
             assert stored(database)[1].pop("fence") == 100
-            assert stored(database)[0] == wanted[0]
+            assert stored(database)[0] == expected[0]
         else:
-            assert result == wanted_result
-            assert stored(database) == wanted, f"died at {life.steps[left]}"
+            assert result == expected_result
+            assert stored(database) == expected, f"killed at {name}"

@@ -1,4 +1,4 @@
-"""MongoDB killed under the lanes: nothing is wrong with the event, nothing is done by halves."""
+"""MongoDB is killed while the lanes work: events are not at fault, and nothing is half done."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, WriteConcernError
 
-from tests.support.crashing_holder import lookup_lane, routing_lane
+from tests.support.crashing_lanes import FakeRoutingClient, lookup_lane, routing_lane
 from tests.support.mongo_server import MongoServer
-from tests.support.samples import body, reserved
+from tests.support.samples import body, job, reserved
 from tests.support.servers import await_true
 from workers import mongo
 from workers.errors import StoreUnavailable
@@ -26,21 +26,21 @@ Document = dict[str, Any]
 
 
 @pytest.fixture
-def mortal(mongod: MongoServer, database: Database[Document]) -> Iterator[Database[Document]]:
-    """The same database; mongod runs again afterwards."""
+def killable(mongod: MongoServer, database: Database[Document]) -> Iterator[Database[Document]]:
+    """``database``; after the test, mongod is started again if need be."""
     yield database
     if mongod.process is not None and mongod.process.poll() is not None:
         mongod.start()
 
 
-def test_every_read_and_write_says_that_mongodb_is_away_and_goes_on_when_it_is_back(
-    mongod: MongoServer, mortal: Database[Document]
+def test_every_operation_raises_store_unavailable_during_an_outage_and_works_after_it(
+    mongod: MongoServer, killable: Database[Document]
 ) -> None:
-    ledger, shipments = Ledger(mortal), Shipments(mortal)
+    ledger, shipments = Ledger(killable), Shipments(killable)
     as_read = shipments.find("SHP-1")
     assert as_read is not None
     event = reserved()
-    steps: list[Callable[[], object]] = [
+    operations: list[Callable[[], object]] = [
         lambda: shipments.find("SHP-1"),
         lambda: shipments.order_is_open("ORD-1"),
         lambda: ledger.claim(event, {"shipment_id": "SHP-1"}, {"route": True}),
@@ -55,66 +55,65 @@ def test_every_read_and_write_says_that_mongodb_is_away_and_goes_on_when_it_is_b
         lambda: ledger.close(event, "routed"),
     ]
     mongod.kill()
-    with ThreadPoolExecutor(len(steps)) as pool:  # each looks for a server for 2 s
-        errors = [future.exception() for future in [pool.submit(step) for step in steps]]
-    assert [type(error) for error in errors] == [StoreUnavailable] * len(steps)
+    with ThreadPoolExecutor(len(operations)) as pool:  # each looks for a server for 2 s
+        errors = [
+            future.exception() for future in [pool.submit(operation) for operation in operations]
+        ]
+    assert [type(error) for error in errors] == [StoreUnavailable] * len(operations)
     mongod.start()
-    for step in steps:
-        step()
+    for operation in operations:
+        operation()
 
 
-def test_the_lanes_go_on_where_they_were_after_mongodb_was_killed(
-    mongod: MongoServer, mortal: Database[Document]
+def test_the_lanes_continue_after_mongodb_was_killed(
+    mongod: MongoServer, killable: Database[Document]
 ) -> None:
     mongod.kill()
     with pytest.raises(StoreUnavailable):
-        lookup_lane(mortal).handle(reserved())
+        lookup_lane(killable).handle(job())
     mongod.start()
-    assert lookup_lane(mortal).handle(reserved(fence=101)) == Forward()
+    assert lookup_lane(killable).handle(job(fence=101)) == Forward()
 
-    def answer_while_mongodb_dies(key: str, request: Document) -> Document:
-        mongod.kill()
-        return {"hub": "CAI"}
-
-    routing = reserved(lane="routing", fence=102)
-    result = routing_lane(mortal).handle(routing, answer_while_mongodb_dies)
+    client = FakeRoutingClient({"hub": "CAI"}, during=mongod.kill)
+    result = routing_lane(killable, client).handle(job(lane="routing", fence=102))
     assert isinstance(result, Defer)
     assert result.reason == "route_not_recorded"
     mongod.start()
-    again = reserved(lane="routing", fence=103, route=result.route)
-    assert routing_lane(mortal).handle(again, lambda *_: {"never": "asked"}) == Done("routed")
-    shipment = Shipments(mortal).find("SHP-1")
+    again = job(lane="routing", fence=103, route=result.route)
+    assert routing_lane(killable, client).handle(again) == Done("routed")
+    assert len(client.calls) == 1
+    shipment = Shipments(killable).find("SHP-1")
     assert shipment is not None
     assert shipment.events_applied == 1
     assert shipment.route is not None
     assert shipment.route["answer"] == {"hub": "CAI"}
 
 
-def test_what_was_written_before_the_kill_is_there_after_it(
-    mongod: MongoServer, mortal: Database[Document]
+def test_a_confirmed_write_survives_a_kill_of_mongodb(
+    mongod: MongoServer, killable: Database[Document]
 ) -> None:
-    lookup_lane(mortal).handle(reserved(body=body(status="in_transit")))
-    before = list(mortal["events"].find()), list(mortal["shipments"].find())
+    lookup_lane(killable).handle(job(body=body(status="in_transit")))
+    before = list(killable["events"].find()), list(killable["shipments"].find())
     mongod.kill()
     mongod.start()
-    assert (list(mortal["events"].find()), list(mortal["shipments"].find())) == before
+    assert (list(killable["events"].find()), list(killable["shipments"].find())) == before
 
 
-def test_the_gate_opens_by_itself_when_mongodb_answers_again(
-    mongod: MongoServer, mortal: Database[Document]
+def test_the_gate_allows_work_again_when_mongodb_answers(
+    mongod: MongoServer, killable: Database[Document]
 ) -> None:
-    gate = StoreGate(lambda: mongo.answers(mortal))
-    assert gate.open()
+    gate = StoreGate(lambda: mongo.answers(killable))
+    assert gate.allows_work()
     mongod.kill()
-    assert gate.open()  # nobody has found out yet, and looking at the gate asks nobody
-    gate.away("AutoReconnect")
-    assert not gate.open()
+    assert gate.allows_work()  # no operation has failed yet, and the gate does not ask
+    gate.report_unavailable("AutoReconnect")
+    assert not gate.allows_work()
     mongod.start()
-    await_true(gate.open, 30)
+    await_true(gate.allows_work, 30)
 
 
 @pytest.mark.parametrize("code", [13, 18, 91, 100, 189, 10107, 11600, 13435, 13436, 14031])
-def test_a_server_that_refuses_everybody_counts_as_away(code: int) -> None:
+def test_an_error_that_every_operation_would_get_counts_as_unavailable(code: int) -> None:
     @store_errors
     def refused() -> None:
         raise OperationFailure("no", code)
@@ -126,7 +125,7 @@ def test_a_server_that_refuses_everybody_counts_as_away(code: int) -> None:
 @pytest.mark.parametrize(
     "error", [OperationFailure("a bad value", 2), ValueError("ours"), WriteConcernError("odd", 79)]
 )
-def test_a_fault_that_is_ours_does_not_count_as_away(error: Exception) -> None:
+def test_an_error_in_the_request_does_not_count_as_unavailable(error: Exception) -> None:
     @store_errors
     def faulty() -> None:
         raise error

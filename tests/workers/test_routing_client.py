@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.simulator import Simulator
 from workers.errors import Permanent, Transient
-from workers.routing_client import RETRY_AFTER_MAX, RoutingClient, seconds
+from workers.routing_client import RETRY_AFTER_MAX_SECONDS, RoutingClient, read_retry_after
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_statuses_that_may_pass_are_transient(
     error = failure(client)
     assert str(error) == f"status {status}"
     assert error.pushback is (status in (429, 503))
-    assert error.retry_after == 0
+    assert error.retry_after_seconds == 0
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 451])
@@ -101,9 +101,9 @@ def test_other_refusals_are_permanent(
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
-def test_retry_after_is_heard(client: RoutingClient, simulator: Simulator, status: int) -> None:
+def test_retry_after_is_passed_on(client: RoutingClient, simulator: Simulator, status: int) -> None:
     simulator.behave(fail_ratio=1, fail_status=status, retry_after=7)
-    assert failure(client).retry_after == 7
+    assert failure(client).retry_after_seconds == 7
 
 
 def test_a_call_that_hangs_is_transient_after_the_timeout_and_asks_for_fewer_calls(
@@ -172,8 +172,8 @@ def test_after_any_failure_the_next_call_is_whole_again(
         ("5", 5),
         (" 5 ", 5),
         ("3600", 3600),
-        ("86400", RETRY_AFTER_MAX),
-        ("9" * 400, RETRY_AFTER_MAX),
+        ("86400", RETRY_AFTER_MAX_SECONDS),
+        ("9" * 400, RETRY_AFTER_MAX_SECONDS),
         ("-5", 0),
         ("1.5", 0),
         ("soon", 0),
@@ -181,18 +181,18 @@ def test_after_any_failure_the_next_call_is_whole_again(
         ("5, 7", 0),
         ("Mon, 23 Nov 2020 06:00:00 GMT", 0),
         ("Mon, 99 Nov 2020 06:00:00 GMT", 0),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_MAX),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_MAX_SECONDS),
     ],
 )
 def test_retry_after_is_read_as_seconds_within_bounds(text: str | None, wanted: float) -> None:
-    assert seconds(text) == wanted
+    assert read_retry_after(text) == wanted
 
 
 def test_retry_after_may_be_a_date() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
-    assert 500 < seconds(date) <= 600
+    assert 500 < read_retry_after(date) <= 600
 
 
 @given(st.text())
-def test_whatever_retry_after_says_it_is_a_time_within_bounds(text: str) -> None:
-    assert 0 <= seconds(text) <= RETRY_AFTER_MAX
+def test_any_retry_after_gives_a_time_within_bounds(text: str) -> None:
+    assert 0 <= read_retry_after(text) <= RETRY_AFTER_MAX_SECONDS

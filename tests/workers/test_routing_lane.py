@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 from pymongo.database import Database
 
-from scheduler.events import Reserved
-from tests.support.crashing_holder import Killed, Life, lookup_lane, routing_lane
-from tests.support.samples import RECEIVED, body, reserved, shipment
+from tests.support.crashing_lanes import (
+    ANSWER,
+    FakeRoutingClient,
+    Killed,
+    StoreCalls,
+    lookup_lane,
+    routing_lane,
+)
+from tests.support.samples import RECEIVED, body, job, reserved, shipment
 from workers.errors import (
     AlreadyDone,
     FenceRaised,
@@ -19,42 +26,29 @@ from workers.errors import (
     StoreUnavailable,
     Transient,
 )
+from workers.jobs import Job
 from workers.ledger import Ledger
-from workers.results import Bury, Defer, Done
-from workers.routing_lane import RoutingLane
+from workers.results import Bury, Defer, Done, Result
 from workers.shipments import Shipments
 
 Document = dict[str, Any]
-ANSWER = {"route_id": "rt_1", "hub": "CAI"}
+Handle = Callable[[Job, FakeRoutingClient], Result]
 OCCURRED = RECEIVED.replace(hour=5)
 
 
-class Service:
-    """Answers ``ANSWER`` and keeps the calls; or fails."""
-
-    def __init__(self, failure: Exception | None = None) -> None:
-        self.calls: list[tuple[str, Document]] = []
-        self._failure = failure
-
-    def __call__(self, key: str, request: Document) -> Document:
-        self.calls.append((key, request))
-        if self._failure:
-            raise self._failure
-        return ANSWER
-
-
 @pytest.fixture
-def lane(database: Database[Document]) -> RoutingLane:
-    """After the lookup lane is through with bench:evt_1."""
-    lookup_lane(database).handle(reserved())
-    return routing_lane(database)
+def handle(database: Database[Document]) -> Handle:
+    """The routing lane's ``handle``, after the lookup lane has forwarded bench:evt_1."""
+    lookup_lane(database).handle(job())
+    return lambda job, client: routing_lane(database, client).handle(job)
 
 
-def event(fence: int = 101, route: bytes = b"", raw: bytes = body()) -> Reserved:
-    return reserved(lane="routing", fence=fence, route=route, body=raw)
+def routing_job(fence: int = 101, route: bytes = b"", raw: bytes = body()) -> Job:
+    return job(lane="routing", fence=fence, route=route, body=raw)
 
 
 def stored(database: Database[Document]) -> tuple[Document, Document]:
+    """The shipment and the ledger document, without the times of writing."""
     entry = database["events"].find_one({"_id": "bench:evt_1"}) or {}
     for name in ("applied_at", "done_at"):
         entry.pop(name, None)
@@ -62,11 +56,11 @@ def stored(database: Database[Document]) -> tuple[Document, Document]:
 
 
 def test_the_answer_is_put_on_the_shipment_and_the_ledger_is_closed(
-    database: Database[Document], lane: RoutingLane
+    database: Database[Document], handle: Handle
 ) -> None:
-    service = Service()
-    assert lane.handle(event(), service) == Done("routed")
-    assert service.calls == [
+    client = FakeRoutingClient()
+    assert handle(routing_job(), client) == Done("routed")
+    assert client.calls == [
         (
             "bench:evt_1",
             {
@@ -95,139 +89,136 @@ def test_the_answer_is_put_on_the_shipment_and_the_ledger_is_closed(
     assert (entry["state"], entry["outcome"], entry["route"]) == ("done", "routed", ANSWER)
 
 
-def test_a_route_that_a_later_event_has_set_stays(
-    database: Database[Document], lane: RoutingLane
+def test_the_route_of_a_later_event_is_not_replaced(
+    database: Database[Document], handle: Handle
 ) -> None:
     later = {"event_id": "bench:later", "occurred_at": RECEIVED, "answer": {}}
     database["shipments"].update_one({"_id": "SHP-1"}, {"$set": {"route": later}})
-    assert lane.handle(event(), Service()) == Done("route_superseded")
+    assert handle(routing_job(), FakeRoutingClient()) == Done("route_superseded")
     assert stored(database)[0]["route"] == later
     assert stored(database)[1]["route"] == ANSWER
 
 
 @pytest.mark.parametrize(
-    "failure", [Transient("status 500"), Permanent("status 400"), RuntimeError("a fault of ours")]
+    "failure", [Transient("status 500"), Permanent("status 400"), RuntimeError("a bug")]
 )
-def test_a_call_that_fails_leaves_everything_as_it_was(
-    database: Database[Document], lane: RoutingLane, failure: Exception
+def test_a_failed_call_changes_nothing_but_the_fence(
+    database: Database[Document], handle: Handle, failure: Exception
 ) -> None:
     before = stored(database)
     with pytest.raises(type(failure)):
-        lane.handle(event(), Service(failure))
+        handle(routing_job(), FakeRoutingClient(failure=failure))
     after = stored(database)
     assert after[0] == before[0]
     assert after[1] == before[1] | {"fence": 101}
 
 
 def test_an_answer_that_could_not_be_recorded_is_carried_and_not_asked_for_again(
-    database: Database[Document], lane: RoutingLane, monkeypatch: pytest.MonkeyPatch
+    database: Database[Document], handle: Handle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: object) -> bool:
+    def unavailable(*_: object) -> bool:
         raise StoreUnavailable("AutoReconnect")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Shipments, "set_route", away)
-        result = lane.handle(event(), Service())
+        patch.setattr(Shipments, "set_route", unavailable)
+        result = handle(routing_job(), FakeRoutingClient())
     assert isinstance(result, Defer)
     assert (result.reason, orjson.loads(result.route)) == ("route_not_recorded", ANSWER)
-    never = Service(AssertionError("it was answered already"))
-    assert lane.handle(event(102, result.route), never) == Done("routed")
+    second = FakeRoutingClient(failure=AssertionError("a second call"))
+    assert handle(routing_job(102, result.route), second) == Done("routed")
     assert stored(database)[0]["route"]["answer"] == ANSWER
 
 
 @pytest.mark.parametrize("carried", [b"{", b"[]", b"null", b"\xff"])
 def test_a_carried_answer_that_cannot_be_read_is_asked_for_again(
-    lane: RoutingLane, carried: bytes
+    handle: Handle, carried: bytes
 ) -> None:
-    service = Service()
-    assert lane.handle(event(route=carried), service) == Done("routed")
-    assert len(service.calls) == 1
+    client = FakeRoutingClient()
+    assert handle(routing_job(route=carried), client) == Done("routed")
+    assert len(client.calls) == 1
 
 
-def test_a_shipment_that_was_deleted_meanwhile_buries_the_event_without_a_call(
-    database: Database[Document], lane: RoutingLane
+def test_an_event_whose_shipment_was_deleted_is_dead_lettered_without_a_call(
+    database: Database[Document], handle: Handle
 ) -> None:
     database["shipments"].delete_many({})
-    service = Service()
-    assert lane.handle(event(), service) == Bury("shipment_gone", "shipment SHP-1 was deleted")
-    assert service.calls == []
+    client = FakeRoutingClient()
+    assert handle(routing_job(), client) == Bury("shipment_gone", "shipment SHP-1 was deleted")
+    assert client.calls == []
 
 
-def test_a_malformed_event_is_buried_without_a_call(lane: RoutingLane) -> None:
-    service = Service()
-    result = lane.handle(event(raw=b"{}"), service)
+def test_a_malformed_event_is_dead_lettered_without_a_call(handle: Handle) -> None:
+    client = FakeRoutingClient()
+    result = handle(routing_job(raw=b"{}"), client)
     assert isinstance(result, Bury)
     assert result.reason == "malformed"
-    assert service.calls == []
+    assert client.calls == []
 
 
-def test_a_status_that_was_set_to_ignored_meanwhile_is_closed_without_a_call(
-    database: Database[Document], lane: RoutingLane
+def test_an_event_whose_status_is_ignored_since_it_was_forwarded_is_closed_without_a_call(
+    database: Database[Document], handle: Handle
 ) -> None:
-    service = Service()
+    client = FakeRoutingClient()
     raw = orjson.dumps({"result": {"status": "unknown", "tracking_code": "SHP-1"}})
     before = stored(database)[0]
-    result = lane.handle(reserved(lane="routing", fence=101, body=raw, source="easypost"), service)
+    result = handle(job(lane="routing", fence=101, body=raw, source="easypost"), client)
     assert result == Done("ignored")
-    assert service.calls == []
+    assert client.calls == []
     found, entry = stored(database)
     assert found == before
-    assert (entry["state"], entry["outcome"], entry["decision"]["route"]) == (
-        "done",
-        "ignored",
-        True,
-    )  # what had been decided stays on record
+    assert (entry["state"], entry["outcome"]) == ("done", "ignored")
+    assert entry["decision"]["route"] is True  # the decision that was applied stays in the ledger
 
 
-def test_a_done_event_is_not_called_for_again(lane: RoutingLane) -> None:
-    lane.handle(event(), Service())
-    service = Service()
+def test_no_call_is_made_for_a_done_event(handle: Handle) -> None:
+    handle(routing_job(), FakeRoutingClient())
+    client = FakeRoutingClient()
     with pytest.raises(AlreadyDone):
-        lane.handle(event(102), service)
-    assert service.calls == []
+        handle(routing_job(102), client)
+    assert client.calls == []
 
 
-def test_a_holder_whose_fence_is_behind_does_not_call(lane: RoutingLane, ledger: Ledger) -> None:
-    ledger.claim(event(200), {})
-    service = Service()
+def test_a_holder_with_a_lower_fence_makes_no_call(handle: Handle, ledger: Ledger) -> None:
+    ledger.claim(reserved(fence=200), {})
+    client = FakeRoutingClient()
     with pytest.raises(FenceRaised):
-        lane.handle(event(199), service)
-    assert service.calls == []
+        handle(routing_job(199), client)
+    assert client.calls == []
 
 
-def test_a_holder_that_was_overtaken_during_its_call_cannot_close(
-    database: Database[Document], lane: RoutingLane
+def test_a_holder_that_lost_its_lock_during_its_call_cannot_close_the_ledger(
+    database: Database[Document], handle: Handle
 ) -> None:
-    def overtaken(key: str, request: Document) -> Document:
-        assert lane.handle(event(102), Service()) == Done("routed")
-        return {"route_id": "rt_2"}
+    def take_over() -> None:
+        assert handle(routing_job(102), FakeRoutingClient()) == Done("routed")
 
     with pytest.raises(LostFence):
-        lane.handle(event(101), overtaken)
+        handle(routing_job(101), FakeRoutingClient({"route_id": "rt_2"}, during=take_over))
     assert stored(database)[1]["route"] == ANSWER
 
 
-@pytest.mark.parametrize("last_takes_effect", [False, True], ids=["before", "after"])
-def test_a_death_at_any_step_leaves_no_trace_in_the_end(
-    database: Database[Document], lane: RoutingLane, last_takes_effect: bool
+@pytest.mark.parametrize("takes_effect", [False, True], ids=["before", "after"])
+def test_a_kill_at_any_store_call_does_not_change_the_end(
+    database: Database[Document], handle: Handle, takes_effect: bool
 ) -> None:
     before = stored(database)
-    life = Life()
-    routing_lane(database, life).handle(event(), Service())
-    wanted, entry = stored(database)
-    assert life.steps == ["find", "claim", "set_route", "close"]
-    for left, name in enumerate(life.steps):
+    calls = StoreCalls()
+    routing_lane(database, FakeRoutingClient(), calls).handle(routing_job())
+    expected, entry = stored(database)
+    assert calls.names == ["find", "claim", "set_route", "close"]
+    for allowed, name in enumerate(calls.names):
         database["shipments"].replace_one({"_id": "SHP-1"}, before[0])
         database["events"].replace_one({"_id": "bench:evt_1"}, before[1])
-        first, second = Service(), Service()
+        second = FakeRoutingClient()
+        killed = routing_lane(database, FakeRoutingClient(), StoreCalls(allowed, takes_effect))
         with pytest.raises(Killed):
-            routing_lane(database, Life(left, last_takes_effect)).handle(event(), first)
-        if name == "close" and last_takes_effect:
+            killed.handle(routing_job())
+        if name == "close" and takes_effect:
             with pytest.raises(AlreadyDone):
-                lane.handle(event(102), second)
-            assert stored(database) == (wanted, entry)
+                handle(routing_job(102), second)
+            assert stored(database) == (expected, entry)
         else:
-            assert lane.handle(event(102), second) == Done("routed")
-            assert stored(database) == (wanted, entry | {"fence": 102})
-        noted = name == "close" or (name == "set_route" and last_takes_effect)
-        assert len(second.calls) == (0 if noted else 1), f"died at {name}"
+            assert handle(routing_job(102), second) == Done("routed")
+            assert stored(database) == (expected, entry | {"fence": 102})
+        recorded = name == "close" or (name == "set_route" and takes_effect)
+        assert len(second.calls) == (0 if recorded else 1), f"killed at {name}"

@@ -28,7 +28,7 @@ def test_a_second_process_of_a_name_waits_robs_nobody_and_takes_over_when_the_fi
     first.await_stopped()  # with all of them in its hands
     held = scene.redis.zcard(KEYS.locks("routing"))
     second = scene.start("routing", "twin")
-    await_true(lambda: second.says("has this name and lives"), 30, "the second to wait")
+    await_true(lambda: second.says("runs under this name"), 30, "the second to wait")
     assert scene.redis.zcard(KEYS.locks("routing")) == held > 0
     assert scene.redis.hget(KEYS.stats, "crashed") is None
     first.signal(signal.SIGCONT)
@@ -53,7 +53,7 @@ def test_a_twin_takes_over_at_once_what_the_dead_one_held(scene: Scene) -> None:
     first.await_stopped()
     held = scene.redis.zcard(KEYS.locks("routing"))
     second = scene.start("routing", "twin")
-    await_true(lambda: second.says("has this name and lives"), 30, "the second to wait")
+    await_true(lambda: second.says("runs under this name"), 30, "the second to wait")
     first.kill()
     await_true(lambda: all(scene.state(id) == "done" for id in ids), 60, "the second to finish")
     assert scene.redis.hget(KEYS.stats, "crashed") == str(held)  # and leases last an hour

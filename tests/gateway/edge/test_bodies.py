@@ -17,7 +17,7 @@ from redis import Redis
 from conf.sources.loader import load_sources
 from tests.support.edge import STANDARD_SECRET, Edge, event, standard_headers
 from tests.support.servers import ROOT, RedisServer
-from workers.canonical import canonical
+from workers.canonical import to_canonical
 from workers.errors import Malformed
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -82,7 +82,7 @@ def test_unusual_json_is_stored_byte_for_byte_and_never_breaks_a_worker(
     assert edge.post(body).status == 202
     assert held(raw_store) == {"bench:evt_1": body}
     with pytest.raises(Malformed) as caught:
-        canonical("bench:evt_1", SOURCES["bench"], held(raw_store)["bench:evt_1"], NOW)
+        to_canonical("bench:evt_1", SOURCES["bench"], held(raw_store)["bench:evt_1"], NOW)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 200
 
@@ -95,7 +95,7 @@ def test_edge_and_worker_read_the_same_value_of_a_duplicate_key(
         b'"id":"evt_1","status":"delayed","shipment_id":"SHP-1"}'
     )
     assert edge.post(body).json["id"] == "bench:evt_1"
-    found = canonical("bench:evt_1", SOURCES["bench"], held(raw_store)["bench:evt_1"], NOW)
+    found = to_canonical("bench:evt_1", SOURCES["bench"], held(raw_store)["bench:evt_1"], NOW)
     assert (found.shipment_id, found.status.value) == ("SHP-1", "delayed")
 
 

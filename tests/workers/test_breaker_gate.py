@@ -1,4 +1,4 @@
-"""Breaker and limit around the call: the shared breaker in a real Redis, the simulated service."""
+"""Circuit breaker and concurrency limit around the call, with a real Redis and the simulator."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from redis import Redis
 from scheduler.breaker import Breaker, BreakerPolicy
 from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
-from tests.support.crashing_holder import lookup_lane, routing_lane
-from tests.support.samples import reserved
+from tests.support.crashing_lanes import lookup_lane
+from tests.support.samples import SOURCES, reserved
+from tests.support.samples import job as lookup_job
 from tests.support.servers import RedisServer, await_true
 from tests.support.simulator import Simulator
 from workers.breaker_gate import BreakerGate, BreakerOpen
 from workers.concurrency_limit import ConcurrencyLimit
 from workers.errors import Permanent, Transient
 from workers.jobs import Job
-from workers.lane import RoutingSteps
+from workers.ledger import Ledger
 from workers.results import Done
 from workers.routing_client import RoutingClient
+from workers.routing_lane import RoutingLane
+from workers.shipments import Shipments
 
 Document = dict[str, Any]
 POLICY = BreakerPolicy(min_calls=4, ratio=0.5, first_pause_seconds=0.2, longest_pause_seconds=0.2)
 
 
 def gate(server: RedisServer, holder: str = "w1", policy: BreakerPolicy = POLICY) -> BreakerGate:
-    return BreakerGate(Breaker(RedisConnection(server.url), policy), holder, permit_life=30)
+    return BreakerGate(Breaker(RedisConnection(server.url), policy), holder, permit_seconds=30)
 
 
 def job(id: str = "bench:evt_1", permit: str | None = None) -> Job:
@@ -37,14 +40,14 @@ def job(id: str = "bench:evt_1", permit: str | None = None) -> Job:
     return Job(event, time.monotonic(), permit, probe=permit is not None)
 
 
-def trip(one: BreakerGate) -> None:
+def open_breaker(one: BreakerGate) -> None:
     for _ in range(POLICY.min_calls):
         one.report(job(), good=False)
     assert one.permits(1) == []
 
 
-def once_half_open(one: BreakerGate, wanted: int) -> list[str | None]:
-    """The first permits there are."""
+def await_permits(one: BreakerGate, wanted: int) -> list[str | None]:
+    """The first permits of the half-open breaker."""
     found: list[str | None] = []
 
     def ask() -> bool:
@@ -56,45 +59,47 @@ def once_half_open(one: BreakerGate, wanted: int) -> list[str | None]:
 
 
 @pytest.fixture
-def steps(
+def lane(
     store: Redis, redis_server: RedisServer, database: Database[Document], simulator: Simulator
-) -> RoutingSteps:
-    """The routing lane of one process, with bench:evt_1 forwarded to it."""
-    lookup_lane(database).handle(reserved())
-    return RoutingSteps(
-        routing_lane(database),
+) -> RoutingLane:
+    """The routing lane of one process, after bench:evt_1 was forwarded to it."""
+    lookup_lane(database).handle(lookup_job())
+    return RoutingLane(
+        SOURCES,
+        Shipments(database),
+        Ledger(database),
         RoutingClient(simulator.url, 5, 4),
         gate(redis_server),
         ConcurrencyLimit(4),
     )
 
 
-def test_while_it_is_closed_everybody_may_and_redis_is_not_asked() -> None:
+def test_a_closed_breaker_needs_no_permits_and_no_redis() -> None:
     nowhere = BreakerGate(Breaker(RedisConnection("unix:///nowhere.sock"), POLICY), "w1", 30)
     assert nowhere.permits(3) == [None, None, None]
     nowhere.check(job())
 
 
-def test_what_one_process_sees_closes_the_gate_of_the_others(
+def test_a_breaker_that_one_process_opened_is_open_for_the_others_after_a_refresh(
     store: Redis, redis_server: RedisServer
 ) -> None:
     one, other = gate(redis_server), gate(redis_server, "w2")
-    trip(one)
+    open_breaker(one)
     with pytest.raises(BreakerOpen):
         one.check(job())
-    other.check(job())  # it has not heard yet
+    other.check(job())  # its view is still the old one
     other.refresh()
     with pytest.raises(BreakerOpen) as refused:
         other.check(job())
-    assert 0 < refused.value.wait <= POLICY.first_pause_seconds
+    assert 0 < refused.value.wait_seconds <= POLICY.first_pause_seconds
 
 
-def test_half_open_it_lets_one_probe_through_and_closes_after_enough_good_ones(
+def test_a_half_open_breaker_allows_one_probe_and_closes_after_enough_good_ones(
     store: Redis, redis_server: RedisServer
 ) -> None:
     one, other = gate(redis_server), gate(redis_server, "w2")
-    trip(one)
-    found = once_half_open(one, 5)
+    open_breaker(one)
+    found = await_permits(one, 5)
     assert len(found) == 1
     assert found[0] is not None
     other.refresh()
@@ -111,28 +116,28 @@ def test_half_open_it_lets_one_probe_through_and_closes_after_enough_good_ones(
     assert one.permits(7) == [None] * 7
 
 
-def test_a_probe_that_fails_opens_it_again(store: Redis, redis_server: RedisServer) -> None:
+def test_a_failed_probe_opens_the_breaker_again(store: Redis, redis_server: RedisServer) -> None:
     one = gate(redis_server)
-    trip(one)
-    (permit,) = once_half_open(one, 1)
+    open_breaker(one)
+    (permit,) = await_permits(one, 1)
     one.report(job(permit=permit), good=False)
-    assert one.wait > 0
+    assert one.wait_seconds > 0
     assert store.hget("{gw:0}:breaker", "state") == "open"
 
 
-def test_a_permit_that_is_given_back_is_somebody_else_s(
+def test_a_permit_that_was_given_back_goes_to_another_process(
     store: Redis, redis_server: RedisServer
 ) -> None:
     one, other = gate(redis_server), gate(redis_server, "w2")
-    trip(one)
-    found = once_half_open(one, 1)
+    open_breaker(one)
+    found = await_permits(one, 1)
     other.refresh()
     assert other.permits(1) == []
     one.give_back([permit for permit in found if permit])
     assert len(other.permits(1)) == 1
 
 
-def test_a_report_that_redis_does_not_take_is_lost_and_the_next_ones_cost_no_time() -> None:
+def test_after_a_report_that_redis_did_not_take_the_next_ones_are_skipped_for_a_while() -> None:
     asked: list[int] = []
 
     class Hanging:
@@ -141,11 +146,11 @@ def test_a_report_that_redis_does_not_take_is_lost_and_the_next_ones_cost_no_tim
             raise RedisUnavailable("TimeoutError")
 
     hanging: Any = Hanging()
-    muted = BreakerGate(hanging, "w1", 30)
+    pausing = BreakerGate(hanging, "w1", 30)
     for _ in range(64):
-        muted.report(job(), good=True)
+        pausing.report(job(), good=True)
     assert len(asked) == 1
-    muted.give_back(["p1"])  # a permit is worth the try: others wait for it
+    pausing.give_back(["p1"])  # a permit is returned all the same: other processes wait for it
     assert len(asked) == 2
 
 
@@ -160,8 +165,8 @@ def test_a_report_that_redis_does_not_take_is_lost_and_the_next_ones_cost_no_tim
         ({"outage": True}, Transient, 0, 1),
     ],
 )
-def test_the_breaker_hears_how_the_service_is_and_the_limit_whether_it_is_too_much(
-    steps: RoutingSteps,
+def test_a_call_is_reported_to_the_breaker_and_a_pushback_to_the_limit(
+    lane: RoutingLane,
     store: Redis,
     simulator: Simulator,
     behaviour: Document,
@@ -171,22 +176,22 @@ def test_the_breaker_hears_how_the_service_is_and_the_limit_whether_it_is_too_mu
 ) -> None:
     simulator.behave(**behaviour)
     if error is None:
-        assert steps.handle(job()) == Done("routed")
+        assert lane.handle(job()) == Done("routed")
     else:
         with pytest.raises(error):
-            steps.handle(job())
-    heard: Any = store.hgetall("{gw:0}:breaker")
-    assert sum(int(n) for name, n in heard.items() if name.startswith("ok:")) == good
-    assert sum(int(n) for name, n in heard.items() if name.startswith("failed:")) == 1 - good
-    assert steps.allowed() == 4 - resting
+            lane.handle(job())
+    reported: Any = store.hgetall("{gw:0}:breaker")
+    assert sum(int(n) for name, n in reported.items() if name.startswith("ok:")) == good
+    assert sum(int(n) for name, n in reported.items() if name.startswith("failed:")) == 1 - good
+    assert lane.allowed() == 4 - resting
 
 
-def test_an_event_reserved_before_it_opened_makes_no_call(
-    steps: RoutingSteps, redis_server: RedisServer, simulator: Simulator
+def test_an_event_that_was_reserved_before_the_breaker_opened_makes_no_call(
+    lane: RoutingLane, redis_server: RedisServer, simulator: Simulator
 ) -> None:
-    trip(gate(redis_server))
-    steps.refresh()
+    open_breaker(gate(redis_server))
+    lane.refresh()
     with pytest.raises(BreakerOpen):
-        steps.handle(job())
+        lane.handle(job())
     assert simulator.stats()["calls"] == 0
-    assert steps.pause() > 0
+    assert lane.permit_wait_seconds() > 0
