@@ -1,4 +1,4 @@
-"""The settings as a Markdown table: ``python -m conf.settings_table`` writes it into README.md."""
+"""``python -m conf.settings_table`` writes the table of all settings into docs/settings.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from conf.settings import ROOT, Settings, variable
 
 BEGIN, END = "<!-- settings: python -m conf.settings_table -->\n", "<!-- end of settings -->\n"
-README = ROOT / "README.md"
+DOCUMENT = ROOT / "docs" / "settings.md"
 # Defaults that depend on the machine, with the text that the table shows instead.
 SHOWN_DEFAULTS = {"host_name": "the host's name"}
 
@@ -38,9 +38,9 @@ def with_table(text: str) -> str:
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{README.name} lacks the marks of the settings table")
+        raise ValueError(f"{DOCUMENT.name} lacks the marks of the settings table")
     return head + BEGIN + table() + END + tail
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text("utf-8")), "utf-8")
+    DOCUMENT.write_text(with_table(DOCUMENT.read_text("utf-8")), "utf-8")

@@ -1,1 +1,1 @@
-"""The benchmarks: ``python -m loadtest.bench [name …]``; README.md says what each figure means."""
+"""The benchmarks: ``python -m loadtest.bench [name …]``, explained in docs/performance.md."""

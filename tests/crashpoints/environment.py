@@ -166,7 +166,7 @@ class World:
         )
 
     def routing(self, **behaviour: Any) -> None:
-        """What the Routing Service does from here on; see its README."""
+        """What the Routing Service does from here on; see docs/routing-simulator.md."""
         self._behaviour = behaviour
         self._http.request("PUT", f"{self._routing}/behaviour", json=behaviour)
 

@@ -86,7 +86,7 @@ class Project:
         return docker("logs", self.container(service))
 
     def stat(self, name: str) -> int:
-        """A counter of the queue's books, read as the README says."""
+        """A counter of the queue, read with redis-cli as docs/operations.md shows."""
         return int(self.exec("redis", "redis-cli", "hget", "{gw:0}:stats", name) or 0)
 
     def unfinished(self, ids: list[str]) -> list[str]:

@@ -138,7 +138,7 @@ def _cut_short(rng: random.Random, id: str) -> bytes:
 
 
 def _chunked(rng: random.Random, id: str) -> bytes:
-    """Without trailers: those crash meinheld (gateway/README.md), which is known."""
+    """Without trailers: those crash meinheld (docs/edge-http.md), which is known."""
     body = event(id)
     lines = _head(rng, "bench", body, id)
     if rng.random() < 0.8:

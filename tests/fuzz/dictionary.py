@@ -1,7 +1,7 @@
 """Words that break servers, by experience.
 
 No line is longer than 8 KB: in two parts, by folding or after a line without a colon, such a one
-crashes meinheld (gateway/README.md), which is known.
+crashes meinheld (docs/edge-http.md), which is known.
 """
 
 from __future__ import annotations

@@ -280,7 +280,7 @@ def test_a_payload_has_the_couriers_fields_and_statuses(tmp_path: Path) -> None:
 
 
 def test_the_tables_in_the_document_on_sources_are_valid(tmp_path: Path) -> None:
-    page = (PRESETS.parent / "SOURCES.md").read_text("utf-8")
+    page = (PRESETS.parents[1] / "docs" / "sources.md").read_text("utf-8")
     shown = "\n".join(re.findall(r"```toml\n(.*?)```", page, re.DOTALL))
     secrets = dict.fromkeys(re.findall(r"[A-Z]+_(?:SECRET|TOKEN)\b", shown), "x")
     sources = load(tmp_path, shown, **secrets)
