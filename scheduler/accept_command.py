@@ -1,20 +1,21 @@
-"""The command of the verb accept, ready but for what differs between the events of a source.
+"""The EVALSHA command of accept, prepared per source except for the parts that differ per event.
 
-The edge sends it for every event, and it has 21 parts: to pack them all anew costs three times as
-much as to fill in five.
+The edge sends it for every event. Packing all of its 21 parts takes three times as long as filling
+in the five that differ.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from scheduler.events import IncomingEvent
 from scheduler.keys import Keys
 from scheduler.resp_transport import Arg, pack
 from scheduler.scripts import load
 
 
 class Caps(NamedTuple):
-    """The admission caps: events and body bytes in the backlog, events among the dead letters."""
+    """When an event is refused: events and body bytes in the backlog, number of dead letters."""
 
     max_events: int
     max_bytes: int
@@ -22,7 +23,7 @@ class Caps(NamedTuple):
 
 
 class AcceptCommand:
-    """accept for one source; see ``lua/accept.lua`` for its keys and arguments."""
+    """accept for one source; ``lua/accept.lua`` lists its keys and arguments."""
 
     def __init__(
         self, keys: Keys, source: str, caps: Caps, quota_per_second: float, quota_burst: float
@@ -36,56 +37,57 @@ class AcceptCommand:
             keys.dead,
             keys.quota(source),
         )
-        known = 2 + len(fixed_keys)
-        event, body = keys.event("").encode(), keys.body("").encode()
-        self._event, self._body = len(event), len(body)  # of the key without the id
+        key_count = 2 + len(fixed_keys)
+        event_key, body_key = keys.event("").encode(), keys.body("").encode()  # without the id
+        self._event_key_bytes, self._body_key_bytes = len(event_key), len(body_key)
         limits = (*caps, quota_per_second, quota_burst)
-        parts = 3 + known + 5 + len(limits)
-        given = b"$%d\r\n%b\r\n"
-        self._form = b"".join(
+        part_count = 3 + key_count + 5 + len(limits)
+        variable = b"$%d\r\n%b\r\n"
+        self._template = b"".join(
             (
-                _literally(b"*%d\r\n" % parts),
-                _strings("EVALSHA", self.script.sha, known),
+                _escaped(b"*%d\r\n" % part_count),
+                _fixed("EVALSHA", self.script.sha, key_count),
                 b"$%d\r\n",
-                _literally(event),
+                _escaped(event_key),
                 b"%b\r\n",
                 b"$%d\r\n",
-                _literally(body),
+                _escaped(body_key),
                 b"%b\r\n",
-                _strings(*fixed_keys),
-                given,
-                _strings(source),
-                given,
-                given,
-                given,
-                _strings(*limits),
+                _fixed(*fixed_keys),
+                variable,
+                _fixed(source),
+                variable,
+                variable,
+                variable,
+                _fixed(*limits),
             )
         )
 
-    def packed(self, id: str, body: bytes, digest: str, secret: str) -> bytes:
-        """The bytes to send."""
-        name, told, label = id.encode(), digest.encode(), secret.encode()
-        size = len(name)
-        return self._form % (
-            self._event + size,
-            name,
-            self._body + size,
-            name,
-            size,
-            name,
+    def packed(self, event: IncomingEvent) -> bytes:
+        """The command in RESP2."""
+        id, digest = event.id.encode(), event.digest.encode()
+        secret_label, body = event.secret_label.encode(), event.body
+        id_bytes = len(id)
+        return self._template % (
+            self._event_key_bytes + id_bytes,
+            id,
+            self._body_key_bytes + id_bytes,
+            id,
+            id_bytes,
+            id,
             len(body),
             body,
-            len(told),
-            told,
-            len(label),
-            label,
+            len(digest),
+            digest,
+            len(secret_label),
+            secret_label,
         )
 
 
-def _strings(*parts: Arg) -> bytes:
+def _fixed(*parts: Arg) -> bytes:
     """Parts of a command, without the line that counts them."""
-    return _literally(pack(parts).split(b"\r\n", 1)[1])
+    return _escaped(pack(parts).split(b"\r\n", 1)[1])
 
 
-def _literally(text: bytes) -> bytes:
+def _escaped(text: bytes) -> bytes:
     return text.replace(b"%", b"%%")

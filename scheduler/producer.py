@@ -15,7 +15,7 @@ from typing import Any
 from scheduler.accept_command import Caps
 from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
-from scheduler.events import Acceptance
+from scheduler.events import Acceptance, IncomingEvent
 from scheduler.keys import Keys
 from scheduler.queue import Queue
 from scheduler.scripts import load
@@ -45,8 +45,8 @@ class Readiness:
 class Producer:
     """The edge's side of the queue. timeout: seconds to wait for Redis before giving up."""
 
-    def __init__(self, url: str, timeout: float, caps: Caps) -> None:
-        self.timeout = timeout
+    def __init__(self, url: str, timeout_seconds: float, caps: Caps) -> None:
+        self.timeout_seconds = timeout_seconds
         self._url, self._caps = url, caps
         self._keys = Keys()
         self._local = threading.local()
@@ -54,7 +54,9 @@ class Producer:
     def _queue(self) -> Queue:
         queue: Queue | None = getattr(self._local, "queue", None)
         if queue is None:
-            queue = self._local.queue = Queue(RedisConnection(self._url, self.timeout), self._keys)
+            queue = self._local.queue = Queue(
+                RedisConnection(self._url, self.timeout_seconds), self._keys
+            )
         return queue
 
     def warm(self) -> None:
@@ -63,34 +65,16 @@ class Producer:
         with contextlib.suppress(RedisUnavailable):
             self._queue().connection.command("SCRIPT", "LOAD", load("accept").text)
 
-    def accept(
-        self,
-        id: str,
-        source: str,
-        body: bytes,
-        digest: str,
-        secret: str,
-        quota_per_second: float,
-        quota_burst: float,
-    ) -> Acceptance:
-        """See ``Queue.accept``. Raises ``RedisUnavailable`` unless Redis confirmed."""
-        return self._queue().accept(
-            id,
-            source,
-            body,
-            digest,
-            secret=secret,
-            caps=self._caps,
-            quota_per_second=quota_per_second,
-            quota_burst=quota_burst,
-        )
+    def accept(self, event: IncomingEvent) -> Acceptance:
+        """Make an event durable, once. Raises ``RedisUnavailable`` unless Redis confirmed."""
+        return self._queue().accept(event, self._caps)
 
-    def probe(self, timeout: float) -> None:
+    def probe(self, timeout_seconds: float) -> None:
         """Does Redis answer within ``timeout`` seconds, on a new connection?
 
         Raises ``RedisUnavailable`` if not.
         """
-        connection = RedisConnection(self._url, timeout)
+        connection = RedisConnection(self._url, timeout_seconds)
         try:
             if connection.command("PING") != b"PONG":
                 raise RedisUnavailable("unknown reply")
@@ -100,7 +84,7 @@ class Producer:
     def ready(self) -> Readiness:
         """What ``/readyz`` tells, within one timeout. Raises ``RedisUnavailable``."""
         connection, keys = self._queue().connection, self._keys
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + self.timeout_seconds
 
         def ask(*command: str) -> Any:
             return connection.command(

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from scheduler.accept_command import AcceptCommand, Caps
 from scheduler.connection import RedisConnection
 from scheduler.errors import NotHolder, RedisUnavailable
-from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
+from scheduler.events import Acceptance, AcceptCode, IncomingEvent, Promotion, Reserved
 from scheduler.keys import Keys, LaneName
 from scheduler.resp_transport import Arg
 from scheduler.scripts import load
@@ -29,7 +29,7 @@ class Queue:
     def __init__(self, connection: RedisConnection, keys: Keys | None = None) -> None:
         self.connection = connection
         self.keys = keys or Keys()
-        self._accepts: dict[tuple[str, Caps, float, float], AcceptCommand] = {}
+        self._accept_commands: dict[tuple[str, Caps, float, float], AcceptCommand] = {}
 
     def _run(self, verb: str, keys: list[str], *args: Arg) -> Any:
         return self.connection.run(load(verb), keys, list(args))
@@ -44,27 +44,20 @@ class Queue:
 
     def accept(
         self,
-        id: str,
-        source: str,
-        body: bytes,
-        digest: str,
-        *,
-        secret: str = "0",
+        event: IncomingEvent,
         caps: Caps,
-        quota_per_second: float = 0,
-        quota_burst: float = 0,
     ) -> Acceptance:
-        """Make an event durable, once. ``secret`` labels the key that signed it (counted)."""
-        kind = (source, caps, quota_per_second, quota_burst)
-        command = self._accepts.get(kind)
+        """Make an event durable, once."""
+        variant = (event.source, caps, event.quota_per_second, event.quota_burst)
+        command = self._accept_commands.get(variant)
         if command is None:
-            command = self._accepts[kind] = AcceptCommand(self.keys, *kind)
-        reply = self.connection.run_packed(command.script, command.packed(id, body, digest, secret))
+            command = self._accept_commands[variant] = AcceptCommand(self.keys, *variant)
+        reply = self.connection.run_packed(command.script, command.packed(event))
         try:
-            code, backlog, wait = reply
-            return Acceptance(_CODES[code], backlog, wait / 1000)
+            code, backlog, retry_after_ms = reply
+            return Acceptance(_CODES[code], backlog, retry_after_ms / 1000)
         except (KeyError, TypeError, ValueError):
-            # Not an answer to this question, so the next one might not be either.
+            # Not a reply to this command, so the next reply might not be one either.
             self.connection.close()
             raise RedisUnavailable("unknown reply") from None
 

@@ -18,9 +18,10 @@ from gateway.edge import problems
 from gateway.edge.event_resource import Endpoint, EventResource
 from gateway.edge.health import Healthz, Readyz
 from gateway.edge.openapi import EVENTS, HEALTHZ, OPENAPI, READYZ, OpenApi, document
-from gateway.edge.redis_circuit_breaker import Producer, RedisCircuitBreaker
+from gateway.edge.redis_circuit_breaker import RedisCircuitBreaker
 from gateway.edge.rejection_log import RejectionLog
 from gateway.edge.signatures import prepare
+from scheduler.producer import Producer
 
 ALLOW = {EVENTS: "POST", HEALTHZ: "GET, HEAD", READYZ: "GET, HEAD", OPENAPI: "GET, HEAD"}
 

@@ -23,6 +23,7 @@ from gateway.edge.redis_circuit_breaker import RedisCircuitBreaker
 from gateway.edge.rejection_log import RejectionLog
 from gateway.edge.signatures import Scheme
 from scheduler.errors import RedisUnavailable
+from scheduler.events import IncomingEvent
 
 # Redis mostly recovers within seconds, and a repeat costs little while the circuit is open.
 UNAVAILABLE_RETRY_SECONDS = 2.0
@@ -102,10 +103,11 @@ class EventResource:
         resp: falcon.Response,
     ) -> None:
         digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
+        event = IncomingEvent(
+            id, source.name, body, digest, secret, source.quota_per_second, source.quota_burst
+        )
         try:
-            acceptance = self._breaker.accept(
-                id, source.name, body, digest, secret, source.quota_per_second, source.quota_burst
-            )
+            acceptance = self._breaker.accept(event)
         except RedisUnavailable:  # logged by the circuit breaker
             problems.UNAVAILABLE.send(resp, retry_after_seconds=UNAVAILABLE_RETRY_SECONDS)
             return

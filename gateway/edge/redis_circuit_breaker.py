@@ -12,11 +12,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Protocol
 
 from scheduler.errors import RedisUnavailable
-from scheduler.events import Acceptance
-from scheduler.producer import Readiness
+from scheduler.events import Acceptance, IncomingEvent
+from scheduler.producer import Producer, Readiness
 
 # Shorter: the edge recovers sooner. Longer: a process spends less of its time on probes of a Redis
 # that stalls (with these values at most a fifth: 50 ms in each 250 ms).
@@ -28,33 +27,6 @@ PROBE_TIMEOUT_SECONDS = 0.05
 TIMEOUTS_BETWEEN_LONG_PROBES = 8
 
 log = logging.getLogger(__name__)
-
-
-class Producer(Protocol):
-    """The queue as the edge uses it. Every method but ``warm`` raises ``RedisUnavailable`` unless
-    Redis confirmed."""
-
-    @property
-    def timeout(self) -> float:
-        """Seconds it waits for Redis."""
-
-    def accept(
-        self,
-        id: str,
-        source: str,
-        body: bytes,
-        digest: str,
-        secret: str,
-        quota_per_second: float,
-        quota_burst: float,
-    ) -> Acceptance: ...
-
-    def warm(self) -> None:
-        """Prepare the connection for the first event. Raises nothing."""
-
-    def probe(self, timeout: float) -> None: ...
-
-    def ready(self) -> Readiness: ...
 
 
 class RedisCircuitBreaker:
@@ -75,24 +47,13 @@ class RedisCircuitBreaker:
         self._ready: tuple[Readiness, float] | None = None  # and when it expires
         self._faulty_since: float | None = None  # set from the logged fault to the next success
 
-    def accept(
-        self,
-        id: str,
-        source: str,
-        body: bytes,
-        digest: str,
-        secret: str,
-        quota_per_second: float,
-        quota_burst: float,
-    ) -> Acceptance:
+    def accept(self, event: IncomingEvent) -> Acceptance:
         """Make an event durable. Raises ``RedisUnavailable`` unless Redis confirmed it."""
         if self._tripped:
             self._probe()
         producer = self._producer
         try:
-            acceptance = producer.accept(
-                id, source, body, digest, secret, quota_per_second, quota_burst
-            )
+            acceptance = producer.accept(event)
         except RedisUnavailable as error:
             self._trip(producer, error)
             raise
@@ -123,7 +84,7 @@ class RedisCircuitBreaker:
                 return  # an old request failed late; a probe has succeeded since then
             now = self._clock()
             self._tripped, self._next_probe = True, now + PROBE_INTERVAL_SECONDS
-            self._next_long_probe = now + TIMEOUTS_BETWEEN_LONG_PROBES * producer.timeout
+            self._next_long_probe = now + TIMEOUTS_BETWEEN_LONG_PROBES * producer.timeout_seconds
             if self._faulty_since is not None:
                 return
             self._faulty_since = now
@@ -148,7 +109,7 @@ class RedisCircuitBreaker:
             self._next_probe = now + PROBE_INTERVAL_SECONDS  # only this thread probes
             seconds = PROBE_TIMEOUT_SECONDS
             if now >= self._next_long_probe:
-                seconds = self._producer.timeout
+                seconds = self._producer.timeout_seconds
                 self._next_long_probe = now + TIMEOUTS_BETWEEN_LONG_PROBES * seconds
         try:
             self._producer.probe(seconds)

@@ -14,7 +14,7 @@ from loadtest.harness.pipeline import Pipeline, pipelined
 from loadtest.harness.progress import say
 from loadtest.harness.wait import BenchError
 from scheduler.connection import RedisConnection
-from scheduler.events import Reserved
+from scheduler.events import IncomingEvent, Reserved
 from scheduler.queue import Queue
 
 POLICIES = ("everysec", "always")
@@ -113,7 +113,8 @@ class _Verbs:
 
     def _accept(self, queue: Queue, pipeline: Pipeline | None = None) -> int:
         for number, (id, body) in enumerate(self._bodies, 1):
-            queue.accept(f"bench:{id}", "bench", body, "0" * 16, caps=NO_CAPS)
+            event = IncomingEvent(f"bench:{id}", "bench", body, "0" * 16, "BENCH_SECRET")
+            queue.accept(event, NO_CAPS)
             if pipeline and number % UNDER_WAY == 0:
                 pipeline.settle()
         if pipeline:

@@ -19,6 +19,7 @@ from loadtest.harness.pipeline import pipelined
 from loadtest.harness.wait import BenchError, wait_until
 from scheduler.accept_command import Caps
 from scheduler.connection import RedisConnection
+from scheduler.events import IncomingEvent
 from scheduler.keys import Keys
 from scheduler.queue import Queue
 from workers import mongo
@@ -98,13 +99,10 @@ class Environment:
         queue, pipeline = pipelined(self.stack.redis_url)
         try:
             for number, (id, body) in enumerate(signed.events(prefix, count, statuses), 1):
-                queue.accept(
-                    f"{signed.SOURCE}:{id}",
-                    signed.SOURCE,
-                    body,
-                    "0" * 16,
-                    caps=NO_CAPS,
+                event = IncomingEvent(
+                    f"{signed.SOURCE}:{id}", signed.SOURCE, body, "0" * 16, "BENCH_SECRET"
                 )
+                queue.accept(event, NO_CAPS)
                 if number % UNDER_WAY == 0:
                     pipeline.settle()
             pipeline.settle()

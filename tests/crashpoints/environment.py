@@ -17,7 +17,6 @@ from pymongo.database import Database
 from redis import Redis
 
 from scheduler import scripts
-from scheduler.accept_command import Caps
 from scheduler.connection import RedisConnection
 from scheduler.keys import LANES
 from scheduler.queue import Queue
@@ -25,6 +24,7 @@ from tests.crashpoints.crash_point import Death
 from tests.crashpoints.processes import Life, live
 from tests.crashpoints.stores import Contents, clear, contents, fill
 from tests.support.mongo_server import MongoServer
+from tests.support.queue_moves import accept
 from tests.support.samples import body, shipment
 from tests.support.servers import RedisServer
 from tests.support.simulator import Simulator
@@ -161,9 +161,7 @@ class World:
         self, status: str = "delivery_failed", id: str = EVT, shipment: str = "SHP-1"
     ) -> None:
         """The edge takes the event in, or knows it."""
-        self.queue.accept(
-            id, "bench", body(shipment, status), "digest", caps=Caps(10**6, 10**9, 10**6)
-        )
+        accept(self.queue, id, body=body(shipment, status))
 
     def routing(self, **behaviour: Any) -> None:
         """What the Routing Service does from here on; see docs/routing-simulator.md."""

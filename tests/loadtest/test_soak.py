@@ -12,13 +12,12 @@ from loadtest.harness.wait import BenchError
 from loadtest.soak.leftovers import FOR_EVER, remaining, unknown
 from loadtest.soak.measure import FLAT, bench_alone
 from loadtest.soak.slope import Growth, slope
-from scheduler.accept_command import Caps
 from scheduler.connection import RedisConnection
 from scheduler.keys import Keys
 from scheduler.queue import Queue
+from tests.support.queue_moves import accept
 from tests.support.servers import RedisServer, redis_binaries
 
-CAPS = Caps(1000, 10**6, 1000)
 KEYS = Keys()
 
 
@@ -88,7 +87,7 @@ def link(tmp_path: Path) -> Iterator[RedisConnection]:
 def carry(link: RedisConnection, dedup_window: float) -> None:
     """An event from its acceptance to its tombstone, and what the scheduler does then."""
     queue = Queue(link)
-    queue.accept("bench:1", "bench", b"{}", "d", caps=CAPS, quota_per_second=9, quota_burst=9)
+    accept(queue, "bench:1", quota=(9, 9))
     (event,) = queue.reserve("lookup", 1, owner="h/w", boot="1", lease_seconds=9)
     queue.alive("h/w", {"pid": 1}, 60)
     queue.done(event, "recorded")

@@ -163,8 +163,8 @@ class Model:
         return Acceptance("accepted", backlog + 1, 0)
 
     def _sign(self, now: int, source: str) -> None:
-        self.stats[f"secret:{source}:0"] += 1
-        self.marks[f"seen:{source}:0"] = now
+        self.stats[f"secret:{source}:KEY"] += 1
+        self.marks[f"seen:{source}:KEY"] = now
 
     # ---- holders
 

@@ -28,6 +28,7 @@ from scheduler.queue import Queue
 from scheduler.scripts import FOLDER, load
 from tests.model.model import MAX_CRASHES, Model, OutOfMemory
 from tests.model.time_travel import ClockedConnection, set_back
+from tests.support.queue_moves import accept
 from tests.support.servers import RedisServer
 from tests.support.store_audit import audit
 from tests.support.store_snapshot import dump
@@ -140,12 +141,10 @@ class Beside(RuleBasedStateMachine):
         return f'{{"{id}":"{digest}{"x" * len(self.handles)}"}}'.encode()
 
     def accept(self, id: str, digest: str, caps: Caps, quota: tuple[float, float]) -> None:
-        body, source, (rate, burst) = self.body(id, digest), id.split(":")[0], quota
+        body = self.body(id, digest)
         self.both(
-            lambda: self.queue.accept(
-                id, source, body, digest, caps=caps, quota_per_second=rate, quota_burst=burst
-            ),
-            lambda model, now: model.accept(now, id, body, digest, caps, rate, burst),
+            lambda: accept(self.queue, id, body=body, digest=digest, caps=caps, quota=quota),
+            lambda model, now: model.accept(now, id, body, digest, caps, *quota),
         )
 
     # ---- holders

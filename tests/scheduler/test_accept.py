@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from redis import Redis
 
@@ -17,7 +15,7 @@ from tests.support.store_snapshot import changes, dump, now
 def test_a_first_event_writes_its_body_hash_place_turn_books_and_a_token(
     queue: Queue, store: Redis
 ) -> None:
-    assert accept(queue, body=b'{"n":1}', secret="KEY_A") == Acceptance("accepted", 1, 0)
+    assert accept(queue, body=b'{"n":1}', secret_label="KEY_A") == Acceptance("accepted", 1, 0)
     assert dump(store) == {
         "body:bench:1": b'{"n":1}',
         "event:bench:1": {
@@ -62,7 +60,7 @@ def test_a_repeated_event_is_a_duplicate_and_changes_only_the_counts(
 ) -> None:
     accept(queue)
     before = dump(store)
-    assert accept(queue, secret="KEY_B") == Acceptance("duplicate", 0, 0)
+    assert accept(queue, secret_label="KEY_B") == Acceptance("duplicate", 0, 0)
     assert changes(before, dump(store)) == {"stats": {"duplicates": 1, "secret:bench:KEY_B": 1}}
 
 
@@ -73,7 +71,7 @@ def test_a_duplicate_with_another_body_is_counted_as_conflicting(
     before = dump(store)
     assert accept(queue, body=b"{}", digest="d2").code == "conflicting"
     assert changes(before, dump(store)) == {
-        "stats": {"duplicates": 1, "conflicting": 1, "secret:bench:0": 1}
+        "stats": {"duplicates": 1, "conflicting": 1, "secret:bench:KEY": 1}
     }
 
 
@@ -118,7 +116,7 @@ def test_at_a_cap_an_event_is_refused_and_only_the_refusal_is_counted(
     accept(queue, "bench:2")
     before = dump(store)
     assert accept(queue, "bench:3", caps=caps) == Acceptance("full", 2, 0)
-    assert changes(before, dump(store)) == {"stats": {"refused_full": 1, "secret:bench:0": 1}}
+    assert changes(before, dump(store)) == {"stats": {"refused_full": 1, "secret:bench:KEY": 1}}
     assert accept(queue, "bench:2", caps=caps).code == "duplicate"
 
 
@@ -159,27 +157,27 @@ def test_how_long_a_full_queue_stays_full_is_unknown_when_draining_does_not_help
 def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
     queue: Queue, store: Redis
 ) -> None:
-    quota: dict[str, Any] = {"quota_per_second": 0.5, "quota_burst": 2}
-    assert [accept(queue, f"bench:{n}", **quota).code for n in range(2)] == ["accepted"] * 2
+    quota = (0.5, 2)
+    assert [accept(queue, f"bench:{n}", quota=quota).code for n in range(2)] == ["accepted"] * 2
     before = dump(store)
-    refused = accept(queue, "bench:2", **quota)
+    refused = accept(queue, "bench:2", quota=quota)
     assert (refused.code, refused.backlog) == ("limited", 2)
     assert 1.5 < refused.retry_after_seconds <= 2
     assert changes(before, dump(store)) == {
-        "stats": {"limited": 1, "limited:bench": 1, "secret:bench:0": 1}
+        "stats": {"limited": 1, "limited:bench": 1, "secret:bench:KEY": 1}
     }
-    assert accept(queue, "other:1", **quota).code == "accepted"
-    assert accept(queue, "bench:1", **quota).code == "duplicate"
+    assert accept(queue, "other:1", quota=quota).code == "accepted"
+    assert accept(queue, "bench:1", quota=quota).code == "duplicate"
 
 
 def test_a_quota_refills_with_time_up_to_its_burst(queue: Queue, store: Redis) -> None:
-    quota: dict[str, Any] = {"quota_per_second": 1, "quota_burst": 2}
+    quota = (1, 2)
     for n in range(3):
-        accept(queue, f"bench:{n}", **quota)
+        accept(queue, f"bench:{n}", quota=quota)
     bucket = KEYS.quota("bench")
     assert float(store.hget(bucket, "tokens") or "") < 1
     store.hset(bucket, "at", int(store.hget(bucket, "at") or "") - 3_600_000)
-    codes = [accept(queue, f"bench:later{n}", **quota).code for n in range(3)]
+    codes = [accept(queue, f"bench:later{n}", quota=quota).code for n in range(3)]
     assert codes == ["accepted", "accepted", "limited"]
 
 

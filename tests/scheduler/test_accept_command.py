@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.accept_command import AcceptCommand, Caps
+from scheduler.events import IncomingEvent
 from scheduler.keys import Keys
 from scheduler.resp_transport import Arg, pack
 from scheduler.scripts import load
@@ -58,4 +59,4 @@ def test_it_is_what_all_of_its_parts_packed_anew_would_be(
     )
     command = AcceptCommand(keys, source, caps, *quota)
     assert command.script is script
-    assert command.packed(id, body, digest, secret) == pack(parts)
+    assert command.packed(IncomingEvent(id, source, body, digest, secret, *quota)) == pack(parts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 from redis import Redis
@@ -47,7 +46,7 @@ def test_accept_is_refused_before_its_first_effect(
     before = dump(store)
     fill()
     with pytest.raises(RedisUnavailable, match=r"^OOM$"):
-        accept(queue, quota_per_second=5, quota_burst=5)
+        accept(queue, quota=(5, 5))
     assert changes(before, dump(store)) == {}
 
 
@@ -63,11 +62,11 @@ def test_a_known_event_is_still_a_duplicate(
 def test_an_event_over_a_cap_or_quota_is_still_told_so(
     queue: Queue, store: Redis, fill: Callable[[], None]
 ) -> None:
-    quota: dict[str, Any] = {"quota_per_second": 0.1, "quota_burst": 1.0}
-    accept(queue, **quota)
+    quota = (0.1, 1.0)
+    accept(queue, quota=quota)
     fill()
     assert accept(queue, "bench:2", caps=Caps(1, 10**6, 9)).code == "full"
-    assert accept(queue, "bench:2", **quota).code == "limited"
+    assert accept(queue, "bench:2", quota=quota).code == "limited"
 
 
 Scene = tuple[Callable[[], object], object]  # an act, and what it must return

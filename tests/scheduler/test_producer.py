@@ -14,7 +14,7 @@ from redis import Redis
 from scheduler.accept_command import Caps
 from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
-from scheduler.events import Acceptance
+from scheduler.events import Acceptance, IncomingEvent
 from scheduler.producer import Producer, Readiness
 from scheduler.queue import Queue
 from tests.support.queue_moves import CAPS, ID, accept, buried
@@ -23,7 +23,7 @@ from tests.support.servers import RedisServer, await_true
 
 
 def _post(producer: Producer, id: str) -> Acceptance:
-    return producer.accept(id, "bench", b"{}", "d", "KEY_A", 0, 0)
+    return producer.accept(IncomingEvent(id, "bench", b"{}", "d", "KEY_A"))
 
 
 def test_it_accepts_through_the_queue(store: Redis, redis_server: RedisServer) -> None:

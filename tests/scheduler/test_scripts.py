@@ -113,7 +113,7 @@ def test_every_key_in_the_store_is_in_the_data_dictionary_with_its_type(
     queue.done(held(queue, "bench:done"), "recorded")
     queue.retry(held_for_routing(queue, "bench:retry"), 60, "timeout")
     held(queue, "bench:locked")
-    accept(queue, "bench:ready", quota_per_second=9, quota_burst=9)
+    accept(queue, "bench:ready", quota=(9, 9))
     queue.defer(suspect, 0, "process_stopped")
     queue.reserve("lookup", 9, owner="host/w", boot="b1", lease_seconds=9, held=1)
     queue.alive("host/w", {"pid": 1}, 60)

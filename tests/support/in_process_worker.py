@@ -19,6 +19,7 @@ from scheduler.inspector import Inspector
 from scheduler.keys import LaneName
 from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
+from tests.support import queue_moves
 from tests.support.samples import body
 from workers.attempt import Attempts
 from workers.identity import Identity
@@ -129,7 +130,7 @@ def accept(url: str, count: int) -> None:
     """Events bench:0 … ``count`` - 1; those already known are duplicates."""
     queue = Queue(RedisConnection(url))
     for n in range(count):
-        queue.accept(f"bench:{n}", "bench", body(), "digest", caps=Caps(10**6, 10**9, 10))
+        queue_moves.accept(queue, f"bench:{n}", body=body(), caps=Caps(10**6, 10**9, 10))
     queue.connection.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from redis import Redis
 
 from scheduler.accept_command import Caps
-from scheduler.events import Acceptance, Promotion, Reserved
+from scheduler.events import Acceptance, IncomingEvent, Promotion, Reserved
 from scheduler.keys import Keys, LaneName
 from scheduler.queue import Queue
 
@@ -23,10 +23,12 @@ def accept(
     body: bytes = b'{"n":1}',
     digest: str = "d1",
     caps: Caps = CAPS,
-    **more: Any,
+    secret_label: str = "KEY",
+    quota: tuple[float, float] = (0, 0),
 ) -> Acceptance:
-    """Accept an event; its source is the first part of its id."""
-    return queue.accept(id, id.split(":")[0], body, digest, caps=caps, **more)
+    """Accept an event; its source is the first part of its id. quota: per second, burst."""
+    event = IncomingEvent(id, id.split(":")[0], body, digest, secret_label, *quota)
+    return queue.accept(event, caps)
 
 
 def take(

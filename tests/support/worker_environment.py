@@ -10,10 +10,9 @@ from typing import Any
 from pymongo.database import Database
 from redis import Redis
 
-from scheduler.accept_command import Caps
 from scheduler.keys import Keys, LaneName
 from scheduler.queue import Queue
-from tests.support.queue_moves import expire, promote
+from tests.support.queue_moves import accept, expire, promote
 from tests.support.samples import EARLIER, body, shipment
 from tests.support.servers import await_true
 from tests.support.worker_process import RealWorker, Spoil
@@ -43,9 +42,7 @@ class Scene:
 
     def send(self, event: str, name: str, status: str, at: str = EARLIER) -> str:
         """One event more for a shipment; its id."""
-        done = self.queue.accept(
-            f"bench:{event}", "bench", body(name, status, at), "d", caps=Caps(10**6, 10**9, 10**3)
-        )
+        done = accept(self.queue, f"bench:{event}", body=body(name, status, at))
         assert done.code == "accepted"
         return f"bench:{event}"
 

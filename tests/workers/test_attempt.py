@@ -11,11 +11,11 @@ import pytest
 from pymongo.database import Database
 from redis import Redis
 
-from scheduler.accept_command import Caps
 from scheduler.events import Reserved
 from scheduler.keys import LaneName
 from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
+from tests.support.queue_moves import accept
 from tests.support.samples import body, reserved
 from workers.attempt import Attempts
 from workers.breaker_gate import BreakerOpen
@@ -164,7 +164,7 @@ def _no_queue() -> Any:
 
 
 def held(queue: Queue, id: str = "bench:evt_1") -> Reserved:
-    queue.accept(id, "bench", body(), "digest", caps=Caps(10, 10**6, 10))
+    accept(queue, id, body=body())
     (event,) = queue.reserve("lookup", 1, owner="host/w", boot="b1", lease_seconds=10)
     return event
 

@@ -12,11 +12,11 @@ import pytest
 from redis import Redis
 
 from conf.lifecycle import Stop
-from scheduler.accept_command import Caps
 from scheduler.connection import RedisConnection
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.queue import Queue
 from scheduler.retry_policy import RetryPolicy
+from tests.support.queue_moves import accept
 from tests.support.samples import body
 from workers.attempt import Attempts
 from workers.heartbeat import STUCK_SECONDS, Heartbeat
@@ -76,7 +76,7 @@ def take(queue: Queue, heart: Heartbeat, clock: Clock) -> Callable[..., Job]:
     """Accept an event unless it is known, reserve it and hold it."""
 
     def take(id: str = "bench:a", *, lease: float = 10, probe: bool = False) -> Job:
-        queue.accept(id, "bench", body(), "digest", caps=Caps(10, 10**6, 10))
+        accept(queue, id, body=body())
         (event,) = queue.reserve("lookup", 1, owner=ME.owner, boot=ME.boot, lease_seconds=lease)
         job = Job(event, clock.now, probe=probe)
         heart.jobs.add(job)
@@ -107,7 +107,7 @@ def let_it_expire(queue: Queue, store: Redis, id: str = "bench:a") -> None:
 def test_a_heartbeat_extends_every_lock(
     store: Redis, heart: Heartbeat, take: Callable[..., Job]
 ) -> None:
-    take(lease_seconds=1)
+    take(lease=1)
     before = deadline_of(store)
     heart.beat()
     after = deadline_of(store)

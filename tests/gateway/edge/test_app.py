@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from typing import Any
 
 import falcon.testing
 import pytest
@@ -15,32 +15,25 @@ from gateway.edge.app import Deps, create_app
 from gateway.edge.problems import Problem
 from gateway.edge.rejection_log import WINDOW_SECONDS, RejectionLog
 from gateway.edge.request_body import is_json, read
-from scheduler.events import Acceptance
-from scheduler.producer import Readiness
+from scheduler.accept_command import Caps
+from scheduler.events import Acceptance, IncomingEvent
+from scheduler.producer import Producer, Readiness
 from tests.support.edge import bench_headers, event
 
 
-class Broken:
-    """An intake with a fault of ours in it."""
+class Broken(Producer):
+    """A producer with a bug in it; it opens no connection."""
 
-    timeout = 0.5
+    def __init__(self) -> None:
+        super().__init__("redis://127.0.0.1:1", 0.5, Caps(1, 1, 1))
 
-    def accept(
-        self,
-        id: str,
-        source: str,
-        body: bytes,
-        digest: str,
-        secret: str,
-        quota_per_second: float,
-        quota_burst: float,
-    ) -> Acceptance:
+    def accept(self, event: IncomingEvent) -> Acceptance:
         raise KeyError("a name of ours")
 
     def warm(self) -> None:
         pass
 
-    def probe(self, timeout: float) -> None:
+    def probe(self, timeout_seconds: float) -> None:
         raise KeyError
 
     def ready(self) -> Readiness:
@@ -64,11 +57,11 @@ def test_an_unexpected_exception_is_answered_500_and_its_traceback_is_only_in_th
 
 
 def test_an_event_is_accepted_with_the_matching_secret_the_quota_and_a_short_digest() -> None:
-    asked: list[tuple[Any, ...]] = []
+    accepted: list[IncomingEvent] = []
 
     class Recording(Broken):
-        def accept(self, *args: Any) -> Acceptance:
-            asked.append(args)
+        def accept(self, event: IncomingEvent) -> Acceptance:
+            accepted.append(event)
             return Acceptance("accepted", 1, 0)
 
     environ = {"BENCH_SECRET": "new", "BENCH_SECRET_PREVIOUS": "bench-secret"}
@@ -76,10 +69,10 @@ def test_an_event_is_accepted_with_the_matching_secret_the_quota_and_a_short_dig
     client = falcon.testing.TestClient(create_app(Deps(sources, Recording, 1000)))
     body = event("evt_1")
     client.simulate_post("/v1/events/bench", body=body, headers=bench_headers(body))
-    ((id, source, stored, digest, secret, per_second, burst),) = asked
-    assert (id, source, stored, secret) == ("bench:evt_1", "bench", body, "BENCH_SECRET_PREVIOUS")
-    assert (per_second, burst) == (0, 0)
-    assert len(digest) == 16
+    digest = hashlib.blake2b(body, digest_size=8).hexdigest()
+    assert accepted == [
+        IncomingEvent("bench:evt_1", "bench", body, digest, "BENCH_SECRET_PREVIOUS", 0, 0)
+    ]
 
 
 def test_many_rejections_are_logged_as_one_line_per_window_and_the_next_line_counts_the_rest(

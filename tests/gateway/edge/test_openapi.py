@@ -23,7 +23,7 @@ from gateway.courier.signing import sign
 from gateway.edge import problems
 from gateway.edge.app import Deps, create_app
 from gateway.edge.problems import Problem
-from scheduler.events import Acceptance
+from scheduler.events import Acceptance, IncomingEvent
 from tests.gateway.conftest import StartEdge
 from tests.gateway.edge.test_app import Broken
 from tests.support.contract import Answer, Contract
@@ -87,9 +87,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
 
 
 class Taking(Broken):
-    """An intake that takes everything."""
+    """A producer that accepts everything."""
 
-    def accept(self, *_: Any) -> Any:
+    def accept(self, event: IncomingEvent) -> Acceptance:
         return Acceptance("accepted", 1, 0)
 
 

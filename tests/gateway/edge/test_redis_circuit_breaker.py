@@ -15,8 +15,8 @@ from gateway.edge.redis_circuit_breaker import (
 )
 from scheduler.accept_command import Caps
 from scheduler.errors import RedisUnavailable
-from scheduler.events import Acceptance
-from scheduler.producer import Readiness
+from scheduler.events import Acceptance, IncomingEvent
+from scheduler.producer import Producer, Readiness
 
 
 class Script:
@@ -46,50 +46,45 @@ class Script:
 
 
 TIMEOUT = 0.5
+CAPS = Caps(1, 1, 1)
+EVENT = IncomingEvent("a:1", "a", b"{}", "d", "KEY")
 
 
-class Connected:
-    """An intake on this Redis."""
-
-    timeout = TIMEOUT
+class Connected(Producer):
+    """A producer on this Redis."""
 
     def __init__(self, redis: Script) -> None:
+        super().__init__("redis://127.0.0.1:1", TIMEOUT, CAPS)
         self.redis = redis
 
-    def accept(
-        self,
-        id: str,
-        source: str,
-        body: bytes,
-        digest: str,
-        secret: str,
-        quota_per_second: float,
-        quota_burst: float,
-    ) -> Acceptance:
+    def accept(self, event: IncomingEvent) -> Acceptance:
         self.redis.ask("accept", self.redis.reachable and self.redis.writable)
         return Acceptance("accepted", 1, 0)
 
     def warm(self) -> None:
         pass
 
-    def probe(self, timeout: float) -> None:
+    def probe(self, timeout_seconds: float) -> None:
         if self.redis.probing is not None:
             self.redis.probing.set()
             assert self.redis.probe_may_end.wait(5)
-        well = self.redis.reachable and (timeout == TIMEOUT or not self.redis.slow)
+        well = self.redis.reachable and (timeout_seconds == TIMEOUT or not self.redis.slow)
         self.redis.ask(
-            "probe" if timeout == PROBE_TIMEOUT_SECONDS else f"probe of {timeout} s", well
+            "probe"
+            if timeout_seconds == PROBE_TIMEOUT_SECONDS
+            else f"probe of {timeout_seconds} s",
+            well,
         )
 
     def ready(self) -> Readiness:
         self.redis.ask("ready", self.redis.reachable)
-        return Readiness("always", 0, 0, 0, Caps(1, 1, 1))
+        return Readiness("always", 0, 0, 0, CAPS)
 
 
 def send(breaker: RedisCircuitBreaker) -> bool:
     """Whether an event is taken."""
     try:
-        return breaker.accept("a:1", "a", b"{}", "d", "KEY", 0, 0).code == "accepted"
+        return breaker.accept(EVENT).code == "accepted"
     except RedisUnavailable:
         return False
 
@@ -249,7 +244,7 @@ def test_another_exception_does_not_open_the_circuit(
 
     monkeypatch.setattr(Connected, "accept", broken)
     with pytest.raises(KeyError):
-        breaker.accept("a:1", "a", b"{}", "d", "KEY", 0, 0)
+        breaker.accept(EVENT)
     monkeypatch.undo()
     assert send(breaker)
     assert redis.asked == ["accept"]

@@ -20,6 +20,7 @@ from scheduler.producer import Producer
 from scheduler.promoter import Promoter
 from scheduler.queue import Queue
 from tests.support.edge import bench_headers, event
+from tests.support.queue_moves import accept
 from tests.support.servers import RedisServer, await_true
 
 STATS = "{gw:0}:stats"
@@ -34,7 +35,7 @@ def edge(own_redis: RedisServer) -> falcon.testing.TestClient:
     own_redis.client().config_set("appendfsync", "no")  # to be quick about it
     queue = Queue(RedisConnection(own_redis.url, TIMEOUTS_BETWEEN_LONG_PROBES))
     for n in range(CAPS.max_events):
-        queue.accept(f"bench:{n}", "bench", b"{}", "d", caps=CAPS)
+        accept(queue, f"bench:{n}", body=b"{}", caps=CAPS)
     queue.connection.close()
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
     return falcon.testing.TestClient(
