@@ -176,11 +176,11 @@ class Model:
         n: int,
         owner: tuple[str, str],
         lease: int,
-        suspects: int,
+        quarantined: int,
         held: int,
     ) -> list[Reserved]:
         taken: list[Reserved] = []
-        turn, barred = self.turn[lane], suspects == 0
+        turn, barred = self.turn[lane], quarantined == 0
         idle, passed_over = 0, False
         while len(taken) < n and idle < len(turn):
             source = turn.popleft()
@@ -188,11 +188,11 @@ class Model:
             waiting = self.ready.get((lane, source), deque())
             alone = (
                 source == QUARANTINE
-                and suspects > 0
+                and quarantined > 0
                 and bool(waiting)
                 and self._crashes(waiting[-1]) >= MAX_CRASHES - 1
             )
-            if source == QUARANTINE and not suspects:
+            if source == QUARANTINE and not quarantined:
                 idle, passed_over = idle + 1, barred
                 continue
             if alone and held + len(taken) > 0:
@@ -206,7 +206,7 @@ class Model:
                 event = self._take(now, micros, lane, id, owner, lease)
             if event is not None:
                 taken.append(event)
-                suspects -= source == QUARANTINE
+                quarantined -= source == QUARANTINE
             if not waiting:
                 self.ready.pop((lane, source), None)
                 turn.remove(source)

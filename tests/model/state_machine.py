@@ -157,7 +157,7 @@ class Beside(RuleBasedStateMachine):
         held=st.sampled_from([0, 1]),
     )
     def reserve(
-        self, lane: LaneName, n: int, owner: tuple[str, str], suspects: int, held: int
+        self, lane: LaneName, n: int, owner: tuple[str, str], quarantined: int, held: int
     ) -> None:
         if not self.model.turn[lane] and n > 1:  # rather where something is to be had
             lane = "routing" if lane == "lookup" else "lookup"
@@ -168,7 +168,7 @@ class Beside(RuleBasedStateMachine):
                 owner=owner[0],
                 boot=owner[1],
                 lease_seconds=LEASE,
-                quarantined=suspects,
+                quarantined=quarantined,
                 held=held,
                 max_crashes=MAX_CRASHES,
             )
@@ -180,7 +180,7 @@ class Beside(RuleBasedStateMachine):
 
         def verb(model: Model, now: int) -> list[Reserved]:
             return model.reserve(
-                now, drawn[0] if drawn else first, lane, n, owner, LEASE * 1000, suspects, held
+                now, drawn[0] if drawn else first, lane, n, owner, LEASE * 1000, quarantined, held
             )
 
         self.handles += self.compare(taken, verb, range(min(span), max(span) + 1))
@@ -343,8 +343,8 @@ class Beside(RuleBasedStateMachine):
         self.crash(lane, crashes, many)
         for id in [id for id in IDS if id not in self.model.events][:others]:
             self.accept(id, "d1", ROOM, (0, 0))
-        for owner, n, suspects, held in [*asks, *asks[:2]]:
-            self.reserve(lane, n, owner, suspects, held)
+        for owner, n, quarantined, held in [*asks, *asks[:2]]:
+            self.reserve(lane, n, owner, quarantined, held)
 
     # ---- scheduler and operators
 
