@@ -7,7 +7,7 @@ from typing import Any
 
 from conf.sources.model import OTHER, Source
 from conf.sources.statuses import Status
-from gateway.diagnosis.outcome import identity
+from gateway.diagnosis.explanation import event_id_origin
 
 
 def listing(source: Source, table: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
@@ -17,7 +17,7 @@ def listing(source: Source, table: Mapping[str, Any], environ: Mapping[str, str]
         ("signature", _signature(source)),
         ("secrets", _secrets(source, table, environ)),
         ("time", _time(source)),
-        ("event id", identity(source)),
+        ("event id", event_id_origin(source)),
         ("reads", _pointers(source)),
         ("statuses", "; ".join(_statuses(source))),
         ("quota", _quota(source)),

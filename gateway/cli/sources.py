@@ -14,9 +14,9 @@ from conf.sources.loader import SourcesError, load_sources
 from conf.sources.model import Source, Sources
 from gateway.cli.source_listing import listing
 from gateway.diagnosis import captured
+from gateway.diagnosis.candidates import candidate_keys
 from gateway.diagnosis.captured import Captured, NotARequest
 from gateway.diagnosis.explanation import Inquiry, explain
-from gateway.diagnosis.keys import keys
 
 USAGE = 64
 
@@ -64,12 +64,12 @@ def _explain(
         Inquiry(
             source,
             request,
-            keys(source, tables, arguments.environ, arguments.tried),
+            candidate_keys(source, tables, arguments.environ, arguments.tried),
             now,
             settings.max_body_bytes,
         )
     )
-    print(f"{source.name}: {'taken' if found.status == 202 else 'refused'}, {found.status}")
+    print(f"{source.name}: {'accepted' if found.status == 202 else 'rejected'}, {found.status}")
     for line in found.lines:
         print(f"- {line}")
     return 0 if found.good else 1

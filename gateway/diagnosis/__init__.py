@@ -1,6 +1,6 @@
-"""Why does the edge refuse this captured request? What ``sources check`` finds out.
+"""Explains why the edge rejects a captured request; ``python -m gateway sources check`` prints it.
 
-The judge is the edge's own code; the search around it only looks for the one change with which the
-signature would have been right. Pure: bytes, keys and the time go in, sentences come out.
-Invariant: no sentence holds a secret, a signature, or any part of one.
+The verdict comes from the edge's own code. The search only looks for the one change that would
+make the signature valid. Pure functions: bytes, keys and the time go in, sentences come out.
+Invariant: no sentence contains a secret, a signature, or any part of one.
 """

@@ -1,4 +1,4 @@
-"""A request as somebody captured it: raw HTTP text, or headers and a body by themselves."""
+"""A captured request, given as raw HTTP text or as separate headers and body."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class NotARequest(Exception):
-    """The text is no HTTP request; ``str()`` says what is wrong and what to do."""
+    """The text is not an HTTP request; ``str()`` says why and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """headers: name and value as they came; Latin-1, as the edge sees them. method and target:
-    empty if only headers and a body were given."""
+    """headers: names and values as received, decoded as Latin-1 like the edge decodes them.
+
+    method and target: empty if only headers and a body were given.
+    """
 
     headers: Sequence[tuple[str, str]]
     body: bytes
@@ -29,13 +31,16 @@ class Captured:
     target: str = ""
 
     def header(self, name: str) -> str | None:
-        """The value, several of one name joined by a comma, as a server joins them."""
+        """The value; repeated headers are joined with commas, as servers do. None if absent."""
         values = [value for n, value in self.headers if n.lower() == name.lower()]
         return ",".join(values) if values else None
 
     def environ(self) -> dict[str, Any]:
-        """What WSGI would make of it. A capture without a Content-Length gets the body's own, and
-        headers by themselves a JSON content type."""
+        """The WSGI environ of this request.
+
+        A missing Content-Length becomes the body's length; headers without a request line get a
+        JSON content type.
+        """
         environ: dict[str, Any] = {"CONTENT_LENGTH": str(len(self.body))}
         if not self.method:
             environ["CONTENT_TYPE"] = "application/json"
@@ -48,24 +53,24 @@ class Captured:
 
 
 def parse(raw: bytes) -> Captured:
-    """Request line, headers, a blank line, the body's exact bytes. Raises ``NotARequest``."""
+    """Parse a request line, headers, a blank line and the body. Raises ``NotARequest``."""
     end = _HEAD_END.search(raw)
     head, body = (raw, b"") if end is None else (raw[: end.start()], raw[end.end() :])
     line, *lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     request = _REQUEST_LINE.fullmatch(line)
     if request is None:
         raise NotARequest(
-            "its first line is no request line; it must be like POST /v1/events/bench HTTP/1.1"
+            "the first line is not a request line; it must be like POST /v1/events/bench HTTP/1.1"
         )
     headers = tuple(header(line) for line in lines)
     return Captured(headers, body, request[1], request[2])
 
 
 def header(line: str) -> tuple[str, str]:
-    """``Name: value``. Raises ``NotARequest``."""
+    """Parse ``Name: value``. Raises ``NotARequest``."""
     name, colon, value = line.partition(":")
     if not colon or not _NAME.fullmatch(name):
         raise NotARequest(
-            "a line before the blank one is no header; it must be like X-Signature: sha256=…"
+            "a line before the blank line is not a header; it must be like X-Signature: sha256=…"
         )
     return name, value.strip(" \t\r")

@@ -1,27 +1,27 @@
-"""The judgement on a captured request, in the order in which the edge judges it."""
+"""The verdict on a captured request, checked in the same order as the edge does."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import orjson
+
 from conf.sources import presets
 from conf.sources.model import Signature, Source
+from gateway.diagnosis.candidates import CandidateKey, FoundMac, find_macs
 from gateway.diagnosis.captured import Captured
-from gateway.diagnosis.differences import differences
-from gateway.diagnosis.keys import Key
-from gateway.diagnosis.macs import Written, written
-from gateway.diagnosis.outcome import outcome
-from gateway.diagnosis.search import search, times_signed
-from gateway.diagnosis.tokens import tokens
-from gateway.edge import request_body
-from gateway.edge.signatures import Reason, prepare
+from gateway.diagnosis.search import differences, search, signed_times, token_problems
+from gateway.edge import problems, request_body
+from gateway.edge.event_id import NoEventId, event_id
+from gateway.edge.signatures import Reason, Verification, prepare
 from gateway.edge.signatures.timestamp import untimely
+from workers.canonical import to_canonical
+from workers.errors import Ignored, Malformed
 
-METHOD_AND_PATH = "POST /v1/events/"
-FOUND = {
+SIGNED_PART_MISSING = {
     Reason.ID_MISSING: "the header {id} is missing: it is signed, so nothing can be checked "
     "without it",
     Reason.TIMESTAMP_MISSING: "no signed time: {time} is missing",
@@ -30,7 +30,7 @@ FOUND = {
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """status: what the edge would answer. good: whether the event would be taken and used."""
+    """status: the edge's response. good: whether the event would be accepted and processed."""
 
     status: int
     good: bool
@@ -39,190 +39,170 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """keys: the candidates, see ``diagnosis.keys``. now: seconds since 1970; limit: bytes."""
+    """now: seconds since 1970, as of when the request is judged."""
 
     source: Source
     captured: Captured
-    keys: Sequence[Key]
+    keys: Sequence[CandidateKey]
     now: float
-    limit: int
+    max_body_bytes: int
 
 
 def explain(inquiry: Inquiry) -> Explanation:
-    """Why the request is taken or refused, and what to do."""
+    """Why the edge accepts or rejects the request, and what to do."""
     source, captured = inquiry.source, inquiry.captured
-    path = captured.target.partition("?")[0]
+    if captured.method not in ("", "POST"):
+        return Explanation(
+            405, False, [f"the method is {captured.method}: events are sent by POST"]
+        )
     notes = []
-    if captured.method and captured.method != "POST":
-        return Explanation(405, False, [f"the method is {captured.method}: events are POSTed"])
+    path = captured.target.partition("?")[0]
     if path and not path.endswith(f"/v1/events/{source.name}"):
         notes.append(
-            f"it was sent to another path than {METHOD_AND_PATH}{source.name}, and is "
-            f"judged as if it had been sent there"
+            f"it was sent to another path than POST /v1/events/{source.name}; what follows "
+            "assumes that path"
         )
     if not source.enabled:
-        return Explanation(
-            404,
-            False,
-            [
-                *notes,
-                "the source is off: none of its secrets is set, and to the edge it does not exist",
-            ],
+        notes.append(
+            "the source is off: none of its secrets is set, so the edge answers as if it did not "
+            "exist"
         )
+        return Explanation(404, False, notes)
     environ = captured.environ()
-    problem = request_body.rejection(environ, inquiry.limit)
+    problem = request_body.rejection(environ, inquiry.max_body_bytes)
     if problem is not None:
         return Explanation(problem.status, False, [*notes, f"{problem.title} ({problem.code})"])
     body = request_body.read(environ | {"wsgi.input": io.BytesIO(captured.body)})
     if body is None:
-        return Explanation(
-            400,
-            False,
-            [
-                *notes,
-                f"the body has {len(captured.body)} bytes, fewer than its Content-Length "
-                f"{environ['CONTENT_LENGTH']}",
-                *_signature(inquiry, Reason.MISMATCH),
-            ],
+        notes.append(
+            f"the body has {len(captured.body)} bytes, fewer than its Content-Length "
+            f"{environ['CONTENT_LENGTH']}"
         )
+        return Explanation(400, False, [*notes, *_signature_faults(inquiry, Reason.MISMATCH)])
     if len(body) < len(captured.body):
         notes.append(
-            f"{len(captured.body) - len(body)} bytes beyond the Content-Length are left "
-            "out, as the edge would (an editor's line break?)"
+            f"{len(captured.body) - len(body)} bytes beyond the Content-Length are ignored, as "
+            "the edge does (an editor's line break?)"
         )
     inquiry = replace(inquiry, captured=replace(captured, body=body))
     verification = prepare(source).verify(environ.get, body, inquiry.now)
     if verification.reason is None:
-        status, good, lines = outcome(source, verification, body, inquiry.now)
-        return Explanation(status, good, [*notes, *_time(inquiry, ok=True), *lines])
-    return Explanation(
-        401,
-        False,
-        [
-            f"the log of the edge would say reason={verification.reason}",
-            *notes,
-            *_signature(inquiry, verification.reason),
-            *_time(inquiry, ok=False),
-        ],
-    )
+        verified = _explain_event(source, verification, body, inquiry.now)
+        lines = [*notes, *_signed_time(inquiry, ok=True), *verified.lines]
+        return replace(verified, lines=lines)
+    lines = [f"the edge logs reason={verification.reason}", *notes]
+    lines += _signature_faults(inquiry, verification.reason)
+    return Explanation(401, False, [*lines, *_signed_time(inquiry, ok=False)])
 
 
-def _signature(inquiry: Inquiry, reason: Reason) -> list[str]:
-    """What is wrong with the signature, whatever the time."""
-    source, captured = inquiry.source, inquiry.captured
-    token = tokens(source.signature, captured, inquiry.keys)
-    if token or source.signature.scheme == "token":
-        return token or [
-            _missing(source.signature, captured, [])
-            if reason is Reason.MISSING
-            else "the token is none of the keys known here: " + _tried(inquiry.keys)
-        ]
-    macs = written(captured)
+# ---- the signature
+
+
+def _signature_faults(inquiry: Inquiry, reason: Reason) -> list[str]:
+    """What is wrong with the signature, apart from its time."""
+    source, captured, keys = inquiry.source, inquiry.captured, inquiry.keys
+    signature = source.signature
+    labels = ", ".join(dict.fromkeys(key.label for key in keys))
+    tried = f"Tried: {labels}. More environment variables can be tried with --try VARIABLE"
+    if token := token_problems(signature, captured, keys):
+        return token
+    if signature.scheme == "token":
+        if reason is Reason.MISSING:
+            return [_header_missing(signature, captured, [])]
+        return [f"the token matches none of the known keys. {tried}"]
+    macs = find_macs(captured)
     known = presets.signatures()
-    matches = search(captured, inquiry.keys, macs, [source.signature, *known.values()])
+    matches = search(captured, keys, macs, [signature, *known.values()])
     if matches:
-        found = min((differences(m, source.signature, known) for m in matches), key=len)
-        return found or _right_but(reason, source.signature)
-    if reason in FOUND:
-        return [_say(reason, source.signature)]
+        fewest = min((differences(match, signature, known) for match in matches), key=len)
+        return fewest or [_valid_but_rejected(signature, reason)]
+    if reason in SIGNED_PART_MISSING:
+        return [_signed_part_missing(signature, reason)]
     if reason is Reason.MISSING:
-        return [_missing(source.signature, captured, macs)]
-    lines = [] if macs else [_unreadable(source.signature, captured)]
-    return (
-        [
-            *lines,
-            "no key known here made it, over this body or any usual way of writing it: "
-            "the courier signs with another secret, or the body was changed in another way. "
-            + _tried(inquiry.keys),
-        ]
-        if macs
-        else lines
-    )
+        return [_header_missing(signature, captured, macs)]
+    if not macs:
+        return [_no_signature(signature, captured)]
+    return [
+        "no known key made it, over this body or any usual variant of it: the courier signs with "
+        f"another secret, or the body was changed in another way. {tried}"
+    ]
 
 
-def _right_but(reason: Reason, signature: Signature) -> list[str]:
-    """The signature fits, and yet the edge refuses."""
+def _valid_but_rejected(signature: Signature, reason: Reason) -> str:
     if reason is Reason.MALFORMED:
-        return [
-            "the signature is right, but its header holds more than one time or cannot be read "
-            "as a whole"
-        ]
-    lead = "the signature is right (key, body and encoding fit)"
-    return [f"{lead}, but {_say(reason, signature)}" if reason in FOUND else lead]
+        return (
+            "the signature is right, but its header contains more than one time or cannot be "
+            "parsed as a whole"
+        )
+    right = "the signature is right (key, body and encoding fit)"
+    if reason in SIGNED_PART_MISSING:
+        return f"{right}, but {_signed_part_missing(signature, reason)}"
+    return right
 
 
-def _say(reason: Reason, signature: Signature) -> str:
+def _signed_part_missing(signature: Signature, reason: Reason) -> str:
     time = signature.timestamp_header or f"t=… in {signature.header}"
-    return FOUND[reason].format(id=signature.id_header, time=time)
+    return SIGNED_PART_MISSING[reason].format(id=signature.id_header, time=time)
 
 
-def _missing(signature: Signature, captured: Captured, macs: Sequence[Written]) -> str:
-    value = captured.header(signature.header)
-    what = "is missing" if value is None else "is empty"
-    names = ", ".join(dict.fromkeys(one.header for one in macs))
-    there = (
-        f"; what looks like a signature is in {names}, and no key known here made it"
+def _header_missing(signature: Signature, captured: Captured, macs: Sequence[FoundMac]) -> str:
+    state = "missing" if captured.header(signature.header) is None else "empty"
+    names = ", ".join(dict.fromkeys(mac.header for mac in macs))
+    return f"the header {signature.header} is {state}; " + (
+        f"{names} contains what looks like a signature, and no known key made it"
         if names
-        else "; no other header holds what looks like a signature"
+        else "no other header contains what looks like a signature"
     )
-    return f"the header {signature.header} {what}{there}"
 
 
-def _unreadable(signature: Signature, captured: Captured) -> str:
+def _no_signature(signature: Signature, captured: Captured) -> str:
     value = captured.header(signature.header) or ""
-    wanted = {
+    expected = {
         "stripe": "t=<seconds>,v1=<64 hex digits>",
         "standard-webhooks": "v1,<base64 of 32 bytes>",
     }.get(signature.scheme, f"{signature.prefix}<{signature.encoding} of 32 bytes>")
     return (
-        f"what is in {signature.header} ({len(value)} characters) is no signature in any "
-        f"encoding known here; this source expects {wanted}"
+        f"the value of {signature.header} ({len(value)} characters) is not a signature in any "
+        f"known encoding; this source expects {expected}"
     )
 
 
-def _tried(keys: Sequence[Key]) -> str:
-    labels = ", ".join(dict.fromkeys(key.label for key in keys))
-    return f"Tried: {labels}. More environment variables can be tried with --try VARIABLE"
+# ---- the signed time
 
 
-def _time(inquiry: Inquiry, ok: bool) -> list[str]:
-    """The signed time against now."""
+def _signed_time(inquiry: Inquiry, ok: bool) -> list[str]:
+    """The signed time compared with ``now``; empty if there is none."""
     signature = inquiry.source.signature
     if not signature.tolerance_seconds:
         return []
-    own = replace(signature, timestamp_header=signature.timestamp_header or "")
-    texts = list(times_signed(_only(inquiry.captured, own), [own]))
-    if not texts:
+    names = {signature.header.lower(), signature.timestamp_header.lower()}
+    headers = [header for header in inquiry.captured.headers if header[0].lower() in names]
+    text = next(signed_times(replace(inquiry.captured, headers=headers), [signature]), None)
+    if text is None:
         return []
-    why = untimely(texts[0], inquiry.now, signature.tolerance_seconds)
+    why = untimely(text, inquiry.now, signature.tolerance_seconds)
     if why is Reason.TIMESTAMP_MALFORMED:
-        unit = " It is in milliseconds, not seconds?" if len(texts[0]) == 13 else ""
-        return ["the signed time is no plain decimal number of seconds since 1970." + unit]
-    off = inquiry.now - int(texts[0])
+        unit = " Is it in milliseconds, not seconds?" if len(text) == 13 else ""
+        return [f"the signed time is not a plain decimal number of seconds since 1970.{unit}"]
+    off = inquiry.now - int(text)
     side = "before" if off >= 0 else "after"
-    said = (
-        f"signed at {_moment(int(texts[0]))}, {abs(off):.0f} s {side} {_moment(inquiry.now)} "
+    comparison = (
+        f"signed at {_moment(int(text))}, {abs(off):.0f} s {side} {_moment(inquiry.now)} "
         f"(tolerance {signature.tolerance_seconds} s either way)"
     )
     if ok:
-        return [said]
+        return [comparison]
     if why is None:
-        return [f"the time is right: {said}"]
-    slow = (
-        "the courier's clock is behind or ours ahead, or the request was on its way for that long"
+        return [f"the time is right: {comparison}"]
+    cause = (
+        "the courier's clock is behind or ours is ahead, or the request took that long to arrive"
         if off >= 0
-        else "the courier's clock is ahead or ours behind"
+        else "the courier's clock is ahead or ours is behind"
     )
     return [
-        f"skewed by {abs(off):.0f} s: {said}: {slow}. For a capture that is merely old, "
-        f"--now {texts[0]} judges it as of its own time"
+        f"skewed by {abs(off):.0f} s: {comparison}: {cause}. If the capture is merely old, "
+        f"--now {text} judges it as of its own time"
     ]
-
-
-def _only(captured: Captured, signature: Signature) -> Captured:
-    """The headers in which this source's time may be."""
-    names = {signature.header.lower(), signature.timestamp_header.lower()}
-    return replace(captured, headers=[h for h in captured.headers if h[0].lower() in names])
 
 
 def _moment(seconds: float) -> str:
@@ -230,3 +210,66 @@ def _moment(seconds: float) -> str:
         return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return f"{seconds:.0f} s after 1970"
+
+
+# ---- the event, once the signature is verified
+
+
+def _explain_event(
+    source: Source, verification: Verification, body: bytes, now: float
+) -> Explanation:
+    lines = list(_signer(source, verification))
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return Explanation(400, False, [*lines, f"{problems.NOT_JSON.title}: {error}"])
+    if type(document) is not dict:
+        return Explanation(400, False, [*lines, problems.NOT_AN_OBJECT.title])
+    try:
+        name = event_id(source, verification.event_id, document, body)
+    except NoEventId as error:
+        return Explanation(400, False, [*lines, f"no usable event id: {error}"])
+    id = f"{source.name}:{name}"
+    lines.append(f"event id: {id} ({event_id_origin(source)})")
+    good = True
+    try:
+        event = to_canonical(id, source, body, datetime.fromtimestamp(now, UTC))
+        at = event.occurred_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        lines.append(
+            f"event: shipment {event.shipment_id}, status {event.status}, occurred at {at}"
+        )
+    except Malformed as error:
+        good = False
+        lines.append(f"the edge accepts it, but it becomes a dead letter (malformed): {error}")
+    except Ignored as ignored:
+        lines.append(
+            f"status {ignored.ledger_fields['courier_status']!r} is ignored by this source's status map: "
+            "recorded, and no shipment changes"
+        )
+    return Explanation(202, good, lines)
+
+
+def _signer(source: Source, verification: Verification) -> Iterator[str]:
+    is_token = source.signature.scheme == "token"
+    yield f"the {'token' if is_token else 'signature'} is right, by {verification.secret}"
+    current = source.secrets[0].label
+    if verification.secret != current:
+        yield (
+            f"{verification.secret} is not the first of secrets_env: the courier has not switched "
+            f"to {current} yet; keep the old secret live until it has"
+        )
+    if is_token:
+        yield "token-only: anyone who has seen one request can forge others"
+
+
+def event_id_origin(source: Source) -> str:
+    """The part of a request that the source's event ids are taken from."""
+    signature, pointer = source.signature, source.pointers.event_id
+    if signature.id_header:
+        signed = "not signed" if signature.scheme == "body-hmac" else "signed"
+        return f"header {signature.id_header}, {signed}"
+    if pointer is not None:
+        return f"{pointer.text} in the body"
+    if source.dedup_fields:
+        return "SHA-256 of " + ", ".join(field.text for field in source.dedup_fields)
+    return "SHA-256 of the body"

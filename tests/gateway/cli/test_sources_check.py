@@ -75,7 +75,7 @@ def test_typed_at_a_shell_it_judges_the_file_and_a_captured_request(file: Path) 
         "--source", "shippo", "--request", captured(file.parent), "--now", "2026-11-24T06:20:00Z"
     )
     assert (skewed.returncode, skewed.stderr) == (1, "")
-    assert skewed.stdout.startswith("shippo: refused, 401\n- ")
+    assert skewed.stdout.startswith("shippo: rejected, 401\n- ")
     assert "skewed by 1200 s" in skewed.stdout
 
 
@@ -85,7 +85,7 @@ def test_a_captured_request_is_judged_as_of_its_own_time(
     request = ("--source", "shippo", "--request", captured(file.parent))
     code, said = ask(capsys, settings(file), *request, "--now", str(AT))
     assert code == 0
-    assert said.startswith("shippo: taken, 202\n")
+    assert said.startswith("shippo: accepted, 202\n")
     assert "the signature is right, by SHIPPO_SECRET" in said
     assert "event: shipment TRACK-1, status in_transit" in said
     code, said = ask(capsys, settings(file), *request)
@@ -195,7 +195,7 @@ def test_every_problem_of_the_file_is_a_line_and_the_exit_code_is_1(
         (("--request", "x.http"), "which source was it sent to? --source NAME"),
         (("--source", "pigeon"), "no source pigeon; there are standard-webhooks, svix"),
         (("--source", "svix", "--request", "/absent"), "No such file"),
-        (("--source", "svix", "--header", "no header"), "no header; it must be like"),
+        (("--source", "svix", "--header", "no header"), "not a header; it must be like"),
         (
             ("--source", "svix", "--header", "A: b", "--now", "noon"),
             "seconds since 1970 or a time in",

@@ -19,11 +19,9 @@ from hypothesis import strategies as st
 
 from conf.sources import presets
 from conf.sources.loader import load_sources
-from gateway.diagnosis.bodies import variants
+from gateway.diagnosis.candidates import body_variants, candidate_keys, find_macs
 from gateway.diagnosis.captured import Captured, NotARequest, header, parse
 from gateway.diagnosis.explanation import Explanation, Inquiry, explain
-from gateway.diagnosis.keys import keys
-from gateway.diagnosis.macs import written
 from tests.support import couriers
 from tests.support.couriers import COURIERS, SECRET, SECRETS, WHSEC, hmac_sha256, variable
 
@@ -57,7 +55,9 @@ class Desk:
     ) -> Explanation:
         pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
         sources = load_sources(self.path, self.environ, "production")
-        candidates = keys(sources[source], presets.tables(self.path), self.environ, list(tried))
+        candidates = candidate_keys(
+            sources[source], presets.tables(self.path), self.environ, list(tried)
+        )
         captured = Captured(pairs, body, method, target)
         found = explain(Inquiry(sources[source], captured, candidates, now, 262_144))
         self.said += found.lines
@@ -73,7 +73,7 @@ class Desk:
         """What is said of a request that is refused as unauthentic, without the reason code."""
         found = self.ask(source, headers, body, **more)  # type: ignore[arg-type]
         assert (found.status, found.good) == (401, False), found
-        assert found.lines[0].startswith("the log of the edge would say reason=")
+        assert found.lines[0].startswith("the edge logs reason=")
         return list(found.lines[1:])
 
 
@@ -125,7 +125,7 @@ def test_a_request_signed_with_the_previous_secret_passes_and_names_it(desk: Des
     found = desk.ask("github", sha256(OLD))
     assert found.good
     assert "by GITHUB_PREVIOUS" in found.lines[0]
-    assert "has not moved to GITHUB_SECRET yet" in found.lines[1]
+    assert "has not switched to GITHUB_SECRET yet" in found.lines[1]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_request_signed_with_the_previous_secret_passes_and_names_it(desk: Des
         (b"{", 400, "The body is not JSON"),
         (b"[]", 400, "object"),
         (b'{"shipment_id":"S"}', 400, "no usable event id: the event id at /id is missing"),
-        (b'{"id":"1","shipment_id":"S","status":"lost"}', 202, "would become a dead letter"),
+        (b'{"id":"1","shipment_id":"S","status":"lost"}', 202, "becomes a dead letter"),
         (b'{"id":"1","status":"delayed"}', 202, "no shipment id at /shipment_id"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_skewed_clock_is_told_by_its_seconds_and_direction(
 
 def test_a_time_in_milliseconds_is_recognised(desk: Desk) -> None:
     headers = COURIERS["svix"].signed(BODY, "evt_1", AT) | {"svix-timestamp": f"{AT}000"}
-    assert any("It is in milliseconds" in line for line in desk.lines("svix", headers))
+    assert any("Is it in milliseconds" in line for line in desk.lines("svix", headers))
 
 
 def test_a_wrong_key_and_a_wrong_clock_are_both_said(desk: Desk) -> None:
@@ -254,7 +254,7 @@ def test_each_variant_of_a_body_is_made_once_and_odd_bodies_are_no_trouble() -> 
         b"NaN",
         b'{"a":"\\ud800"}',
     ):
-        made = [data for _, data in variants(body)]
+        made = [data for _, data in body_variants(body)]
         assert len(made) == len(set(made))
         assert body not in made
 
@@ -289,7 +289,7 @@ def test_base64url_is_named_where_it_differs(desk: Desk) -> None:
     )
     text = base64.urlsafe_b64encode(mac(body=body)).decode()
     (line,) = desk.lines("shopify", {"X-Shopify-Hmac-SHA256": text}, body)
-    assert "written in base64url, and this source expects base64, which no setting" in line
+    assert "written in base64url, and this source expects base64, which no setting supports" in line
 
 
 def test_hex_where_base64_is_expected_is_named(desk: Desk) -> None:
@@ -314,11 +314,11 @@ def hmac_of_standard(id: str) -> bytes:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (mac().hex(), 'nothing stands before the signature, and this source expects "sha256="'),
-        ("sha256=sha256=" + mac().hex(), '"sha256=sha256=" stands before'),
+        (mac().hex(), 'nothing precedes the signature, and this source expects "sha256="'),
+        ("sha256=sha256=" + mac().hex(), '"sha256=sha256=" precedes the signature'),
         ("hmac-sha256-hex=" + mac().hex(), 'set prefix = "hmac-sha256-hex="'),
-        ("hunter2=" + mac().hex(), "something else (not shown) stands before"),
-        ("SHA256=" + mac().hex(), '"SHA256=" stands before'),
+        ("hunter2=" + mac().hex(), "something else (not shown) precedes the signature"),
+        ("SHA256=" + mac().hex(), '"SHA256=" precedes the signature'),
     ],
     ids=["none", "twice", "another", "a secret", "in capitals"],
 )
@@ -335,13 +335,13 @@ def test_a_request_that_was_signed_twice_is_recognised(desk: Desk) -> None:
     header = "X-Hub-Signature-256"
     twice = [(header, "sha256=" + mac().hex()), (header, "sha256=" + mac("proxy").hex())]
     (line,) = desk.lines("github", twice)
-    assert "the header holds 2 signatures: it was signed or sent twice" in line
+    assert "the header contains 2 signatures: it was signed or sent twice" in line
 
 
 def test_a_signature_in_another_header_is_found(desk: Desk) -> None:
     (line,) = desk.lines("sendcloud", {"X-Signature": mac().hex()})
     assert (
-        "the signature is in the header X-Signature, and this source looks in "
+        "the signature is in the header X-Signature, and this source reads "
         'Sendcloud-Signature: set signature_header = "X-Signature"'
     ) in line
     (line,) = desk.lines("sendcloud", {"aftership-hmac-sha256": mac().hex()})
@@ -351,11 +351,11 @@ def test_a_signature_in_another_header_is_found(desk: Desk) -> None:
 def test_a_missing_header_is_named(desk: Desk) -> None:
     (line,) = desk.lines("github", {"X-Request-Id": "5"})
     assert line == (
-        "the header X-Hub-Signature-256 is missing; no other header holds what looks "
+        "the header X-Hub-Signature-256 is missing; no other header contains what looks "
         "like a signature"
     )
     (line,) = desk.lines("github", {"X-Other": mac("stranger").hex()})
-    assert "what looks like a signature is in X-Other, and no key known here made it" in line
+    assert "X-Other contains what looks like a signature, and no known key made it" in line
     headers = COURIERS["svix"].signed(BODY, "evt_1", AT)
     del headers["svix-id"]
     assert "the header svix-id is missing" in desk.lines("svix", headers)[0]
@@ -366,7 +366,7 @@ def test_a_missing_header_is_named(desk: Desk) -> None:
 
 def test_what_is_no_signature_at_all_is_said_to_be_none(desk: Desk) -> None:
     (line,) = desk.lines("github", {"X-Hub-Signature-256": "sha256=abc"})
-    assert "(10 characters) is no signature in any encoding known here" in line
+    assert "(10 characters) is not a signature in any known encoding" in line
 
 
 def test_sha_1_is_recognised(desk: Desk) -> None:
@@ -403,7 +403,7 @@ def test_a_retired_key_is_named_by_its_variable(
 def test_a_variable_of_some_other_name_is_not_looked_at(desk: Desk) -> None:
     desk.environ["OF_LAST_YEAR"] = OLD
     (line,) = desk.lines("github", sha256(OLD))
-    assert "no key known here made it" in line
+    assert "no known key made it" in line
     assert "Tried: GITHUB_SECRET" in line
 
 
@@ -416,7 +416,7 @@ def test_the_secret_of_another_source_is_recognised(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs", "said"),
     [
-        (f" {OLD}\n", OLD, "without the white space around it: strip it from the variable"),
+        (f" {OLD}\n", OLD, "without the white space around it: remove it from the variable"),
         (f'"{OLD}"', OLD, "without the quotes around it"),
         (OLD, f"{OLD}\n", "with a line break at its end"),
         (SECRET, couriers.DECOMPOSED, 'set secret_format = "nfkd" (now "text")'),
@@ -440,12 +440,12 @@ def test_a_whsec_secret_that_is_not_decoded_is_recognised_on_either_side(desk: D
             "svix-signature": "v1," + base64.b64encode(text).decode(),
         },
     )
-    assert 'as it is, and decodes or normalises nothing: set secret_format = "text"' in line
+    assert 'as it is, without decoding or normalising it: set secret_format = "text"' in line
     desk.environ["GITHUB_SECRET"] = WHSEC
     decoded = base64.b64decode(WHSEC.removeprefix("whsec_"))
     made = hmac.digest(decoded, BODY, hashlib.sha256).hex()
     (line,) = desk.lines("github", {"X-Hub-Signature-256": "sha256=" + made})
-    assert "it decodes the base64 of GITHUB_SECRET" in line
+    assert "the courier decodes the base64 of GITHUB_SECRET" in line
     assert 'set secret_format = "whsec"' in line
 
 
@@ -507,15 +507,15 @@ def test_a_secret_sent_as_a_token_is_recognised(desk: Desk) -> None:
     desk.environ["GITHUB_SECRET"] = OLD
     for text in (OLD, f"Bearer {OLD}"):
         (line,) = desk.lines("github", {"Authorization": text})
-        assert "the header Authorization holds the secret GITHUB_SECRET itself" in line
+        assert "the header Authorization contains the secret GITHUB_SECRET itself" in line
 
 
 @pytest.mark.parametrize(
     ("headers", "said"),
     [
-        ({"X-Push-Token": "Bearer a static token"}, "wrong prefix: a word and a space stand"),
+        ({"X-Push-Token": "Bearer a static token"}, "wrong prefix: a word and a space precede"),
         ({"X-Other": "a static token"}, "the token is in the header X-Other"),
-        ({"X-Push-Token": "another"}, "the token is none of the keys known here"),
+        ({"X-Push-Token": "another"}, "the token matches none of the known keys"),
         ({"X-Push-Token": SECRET.encode().decode("latin-1")}, "the secret of source"),
         ({}, "the header X-Push-Token is missing"),
     ],
@@ -545,7 +545,7 @@ def test_a_request_that_the_edge_refuses_before_the_signature_says_why(desk: Des
         assert found.status == status, found
         assert found.lines
     assert "fewer than its Content-Length" in "\n".join(desk.said)
-    assert f"{len(BODY) - 9} bytes beyond the Content-Length are left out" in "\n".join(desk.said)
+    assert f"{len(BODY) - 9} bytes beyond the Content-Length are ignored" in "\n".join(desk.said)
 
 
 def test_another_path_is_pointed_out_and_a_source_without_a_secret_is_off(desk: Desk) -> None:
@@ -633,7 +633,7 @@ def test_a_mac_is_found_in_every_spelling_and_nothing_else_is_one() -> None:
         ],
         b"",
     )
-    assert [(w.header, w.prefix, w.encoding, w.mac) for w in written(captured)] == [
+    assert [(w.header, w.prefix, w.encoding, w.mac) for w in find_macs(captured)] == [
         ("A", "v1,", "base64", digest),
         ("B", "v1=", "hex", digest),
     ]
