@@ -115,7 +115,7 @@ def test_a_right_request_passes_with_its_event_id_and_the_event_in_our_words(
     assert f"is right, by {variable(preset)}" in text
     assert f"event id: {preset}:" + ("evt_7 (" if courier.names_events else "") in text
     assert "event: shipment SHP-7, status in_transit, occurred at 2026-11-" in text
-    assert ("token only" in text) == (preset == "dhl-push")
+    assert ("token-only" in text) == (preset == "dhl-push")
 
 
 def test_a_request_signed_with_the_previous_secret_passes_and_names_it(desk: Desk) -> None:
