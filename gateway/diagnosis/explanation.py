@@ -243,8 +243,8 @@ def _explain_event(
         lines.append(f"the edge accepts it, but it becomes a dead letter (malformed): {error}")
     except Ignored as ignored:
         lines.append(
-            f"status {ignored.ledger_fields['courier_status']!r} is ignored by this source's status map: "
-            "recorded, and no shipment changes"
+            f"status {ignored.ledger_fields['courier_status']!r} is ignored by this source's "
+            "status map: recorded, and no shipment changes"
         )
     return Explanation(202, good, lines)
 
