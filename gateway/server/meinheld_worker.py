@@ -28,7 +28,7 @@ from typing import Any
 from gunicorn.workers.base import Worker
 from meinheld import server
 
-from gateway.server.strict_http import Application, clear_pending_exception
+from gateway.server.strict_http import Application
 
 # Longer: a courier that posts rarely on a persistent connection is more likely to get one last
 # answer instead of a closed connection. Shorter: `supervisorctl restart gateway`, during which new
@@ -83,6 +83,9 @@ class MeinheldWorker(Worker):  # type: ignore[misc]
         client_ports = self._client_ports
 
         def served(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            # First of all: a method call reports a pending exception as its own, in code that the
+            # interpreter has not specialised yet (in a process that is new).
+            clear_pending_exception()
             port = environ["REMOTE_PORT"]
             if port not in client_ports:
                 client_ports.add(port)
@@ -117,6 +120,22 @@ class MeinheldWorker(Worker):  # type: ignore[misc]
                 epoll.unregister(listener)
         server.set_keepalive(0)  # every answer from now on has Connection: close
         server.stop(seconds)  # call it once: a second call corrupts its count of open connections
+
+
+def clear_pending_exception() -> None:
+    """Raise and drop the exception that meinheld may have left pending.
+
+    A request for another protocol (Upgrade, CONNECT) sets an exception in meinheld's C code that
+    nothing handles, and Python raises it later, during the next request.
+
+    The end of a loop over an unspecialised iterator is the cheapest operation (60 ns) at which the
+    interpreter checks for a pending exception.
+    """
+    try:
+        for _ in "":
+            pass
+    except OSError:
+        pass
 
 
 class _Errors:
