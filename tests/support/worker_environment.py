@@ -1,4 +1,4 @@
-"""A whole gateway behind the edge, in stores of a test's own, with workers that the test starts."""
+"""Both stores, a Routing Service and worker processes that a test starts, kills and restarts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scheduler.queue import Queue
 from tests.support.queue_moves import accept, expire, promote
 from tests.support.samples import EARLIER, body, shipment
 from tests.support.servers import await_true
-from tests.support.worker_process import RealWorker, Spoil
+from tests.support.worker_process import Fault, RealWorker
 
 Document = dict[str, Any]
 KEYS = Keys()
@@ -24,8 +24,8 @@ MAX_CRASHES = 5
 
 
 @dataclass
-class Scene:
-    """Both stores, a Routing Service, and the workers of a test. deaths: of them."""
+class WorkerEnvironment:
+    """settings: of the workers to come. kills: how many workers were killed so far."""
 
     redis: Redis
     queue: Queue
@@ -33,27 +33,27 @@ class Scene:
     settings: dict[str, str]
     folder: Path
     workers: list[RealWorker] = field(default_factory=list)
-    deaths: int = 0
+    kills: int = 0
 
     def post(self, *names: str, status: str = "delivery_failed") -> list[str]:
-        """An event for each shipment, which is made as well; the ids."""
+        """Create these shipments and accept one event for each. Returns the ids of the events."""
         self.mongo["shipments"].insert_many([shipment(name) for name in names])
         return [self.send(name, name, status) for name in names]
 
     def send(self, event: str, name: str, status: str, at: str = EARLIER) -> str:
-        """One event more for a shipment; its id."""
-        done = accept(self.queue, f"bench:{event}", body=body(name, status, at))
-        assert done.code == "accepted"
+        """Accept an event for an existing shipment. Returns its id."""
+        acceptance = accept(self.queue, f"bench:{event}", body=body(name, status, at))
+        assert acceptance.code == "accepted"
         return f"bench:{event}"
 
-    def start(self, lane: str, name: str, spoil: Spoil | None = None) -> RealWorker:
-        worker = RealWorker(lane, name, self.settings, self.folder, spoil).start()
+    def start(self, lane: str, name: str, fault: Fault | None = None) -> RealWorker:
+        worker = RealWorker(lane, name, self.settings, self.folder, fault).start()
         self.workers.append(worker)
         return worker
 
     def forward_all(self) -> None:
-        """The lookup lane's part, by a worker that nothing happens to."""
-        worker = self.start("lookup", "forerunner")
+        """Process the lookup lane until every event is in the routing lane."""
+        worker = self.start("lookup", "forwarder")
         await_true(
             lambda: (
                 self.redis.hget(KEYS.stats, "backlog")
@@ -62,28 +62,29 @@ class Scene:
             60,
             "all forwarded",
         )
-        worker.kill()  # it holds nothing any more
+        worker.kill()  # it holds no events now
 
-    def keep(self, lane: LaneName, spoil: Spoil, returns: bool) -> Callable[[], bool]:
-        """A worker of the lane that is started again when it dies, under its name, or under another
-        when its leases have ended. Call the result until it is True: nothing is left to do."""
-        names = (f"{lane}-{0 if returns else n}" for n in range(100))
-        worker = self.start(lane, next(names), spoil)
+    def supervise(self, lane: LaneName, fault: Fault, same_name: bool) -> Callable[[], bool]:
+        """Start a worker of the lane. Each call of the result starts it again if it was killed:
+        under the same name, or else under another after its leases have ended. The result returns
+        True when the backlog is empty."""
+        names = (f"{lane}-{0 if same_name else n}" for n in range(100))
+        worker = self.start(lane, next(names), fault)
 
-        def look() -> bool:
+        def backlog_is_empty() -> bool:
             nonlocal worker
             if not worker.process.is_alive():
                 assert worker.await_end() == -9
-                self.deaths += 1
-                if not returns:
+                self.kills += 1
+                if not same_name:
                     self.end_leases(lane)
-                worker = self.start(lane, next(names), spoil)
+                worker = self.start(lane, next(names), fault)
             return self.redis.hget(KEYS.stats, "backlog") == "0"
 
-        return look
+        return backlog_is_empty
 
     def end_leases(self, lane: LaneName) -> None:
-        """Let every lease of the lane be over, and the scheduler see it."""
+        """Let every lease of the lane expire, and promote the events."""
         locked: list[Any] = self.redis.zrange(KEYS.locks(lane), 0, -1)
         if locked:
             expire(self.redis, *locked, lane=lane)
@@ -94,7 +95,7 @@ class Scene:
         return " ".join(filter(None, fields))
 
     def assert_one_effect(self, id: str) -> None:
-        """It is the only one of its shipment, and was routed."""
+        """The event, the only one of its shipment, was applied once and routed."""
         name = id.removeprefix("bench:")
         found = self.mongo["shipments"].find_one({"_id": name}) or {}
         assert (found["events_applied"], found["recent_events"]) == (1, [id])

@@ -1,7 +1,7 @@
-"""Worker processes like the product's, spoilt from outside: each dies or stops where a test says.
+"""Real worker processes with injected faults: killed or suspended at a place that a test chooses.
 
 They are forked from a process that has imported the product, so that a start costs milliseconds.
-The product knows nothing of it: the child wraps the product's own classes before it runs ``main``.
+The product has no code for it: the child wraps the product's own classes before it runs ``main``.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ _forked.set_forkserver_preload(["tests.support.worker_process"])
 CLASSES: dict[str, type] = {
     cls.__name__: cls for cls in (Ledger, LookupLane, Queue, RoutingClient, RoutingLane, Shipments)
 }
-Spoil = Callable[[], None]
+Fault = Callable[[], None]  # called in the child before ``main``
 
 
 def wrap(place: str, around: Callable[[Callable[[], Any], tuple[Any, ...]], Any]) -> None:
-    """Let every call of ``Class.method`` go through ``around(call, arguments)``."""
+    """Replace every call of ``Class.method`` by ``around(call, arguments)``."""
     name, method = place.split(".")
-    whole = getattr(CLASSES[name], method)
+    original = getattr(CLASSES[name], method)
 
     def call(*args: Any, **more: Any) -> Any:
-        return around(lambda: whole(*args, **more), args)
+        return around(lambda: original(*args, **more), args)
 
     setattr(CLASSES[name], method, call)
 
 
 @dataclass(frozen=True)
-class StopsAt:
-    """SIGSTOP for the whole process at the first call of ``place``, before or after it."""
+class SuspendAt:
+    """SIGSTOP for the whole process before or after its first call of ``place``."""
 
     place: str
     after: bool = False
@@ -60,7 +60,7 @@ class StopsAt:
         def around(call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
             result = call() if self.after else None
             if first.acquire(blocking=False):
-                # To this thread, so that it does not run on until another one has taken the signal.
+                # To this thread: otherwise it might continue until another has taken the signal.
                 signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
             return result if self.after else call()
 
@@ -68,46 +68,46 @@ class StopsAt:
 
 
 @dataclass(frozen=True)
-class DiesOf:
-    """SIGKILL by the event whose body holds ``marker``, once ``beside`` events are in work. Until
-    then they get as far as ``place`` and no further: half done, each of them."""
+class KilledByEvent:
+    """SIGKILL when an event whose body holds ``marker`` is handled, once ``in_work`` events are in
+    work. The others stop after ``place``, so that each is half done at the kill."""
 
     marker: bytes
     place: str
-    beside: int
+    in_work: int
 
     def __call__(self) -> None:
-        here: list[Jobs] = []  # of what is poison and in this process
+        poisoned: list[Jobs] = []  # the process's jobs, once an event with the marker is in work
         add = Jobs.add
 
-        def noticing(self_: Jobs, job: Job) -> None:
+        def add_and_note(self_: Jobs, job: Job) -> None:
             if self.marker in job.event.body:
-                here.append(self_)
+                poisoned.append(self_)
             add(self_, job)
 
-        def act(call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        def kill(call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
             event = getattr(args[1], "event", args[1])
             if self.marker in event.body:
                 until = time.monotonic() + 0.5
-                while len(here[0]) < self.beside and time.monotonic() < until:
+                while len(poisoned[0]) < self.in_work and time.monotonic() < until:
                     time.sleep(0.01)
                 os.kill(os.getpid(), signal.SIGKILL)
             return call()
 
-        def linger(call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        def hold(call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
             result = call()
-            while here:
+            while poisoned:
                 time.sleep(1)
             return result
 
-        setattr(Jobs, "add", noticing)  # noqa: B010 (to mypy a method is not to be assigned)
-        wrap("LookupLane.handle", act)
-        wrap("RoutingLane.handle", act)
-        wrap(self.place, linger)
+        setattr(Jobs, "add", add_and_note)  # noqa: B010 (mypy rejects the assignment of a method)
+        wrap("LookupLane.handle", kill)
+        wrap("RoutingLane.handle", kill)
+        wrap(self.place, hold)
 
 
 class RealWorker:
-    """``python -m workers <lane>`` in a process of its own, under ``name``."""
+    """``python -m workers <lane>`` under the process name ``name``."""
 
     def __init__(
         self,
@@ -115,9 +115,9 @@ class RealWorker:
         name: str,
         settings: dict[str, str],
         folder: Path,
-        spoil: Spoil | None = None,
+        fault: Fault | None = None,
     ) -> None:
-        # SUPERVISOR_ENABLED, so that it ends when the process it is forked from does.
+        # SUPERVISOR_ENABLED makes it end with the process that it is forked from.
         environ = {
             **os.environ,
             "PROFILE": "local",
@@ -130,7 +130,7 @@ class RealWorker:
         }
         self.log = folder / f"{name}.log"
         self.process = _forked.Process(
-            target=_main, args=(lane, environ, self.log, spoil), daemon=True
+            target=_main, args=(lane, environ, self.log, fault), daemon=True
         )
 
     def start(self) -> RealWorker:
@@ -142,8 +142,8 @@ class RealWorker:
         assert self.process.pid is not None
         return self.process.pid
 
-    def await_stopped(self) -> None:
-        """Until SIGSTOP has taken effect."""
+    def await_suspended(self) -> None:
+        """Return when SIGSTOP has taken effect."""
 
         def stopped() -> bool:
             shown = subprocess.run(
@@ -154,13 +154,13 @@ class RealWorker:
             )
             return shown.stdout.startswith("T")
 
-        await_true(stopped, 30, f"the worker to stop: {self.log}")
+        await_true(stopped, 30, f"the worker to be suspended: {self.log}")
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
     def await_end(self, seconds: float = 30) -> int:
-        """Its exit code; negative for a signal."""
+        """Returns the exit code; negative for a signal."""
         self.process.join(seconds)
         assert self.process.exitcode is not None, self.log.read_text()[-2000:]
         return self.process.exitcode
@@ -174,16 +174,16 @@ class RealWorker:
             self.signal(signal.SIGKILL)
             self.process.join()
 
-    def says(self, text: str) -> bool:
+    def logged(self, text: str) -> bool:
         return self.log.exists() and text in self.log.read_text()
 
 
-def _main(lane: str, environ: dict[str, str], log: Path, spoil: Spoil | None) -> None:
+def _main(lane: str, environ: dict[str, str], log: Path, fault: Fault | None) -> None:
     os.environ.clear()
     os.environ.update(environ)
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    if spoil is not None:
-        spoil()
+    if fault is not None:
+        fault()
     os._exit(product.main([lane]))

@@ -1,4 +1,4 @@
-"""A mongod for the session with a fresh database for each test, and a real routing service."""
+"""A mongod for the session with a new database for each test, a Redis and a Routing Service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.mongo_server import MongoServer
 from tests.support.samples import shipment
 from tests.support.servers import RedisServer, redis_binaries
 from tests.support.simulator import Simulator, running
-from tests.support.worker_environment import MAX_CRASHES, SLOTS, Scene
+from tests.support.worker_environment import MAX_CRASHES, SLOTS, WorkerEnvironment
 from workers import mongo
 from workers.ledger import Ledger
 from workers.shipments import Shipments
@@ -64,7 +64,7 @@ def _simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def simulator(_simulator: Simulator) -> Simulator:
-    """With its default behaviour and empty books; it answers at once."""
+    """With its default behaviour and counters at 0. It answers without latency."""
     _simulator.behave()
     urllib3.request("DELETE", f"{_simulator.url}/stats")
     return _simulator
@@ -90,13 +90,13 @@ def url(own_redis: RedisServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def scene(
+def environment(
     url: str,
     database: Database[Document],
     mongod: MongoServer,
     simulator: Simulator,
     tmp_path: Path,
-) -> Iterator[Scene]:
+) -> Iterator[WorkerEnvironment]:
     settings = {
         "REDIS_URL": url,
         "MONGO_URL": f"{mongod.url}/{database.name}",
@@ -107,9 +107,11 @@ def scene(
         "ROUTING_THREADS": str(SLOTS),
     }
     redis = Redis.from_url(url, decode_responses=True, protocol=2)
-    scene = Scene(redis, Queue(RedisConnection(url)), database, settings, tmp_path)
-    yield scene
-    for worker in scene.workers:
+    environment = WorkerEnvironment(
+        redis, Queue(RedisConnection(url)), database, settings, tmp_path
+    )
+    yield environment
+    for worker in environment.workers:
         worker.kill()
-    scene.queue.connection.close()
+    environment.queue.connection.close()
     redis.close()

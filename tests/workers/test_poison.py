@@ -1,4 +1,4 @@
-"""An event that kills the worker process: it is dead as poison, and every neighbour is done."""
+"""Events that kill their worker process are dead-lettered as poison; all others are done."""
 
 from __future__ import annotations
 
@@ -6,56 +6,59 @@ import pytest
 
 from scheduler.keys import LaneName
 from tests.support.servers import await_true
-from tests.support.worker_environment import KEYS, MAX_CRASHES, SLOTS, Scene
-from tests.support.worker_process import DiesOf
+from tests.support.worker_environment import KEYS, MAX_CRASHES, SLOTS, WorkerEnvironment
+from tests.support.worker_process import KilledByEvent
 
-POISON = "SHP-P"  # shipments whose events kill; their names are in the bodies
+POISON = "SHP-P"  # in the body of each event that kills its worker, as part of its shipment's id
+# Where the other events are when the worker is killed.
 HALF_DONE = {"lookup": "Shipments.apply", "routing": "RoutingClient.route"}
 
 
 @pytest.mark.parametrize(
-    ("lane", "returns"),
+    ("lane", "same_name"),
     [("lookup", True), ("routing", False)],
     ids=["lookup, reclaimed", "routing, leases end"],
 )
-def test_an_event_that_kills_its_worker_is_dead_as_poison_and_its_63_neighbours_are_done(
-    scene: Scene, lane: LaneName, returns: bool
+def test_an_event_that_kills_its_worker_is_dead_lettered_and_63_concurrent_events_are_done(
+    environment: WorkerEnvironment, lane: LaneName, same_name: bool
 ) -> None:
-    [poison] = scene.post(POISON)
-    neighbours = scene.post(*(f"SHP-N{n}" for n in range(SLOTS - 1)))
+    [poison] = environment.post(POISON)
+    others = environment.post(*(f"SHP-N{n}" for n in range(SLOTS - 1)))
     if lane == "routing":
-        scene.forward_all()
-    nothing_left = scene.keep(lane, DiesOf(POISON.encode(), HALF_DONE[lane], SLOTS), returns)
+        environment.forward_all()
+    all_processed = environment.supervise(
+        lane, KilledByEvent(POISON.encode(), HALF_DONE[lane], SLOTS), same_name
+    )
     if lane == "lookup":
-        scene.start("routing", "routing")
-    await_true(nothing_left, 120, "the backlog to be worked off")
-    assert scene.state(poison) == "dead poison"
-    assert scene.deaths == MAX_CRASHES
-    for id in neighbours:
-        assert scene.state(id) == "done"
-        scene.assert_one_effect(id)
+        environment.start("routing", "routing")
+    await_true(all_processed, 120, "an empty backlog")
+    assert environment.state(poison) == "dead poison"
+    assert environment.kills == MAX_CRASHES
+    for id in others:
+        assert environment.state(id) == "done"
+        environment.assert_one_effect(id)
 
 
-def test_several_poisonous_events_in_both_lanes_at_once_cost_no_other_event_anything(
-    scene: Scene,
+def test_several_poison_events_in_both_lanes_at_once_cost_no_other_event_anything(
+    environment: WorkerEnvironment,
 ) -> None:
-    late = scene.post(f"{POISON}-late-0", f"{POISON}-late-1")
-    scene.forward_all()
-    early = scene.post(f"{POISON}-early-0", f"{POISON}-early-1", f"{POISON}-early-2")
-    neighbours = scene.post(*(f"SHP-N{n}" for n in range(40)))
+    late = environment.post(f"{POISON}-late-0", f"{POISON}-late-1")
+    environment.forward_all()
+    early = environment.post(f"{POISON}-early-0", f"{POISON}-early-1", f"{POISON}-early-2")
+    others = environment.post(*(f"SHP-N{n}" for n in range(40)))
     marker = POISON.encode()
     lanes = [
-        scene.keep("lookup", DiesOf(marker, HALF_DONE["lookup"], 43), True),
-        scene.keep("routing", DiesOf(marker, HALF_DONE["routing"], 10), True),
+        environment.supervise("lookup", KilledByEvent(marker, HALF_DONE["lookup"], 43), True),
+        environment.supervise("routing", KilledByEvent(marker, HALF_DONE["routing"], 10), True),
     ]
 
-    def nothing_left() -> bool:
-        looks = [look() for look in lanes]  # each of them, for each keeps its worker alive
-        return all(looks)
+    def all_processed() -> bool:
+        empty = [supervise() for supervise in lanes]  # call each: it restarts its worker
+        return all(empty)
 
-    await_true(nothing_left, 120, "the backlog to be worked off")
-    assert {scene.state(id) for id in late + early} == {"dead poison"}
-    assert scene.redis.zcard(KEYS.dead) == 5
-    for id in neighbours:
-        assert scene.state(id) == "done"
-        scene.assert_one_effect(id)
+    await_true(all_processed, 120, "an empty backlog")
+    assert {environment.state(id) for id in late + early} == {"dead poison"}
+    assert environment.redis.zcard(KEYS.dead) == 5
+    for id in others:
+        assert environment.state(id) == "done"
+        environment.assert_one_effect(id)
