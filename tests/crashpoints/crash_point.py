@@ -1,12 +1,12 @@
-"""A process that is killed at its n-th step: SIGKILL by its own hand, in the middle of an I/O.
+"""Crash points: a process kills itself with SIGKILL before or after the n-th message that it sends.
 
-A step is a request on any socket of this process: to Redis, to MongoDB, to the Routing Service, or
-an answer to a courier. The sockets themselves are wrapped, below every client, so that whatever the
-product sends is seen, with whichever library, and nothing need be listed here.
+A message is a request to Redis, MongoDB or the Routing Service, or an edge's reply to a courier.
+Python's sockets are wrapped, below every client library, so that every message is counted and no
+list of them has to be kept here.
 
-Before a step: nothing of it was sent. After it: the server has executed and answered it, and the
-client never sees the answer. What lies between two steps is the process's own memory, which dies
-with it: these are all the places at which a death can make a difference to anybody else.
+Before a message: nothing of it was sent. After it: the server has executed and answered it, and the
+process never reads the reply. Between two messages a process changes only its own memory, which is
+lost with it: no crash at any other place has a different effect.
 """
 
 from __future__ import annotations
@@ -23,97 +23,104 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-from tests.crashpoints import wire_protocol
+from tests.crashpoints import message_names
 
-SENDING = ("send", "sendall", "sendto", "sendmsg")
-READING = ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into")
+SEND_METHODS = ("send", "sendall", "sendto", "sendmsg")
+RECEIVE_METHODS = ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into")
 
-# Threads that carry no event, by the beginnings of their names: the worker's heartbeat and the
-# driver's monitors. They tick by the clock, so counting them would make the n-th step another one
-# in each run. All others are counted, unknown ones as well.
-BACKGROUND = ("heartbeat", "pymongo_")
+# The beginnings of the names of threads that process no event: the worker's heartbeat and the
+# driver's monitors. They send at times of their own, so with them the n-th message would differ
+# from run to run. The messages of all other threads are counted.
+BACKGROUND_THREADS = ("heartbeat", "pymongo_")
 
-ANSWER_SECONDS = 20.0
+REPLY_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Death:
-    """Before or after that step, counted from 1."""
+class CrashPoint:
+    """message: counted from 1."""
 
-    step: int
+    message: int
     after: bool
 
     def __str__(self) -> str:
-        return f"{'after' if self.after else 'before'} step {self.step}"
+        return f"{'after' if self.after else 'before'} message {self.message}"
 
 
-def deaths() -> Iterator[Death]:
-    """Every one that there is, until somebody gets through alive."""
-    for step in itertools.count(1):
-        yield Death(step, after=False)
-        yield Death(step, after=True)
+def crash_points() -> Iterator[CrashPoint]:
+    """All of them in order, without end: stop at the first that a process does not reach."""
+    for message in itertools.count(1):
+        yield CrashPoint(message, after=False)
+        yield CrashPoint(message, after=True)
 
 
-class Mortal:
-    """This process, from ``begin`` to ``end``. journal: gets (number, name) of every step before it
-    is made; number 0 for what background threads send."""
+class CrashInjector:
+    """Counts this process's messages from ``begin`` to ``end``, and kills it at the crash point.
 
-    def __init__(self, death: Death | None, journal: Connection) -> None:
-        self._death, self._journal = death, journal
+    journal: receives (number, name) of every message before it is sent; number 0 for those of
+    background threads.
+    """
+
+    def __init__(self, crash_point: CrashPoint | None, journal: Connection) -> None:
+        self._crash_point, self._journal = crash_point, journal
         self._lock = threading.Lock()
-        self._steps = 0
+        self._count = 0
         self._unanswered: dict[socket.socket, int] = {}
 
     def begin(self) -> None:
-        """Wrap every socket of this process, those to come as well."""
-        for method in SENDING:
-            self._wrap(method, self._sends)
-        for method in READING:
-            self._wrap(method, self._reads)
+        """Wrap the methods of every socket, present and future."""
+        for method in SEND_METHODS:
+            self._wrap(method, self._before_send)
+        for method in RECEIVE_METHODS:
+            self._wrap(method, self._before_receive)
 
     def end(self) -> None:
-        """Die after a step whose answer nobody came to read, if it is the one to die after."""
-        if any(self._death == Death(step, after=True) for step in self._unanswered.values()):
-            _die()
+        """Crash after a message whose reply the process did not read, if that is the point."""
+        if any(self._is_after(message) for message in self._unanswered.values()):
+            _kill_self()
+
+    def _is_after(self, message: int) -> bool:
+        return self._crash_point == CrashPoint(message, after=True)
 
     @staticmethod
-    def _wrap(method: str, first: Callable[..., None]) -> None:
-        real = getattr(socket.socket, method)
+    def _wrap(method: str, before: Callable[..., None]) -> None:
+        original = getattr(socket.socket, method)
 
         def wrapped(sock: socket.socket, *args: Any) -> Any:
-            first(sock, *args)
-            return real(sock, *args)
+            before(sock, *args)
+            return original(sock, *args)
 
         setattr(socket.socket, method, wrapped)
 
-    def _sends(self, sock: socket.socket, data: Any, *_: Any) -> None:
-        """A request may go out in parts (head, body): one step, until its answer is read."""
-        background = threading.current_thread().name.startswith(BACKGROUND)
+    def _before_send(self, sock: socket.socket, data: Any, *_: Any) -> None:
+        """What is sent until the reply is read is one message: a request may be sent in parts."""
+        background = threading.current_thread().name.startswith(BACKGROUND_THREADS)
         with self._lock:
             if not background and sock in self._unanswered:
                 return
-            name = wire_protocol.name(b"".join(data) if isinstance(data, list) else bytes(data))
-            if name in wire_protocol.GREETINGS:
+            name = message_names.name(b"".join(data) if isinstance(data, list) else bytes(data))
+            if name in message_names.HANDSHAKES:
                 return
             if background:
                 self._journal.send((0, name))
                 return
-            self._steps += 1
-            self._journal.send((self._steps, name))
-            self._unanswered[sock] = self._steps
-            if self._death == Death(self._steps, after=False):
-                _die()
+            self._count += 1
+            self._journal.send((self._count, name))
+            self._unanswered[sock] = self._count
+            if self._crash_point == CrashPoint(self._count, after=False):
+                _kill_self()
 
-    def _reads(self, sock: socket.socket, *_: Any) -> None:
-        if threading.current_thread().name.startswith(BACKGROUND):
+    def _before_receive(self, sock: socket.socket, *_: Any) -> None:
+        if threading.current_thread().name.startswith(BACKGROUND_THREADS):
             return
-        step = self._unanswered.pop(sock, None)
-        if step is not None and self._death == Death(step, after=True):
-            assert select.select([sock], [], [], ANSWER_SECONDS)[0], f"no answer to step {step}"
-            _die()
+        message = self._unanswered.pop(sock, None)
+        if message is not None and self._is_after(message):
+            replied = select.select([sock], [], [], REPLY_SECONDS)[0]
+            assert replied, f"no reply to message {message}"
+            _kill_self()
 
 
-def _die() -> NoReturn:
+def _kill_self() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
-    while True:  # the signal ends all threads; this one must do nothing more until then
+    while True:  # this thread must do nothing more until the signal takes effect
         time.sleep(1)

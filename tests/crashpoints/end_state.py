@@ -1,91 +1,92 @@
-"""Everything that is left when all is done, as a value that is the same in every run.
+"""The contents of both stores at the end of a path, as a value that is the same in every run.
 
-What may differ between a run in which a process was killed and one without is named here, each with
-its reason, and nowhere else. All the rest is compared to the last field.
+What may differ between a run with a crash and one without is listed here, each with its reason, and
+nowhere else. Everything else is compared to the last field.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.crashpoints.environment import World
+from tests.crashpoints.environment import Environment
 from tests.support.store_snapshot import MARKS, dump
 
 Document = dict[str, Any]
 
-# Fields whose value differs by nature; that they are there is compared.
-OF_AN_EVENT = {
+# Fields whose value may differ; their presence is compared.
+EVENT_FIELDS = {
     "received_at": "a time",
     "live_since": "a time",
     "next_at": "a time",
-    "gen": "a fence: each reservation draws a higher one",
-    "owner": "whoever held it last: on a lost host another one",
-    "boot": "a process",
-    "crashes": "the deaths that the event was part of, each of them one",
+    "gen": "a fence: each reservation raises it",
+    "owner": "the last holder: another host's after a lost host",
+    "boot": "of a process",
+    "crashes": "one more for each crash of a holder",
 }
-OF_THE_LEDGER = {
+LEDGER_FIELDS = {
     "received_at": "a time",
     "applied_at": "a time",
     "done_at": "a time",
     "dead_at": "a time",
-    "fence": "a fence: the last holder's",
+    "fence": "a fence: of the last holder",
 }
-# Sets ordered by time: their members are compared.
-BY_TIME = ("retry", "dead", "done")
-# Keys that say nothing of any event.
-NOT_OF_EVENTS = {
-    "wake:lookup": "tokens, a convenience",
-    "wake:routing": "tokens",
-    "wake:scheduler": "tokens",
-    "breaker": "how calls of the last 10 s went: a repeated one counts again",
+# Sets ordered by time: only their members are compared.
+ORDERED_BY_TIME = ("retry", "dead", "done")
+# Keys that hold nothing about events.
+IGNORED_KEYS = {
+    "wake:lookup": "wake-up tokens",
+    "wake:routing": "wake-up tokens",
+    "wake:scheduler": "wake-up tokens",
+    "breaker": "the calls of the last 10 s: a repeated call counts again",
 }
-COUNTS = {
-    "reserved": "the reservation of a holder that died comes on top",
-    "crashed": "its death, too",
+IGNORED_COUNTERS = {
+    "reserved": "one more for the holder that was killed",
+    "crashed": "the same",
     "done_ms": "a time",
     **dict.fromkeys(MARKS, "a time, or a rate in time"),
 }
-# Counted by the outcome that the queue was told: a holder that finds the ledger closed by one that
-# died before it could say so says `already_done`. Their sum is `done`, which is compared, and the
-# outcome itself is in the ledger.
+# Counters by outcome: a holder that finds the ledger closed by a killed one reports `already_done`.
+# Their sum is `done`, which is compared, and the outcome itself is in the ledger.
 OUTCOMES = "done:"
-SEEN = "seen:"  # when a secret was last seen in use
+SEEN = "seen:"  # the time at which a secret was last used
 
 
-def end_state(world: World) -> Document:
-    """Redis, the ledger, shipments and orders, without what may differ."""
+def end_state(environment: Environment) -> Document:
+    """Redis, ledger, shipments and orders; what may differ is replaced by the reason."""
     found: Document = {}
-    for key, content in dump(world.store).items():
-        if key in NOT_OF_EVENTS or key.startswith("gw:proc:"):  # live processes, with a TTL
+    for key, content in dump(environment.store).items():
+        if key in IGNORED_KEYS or key.startswith("gw:proc:"):  # live processes
             continue
-        if key in BY_TIME:
+        if key in ORDERED_BY_TIME:
             content = sorted(content)
         elif key == "stats":
             content = {
                 name: count
                 for name, count in content.items()
-                if count != "0" and name not in COUNTS and not name.startswith((OUTCOMES, SEEN))
+                if count != "0"
+                and name not in IGNORED_COUNTERS
+                and not name.startswith((OUTCOMES, SEEN))
             }
         elif key.startswith("event:"):
-            content = _veiled(content, OF_AN_EVENT)
+            content = _replaced(content, EVENT_FIELDS)
         found[key] = content
     for name in ("shipments", "orders"):
-        found[f"mongo {name}"] = _by_id(world, name)
-    ledger = _by_id(world, "events")
-    found["mongo events"] = {id: _veiled(entry, OF_THE_LEDGER) for id, entry in ledger.items()}
+        found[f"mongo {name}"] = _by_id(environment, name)
+    ledger = _by_id(environment, "events")
+    found["mongo events"] = {id: _replaced(entry, LEDGER_FIELDS) for id, entry in ledger.items()}
     return found
 
 
-def _by_id(world: World, name: str) -> Document:
-    return {document.pop("_id"): document for document in world.database[name].find()}
+def _by_id(environment: Environment, name: str) -> Document:
+    return {document.pop("_id"): document for document in environment.database[name].find()}
 
 
-def _veiled(content: Document, reasons: dict[str, str]) -> Document:
+def _replaced(content: Document, reasons: dict[str, str]) -> Document:
     return {name: reasons.get(name, value) for name, value in content.items()}
 
 
 def differences(expected: Document, found: Document) -> list[str]:
-    """Each a line; none if the two are the same."""
+    """One line for each; none if the two are equal."""
     return [
         f"{key}: {found.get(key)!r}, not {expected.get(key)!r}"
         for key in sorted(expected.keys() | found.keys())

@@ -1,4 +1,4 @@
-"""One Redis, one mongod, one Routing Service, emptied between runs, and the lives led in them."""
+"""One Redis, one mongod and one Routing Service, reset between runs, and processes run on them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from scheduler import scripts
 from scheduler.connection import RedisConnection
 from scheduler.keys import LANES
 from scheduler.queue import Queue
-from tests.crashpoints.crash_point import Death
-from tests.crashpoints.processes import Life, live
+from tests.crashpoints.crash_point import CrashPoint
+from tests.crashpoints.processes import ProcessSpec, run_process
 from tests.crashpoints.stores import Contents, clear, contents, fill
 from tests.support.mongo_server import MongoServer
 from tests.support.queue_moves import accept
@@ -31,36 +31,37 @@ from tests.support.simulator import Simulator
 from workers import mongo
 
 Document = dict[str, Any]
-CHILD_SECONDS = 60.0  # far beyond any life: a child that takes longer hangs
+CHILD_SECONDS = 60.0  # far longer than any run: a child that takes longer hangs
 EVT = "bench:evt_1"
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.crashpoints.template"])
 
 
-class Lived(NamedTuple):
-    """How a life went. killed: it died as it was to. steps: their names in order; background: what
-    its other threads sent. heard: what somebody outside heard of it."""
+class ProcessRun(NamedTuple):
+    """killed: it reached its crash point. messages: the names of those it sent, in order.
+    background: the same of its background threads. observed: what ``observe`` returned."""
 
     killed: bool
-    steps: tuple[str, ...]
+    messages: tuple[str, ...]
     background: tuple[str, ...] = ()
-    heard: Any = None
+    observed: Any = None
 
 
 class Checkpoint(NamedTuple):
-    """A moment that can be gone back to. calls: successful ones of the Routing Service until then,
-    by key; behaviour, refused: what fails; scripts: whether Redis knows them."""
+    """A state to restore, at which no process runs. calls: successful calls of the Routing Service
+    so far, by key. behaviour: the Routing Service's. failing: commands that MongoDB refuses.
+    scripts: whether they are loaded in Redis."""
 
     contents: Contents
     calls: Counter[str]
     behaviour: dict[str, Any]
-    refused: tuple[str, ...]
+    failing: tuple[str, ...]
     scripts: bool
 
 
-class World:
-    """What all lives share. folder: for their log and the locks on their names."""
+class Environment:
+    """What all processes share. folder: for their log and the locks on their names."""
 
     def __init__(
         self, redis: RedisServer, mongod: MongoServer, simulator: Simulator, folder: Path
@@ -69,18 +70,18 @@ class World:
         self.log.touch()
         self.store = redis.client()
         self.queue = Queue(RedisConnection(redis.url))
-        self.database: Database[Document] = mongo.connect(f"{mongod.url}/steps", 1)
+        self.database: Database[Document] = mongo.connect(f"{mongod.url}/crashpoints", 1)
         self._raw = Redis.from_url(redis.url, protocol=2)
         self._routing, self._http = simulator.url, urllib3.PoolManager()
         self._calls: Counter[str] = Counter()
         self._behaviour: dict[str, Any] = {}
-        self._refused: tuple[str, ...] = ()
+        self._failing: tuple[str, ...] = ()
         self._scripts = False
         self._environ = {
             "PATH": os.environ["PATH"],
             "PROFILE": "local",
             "REDIS_URL": redis.url,
-            "MONGO_URL": f"{mongod.url}/steps",
+            "MONGO_URL": f"{mongod.url}/crashpoints",
             "ROUTING_URL": simulator.url,
             "RUN_DIR": str(folder),
             "REDIS_TIMEOUT_SECONDS": "10",
@@ -92,88 +93,91 @@ class World:
         self.queue.connection.close()
         self.database.client.close()
 
-    def begin(self) -> None:
-        """Empty, but for SHP-1 with its open order; nothing fails."""
+    def reset(self) -> None:
+        """Empty both stores but for SHP-1 and its open order; let nothing fail."""
         clear(self._raw, self.database)
-        self.scripts(known=True)
+        self.load_scripts(True)
         self.database["shipments"].insert_one(shipment())
         self.database["orders"].insert_one({"_id": "ORD-1", "status": "open"})
-        self.routing()
-        self.mongo_refuses()
+        self.routing_behaves()
+        self.mongo_fails()
         self._forget_calls(Counter())
 
     def checkpoint(self) -> Checkpoint:
-        """Of this moment, at which no process lives."""
         return Checkpoint(
             contents(self._raw, self.database),
-            self.routed(),
+            self.successful_calls(),
             self._behaviour,
-            self._refused,
+            self._failing,
             self._scripts,
         )
 
-    def resume(self, checkpoint: Checkpoint) -> None:
-        """Go back: what came before a life need not be lived through anew for each death in it."""
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Return to the checkpoint, so that each crash point needs no run of what came before."""
         fill(self._raw, self.database, checkpoint.contents)
-        self.routing(**checkpoint.behaviour)
-        self.mongo_refuses(*checkpoint.refused)
-        self.scripts(known=checkpoint.scripts)
+        self.routing_behaves(**checkpoint.behaviour)
+        self.mongo_fails(*checkpoint.failing)
+        self.load_scripts(checkpoint.scripts)
         self._forget_calls(checkpoint.calls)
 
-    def lead(
+    def run(
         self,
-        life: Life,
-        death: Death | None = None,
+        spec: ProcessSpec,
+        crash_point: CrashPoint | None = None,
         *,
-        outside: Callable[[], Any] = lambda: None,
+        observe: Callable[[], Any] = lambda: None,
         courier: socket.socket | None = None,
-    ) -> Lived:
-        """A process of that kind, from its start to its end. outside: what goes on meanwhile."""
-        if life.role in LANES:  # a token, so that an idle one need not sleep out its time
-            wake = f"{self.queue.keys.prefix}wake:{life.role}"
+    ) -> ProcessRun:
+        """Run such a process from its start to its end. observe: called while it runs. courier:
+        the edge's end of its connection to a courier."""
+        if (
+            spec.role in LANES
+        ):  # a wake-up token, so that an idle worker does not wait its full time
+            wake = f"{self.queue.keys.prefix}wake:{spec.role}"
             self.store.delete(wake)
             self.store.lpush(wake, "1")
-        journal, of_the_child = _context.Pipe(duplex=False)
+        journal, child_journal = _context.Pipe(duplex=False)
         child = _context.Process(
-            target=live, args=(life, self._environ, self.log, death, of_the_child, courier)
+            target=run_process,
+            args=(spec, self._environ, self.log, crash_point, child_journal, courier),
         )
         child.start()
-        of_the_child.close()
+        child_journal.close()
         if courier is not None:
             courier.close()
-        heard = outside()
+        observed = observe()
         entries = list(_read(journal))
         child.join(CHILD_SECONDS)
         killed = child.exitcode == -signal.SIGKILL
         assert killed or child.exitcode == 0, self.log.read_text()[-4000:]
-        assert death is not None or not killed
+        assert crash_point is not None or not killed
         child.close()
-        return Lived(
+        return ProcessRun(
             killed,
             tuple(name for n, name in entries if n),
             tuple(name for n, name in entries if not n),
-            heard,
+            observed,
         )
 
-    # ---- what happens outside of the processes
+    # ---- changes outside of the processes
 
     def accept(
         self, status: str = "delivery_failed", id: str = EVT, shipment: str = "SHP-1"
     ) -> None:
-        """The edge takes the event in, or knows it."""
+        """As the edge does; a duplicate if the event is known."""
         accept(self.queue, id, body=body(shipment, status))
 
-    def routing(self, **behaviour: Any) -> None:
-        """What the Routing Service does from here on; see docs/routing-simulator.md."""
+    def routing_behaves(self, **behaviour: Any) -> None:
+        """Script the Routing Service; see docs/routing-simulator.md."""
         self._behaviour = behaviour
         self._http.request("PUT", f"{self._routing}/behaviour", json=behaviour)
 
     def routing_stats(self) -> dict[str, int]:
-        """The Routing Service's own book."""
+        """The Routing Service's own counters."""
         found: dict[str, int] = self._http.request("GET", f"{self._routing}/stats").json()
         return found
 
-    def routed(self) -> Counter[str]:
+    def successful_calls(self) -> Counter[str]:
         """Idempotency key -> successful calls."""
         found = self._http.request("GET", f"{self._routing}/stats/keys").json()
         return self._calls + Counter(found)
@@ -182,9 +186,9 @@ class World:
         self._calls = before
         self._http.request("DELETE", f"{self._routing}/stats")
 
-    def mongo_refuses(self, *commands: str) -> None:
-        """From here on these fail as they do while a mongod shuts down; none: it is well."""
-        self._refused = commands
+    def mongo_fails(self, *commands: str) -> None:
+        """Let these commands fail, and no others, as they do while a mongod shuts down."""
+        self._failing = commands
         point: Document = {"configureFailPoint": "failCommand", "mode": "off"}
         if commands:
             point |= {
@@ -193,15 +197,15 @@ class World:
             }
         self.database.client.admin.command(point)
 
-    def scripts(self, *, known: bool) -> None:
-        """Whether Redis knows our scripts from here on: after a restart it does not."""
-        self._scripts = known
+    def load_scripts(self, loaded: bool) -> None:
+        """loaded: False for a Redis as after a restart, without the scripts."""
+        self._scripts = loaded
         self.store.script_flush()
-        for path in scripts.FOLDER.glob("*.lua") if known else ():
+        for path in scripts.FOLDER.glob("*.lua") if loaded else ():
             self.store.script_load(scripts.load(path.stem).text)
 
-    def hours_pass(self, hours: float) -> None:
-        """Every time that something in Redis waits for comes that much nearer."""
+    def advance_hours(self, hours: float) -> None:
+        """Move every due time in Redis forward by that much, as if the time had passed."""
         keys, ms = self.queue.keys, int(hours * 3_600_000)
         timed: Any = [keys.retry, keys.done, *map(keys.locks, LANES)]
         for name in timed:
@@ -213,7 +217,7 @@ class World:
 
 
 def _read(journal: Connection) -> Iterator[tuple[int, str]]:
-    """Until the child has ended, and with it all its threads."""
+    """The journal, until the child has ended and with it all its threads."""
     try:
         while True:
             assert journal.poll(CHILD_SECONDS), "a child hangs"

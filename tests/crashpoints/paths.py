@@ -1,5 +1,5 @@
-"""The paths that an event may take: processes that live one after the other, and what happens in
-the world between their lives."""
+"""The paths that an event may take: processes that run one after the other, and changes between
+their runs."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.crashpoints.environment import EVT, World
-from tests.crashpoints.processes import Life
+from tests.crashpoints.environment import EVT, Environment
+from tests.crashpoints.processes import ProcessSpec
 from tests.support.samples import shipment
 
 Document = dict[str, Any]
-Happening = Callable[[World], Any]
+Change = Callable[[Environment], Any]
 
-LOOKUP, ROUTING, SCHEDULER = Life("lookup"), Life("routing"), Life("scheduler")
-REPLAY, DROP = (Life("operator", ("dead", verb, EVT)) for verb in ("replay", "drop"))
+LOOKUP, ROUTING, SCHEDULER = ProcessSpec("lookup"), ProcessSpec("routing"), ProcessSpec("scheduler")
+REPLAY, DROP = (ProcessSpec("operator", ("dead", verb, EVT)) for verb in ("replay", "drop"))
 
 
 @dataclass(frozen=True)
 class EventPath:
-    """acts: lives and happenings in their order. victims: which of the lives are killed at each of
-    their steps (numbers among the acts). The rest is what the undisturbed run must end in:
-    outcome: the ledger's, of every event; status, applied: the shipment's; calls: successful ones
-    of the Routing Service; redis: state of each event."""
+    """actions: processes and changes, in order. targets: the numbers of the actions, all processes,
+    that are killed at each of their crash points. The rest is the expected end of an uninterrupted
+    run: redis: the state of each event. outcome: in the ledger. status, applied: of the shipment.
+    calls: successful calls of the Routing Service."""
 
-    acts: tuple[Life | Happening, ...]
-    victims: tuple[int, ...]
+    actions: tuple[ProcessSpec | Change, ...]
+    targets: tuple[int, ...]
     redis: dict[str, str]
     outcome: str | None = "routed"
     status: str = "delivery_failed"
@@ -34,61 +34,63 @@ class EventPath:
     calls: int = 1
 
 
-def accepted(status: str = "delivery_failed", shipment: str = "SHP-1") -> Happening:
-    return lambda world: world.accept(status, shipment=shipment)
+def accepted(status: str = "delivery_failed", shipment: str = "SHP-1") -> Change:
+    return lambda environment: environment.accept(status, shipment=shipment)
 
 
-def routing(**behaviour: Any) -> Happening:
-    return lambda world: world.routing(**behaviour)
+def routing_behaves(**behaviour: Any) -> Change:
+    return lambda environment: environment.routing_behaves(**behaviour)
 
 
-def hours_pass(hours: float) -> Happening:
-    return lambda world: world.hours_pass(hours)
+def advance_hours(hours: float) -> Change:
+    return lambda environment: environment.advance_hours(hours)
 
 
-def the_shipment_appears(world: World) -> None:
-    world.database["shipments"].insert_one(shipment("SHP-2"))
+def create_shipment(environment: Environment) -> None:
+    environment.database["shipments"].insert_one(shipment("SHP-2"))
 
 
-def the_shipment_has_a_long_history(world: World) -> None:
-    """So long that ids must leave ``recent_events``, which the ledger has to allow: of one it does
-    not know that it was applied."""
+def give_shipment_a_long_history(environment: Environment) -> None:
+    """So long that ids must leave ``recent_events``, all but one, which the ledger has not recorded
+    as applied."""
     ids = [f"bench:old_{n}" for n in range(32)]
-    world.database["shipments"].update_one(
+    environment.database["shipments"].update_one(
         {"_id": "SHP-1"}, {"$set": {"recent_events": ids, "events_applied": 32}}
     )
-    world.database["events"].insert_many(
+    environment.database["events"].insert_many(
         [{"_id": id, "state": "done", "fence": 1, "applied_at": "long ago"} for id in ids[1:]]
     )
 
 
-def redis_knows_no_script(world: World) -> None:
-    world.scripts(known=False)
+def forget_scripts(environment: Environment) -> None:
+    environment.load_scripts(False)
 
 
-def mongo_refuses(*commands: str) -> Happening:
-    return lambda world: world.mongo_refuses(*commands)
+def mongo_fails(*commands: str) -> Change:
+    return lambda environment: environment.mongo_fails(*commands)
 
 
-def a_scheduler_has_work(world: World) -> None:
-    """A retry that is due, an expired lock of each lane, an expired one whose event has crashed
-    once too often, a tombstone to be trimmed, and an event that waits."""
-    queue = world.queue
+def prepare_work_for_scheduler(environment: Environment) -> None:
+    """A retry that is due, an expired lock in each lane, an expired lock of an event at its last
+    crash, a tombstone to be trimmed, and a ready event."""
+    queue = environment.queue
     for id in ("bench:finished", "bench:retried", "bench:forwarded", "bench:poison"):
-        world.accept(id=id)
+        environment.accept(id=id)
     finished, retried, forwarded, _ = queue.reserve(
         "lookup", 4, owner="host/gone", boot="boot", lease_seconds=60
     )
     queue.done(finished, "recorded")
-    world.hours_pass(25)  # the tombstone's window is over, the lock on the poison as well
+    environment.advance_hours(
+        25
+    )  # the tombstone's window has ended, and so has the lock on bench:poison
     queue.retry(retried, 60, "status 500")
     queue.forward(forwarded)
     queue.reserve("routing", 1, owner="host/gone", boot="boot", lease_seconds=60)
-    world.accept(id="bench:locked")
+    environment.accept(id="bench:locked")
     queue.reserve("lookup", 1, owner="host/gone", boot="boot", lease_seconds=60)
-    world.accept(id="bench:waiting")
-    world.store.hset(queue.keys.event("bench:poison"), "crashes", 4)
-    world.hours_pass(1)
+    environment.accept(id="bench:waiting")
+    environment.store.hset(queue.keys.event("bench:poison"), "crashes", 4)
+    environment.advance_hours(1)
 
 
 DONE = {EVT: "done"}
@@ -103,7 +105,7 @@ PATHS = {
         calls=0,
     ),
     "status only, Redis without scripts": EventPath(
-        (accepted("in_transit"), redis_knows_no_script, LOOKUP),
+        (accepted("in_transit"), forget_scripts, LOOKUP),
         (2,),
         DONE,
         outcome="recorded",
@@ -111,7 +113,7 @@ PATHS = {
         calls=0,
     ),
     "status only, long history": EventPath(
-        (the_shipment_has_a_long_history, accepted("in_transit"), LOOKUP),
+        (give_shipment_a_long_history, accepted("in_transit"), LOOKUP),
         (2,),
         DONE,
         outcome="recorded",
@@ -124,10 +126,10 @@ PATHS = {
         (
             accepted(),
             LOOKUP,
-            routing(fail_ratio=1),
+            routing_behaves(fail_ratio=1),
             ROUTING,
-            routing(),
-            hours_pass(1),
+            routing_behaves(),
+            advance_hours(1),
             SCHEDULER,
             ROUTING,
         ),
@@ -138,8 +140,8 @@ PATHS = {
         (
             accepted(shipment="SHP-2"),
             LOOKUP,
-            the_shipment_appears,
-            hours_pass(1),
+            create_shipment,
+            advance_hours(1),
             SCHEDULER,
             LOOKUP,
             ROUTING,
@@ -151,16 +153,18 @@ PATHS = {
         (accepted(), accepted(), LOOKUP, accepted(), ROUTING, accepted()), (2, 4), DONE
     ),
     "duplicate that only the ledger knows": EventPath(
-        (accepted(), LOOKUP, ROUTING, hours_pass(25), SCHEDULER, accepted(), LOOKUP), (4, 6), DONE
+        (accepted(), LOOKUP, ROUTING, advance_hours(25), SCHEDULER, accepted(), LOOKUP),
+        (4, 6),
+        DONE,
     ),
     "route that MongoDB did not take": EventPath(
         (
             accepted(),
             LOOKUP,
-            mongo_refuses("update"),
+            mongo_fails("update"),
             ROUTING,
-            mongo_refuses(),
-            hours_pass(1),
+            mongo_fails(),
+            advance_hours(1),
             SCHEDULER,
             ROUTING,
         ),
@@ -168,7 +172,7 @@ PATHS = {
         DONE,
     ),
     "dead letter": EventPath(
-        (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING),
+        (accepted(), LOOKUP, routing_behaves(fail_ratio=1, fail_status=400), ROUTING),
         (3,),
         {EVT: "dead"},
         outcome=None,
@@ -178,9 +182,9 @@ PATHS = {
         (
             accepted(),
             LOOKUP,
-            routing(fail_ratio=1, fail_status=400),
+            routing_behaves(fail_ratio=1, fail_status=400),
             ROUTING,
-            routing(),
+            routing_behaves(),
             REPLAY,
             LOOKUP,
             ROUTING,
@@ -189,14 +193,14 @@ PATHS = {
         DONE,
     ),
     "dead letter, dropped": EventPath(
-        (accepted(), LOOKUP, routing(fail_ratio=1, fail_status=400), ROUTING, DROP),
+        (accepted(), LOOKUP, routing_behaves(fail_ratio=1, fail_status=400), ROUTING, DROP),
         (4,),
         {EVT: "dropped"},
         outcome=None,
         calls=0,
     ),
     "scheduler": EventPath(
-        (a_scheduler_has_work, SCHEDULER),
+        (prepare_work_for_scheduler, SCHEDULER),
         (1,),
         {
             "bench:retried": "ready",

@@ -1,9 +1,9 @@
-"""The lives of the product's processes, each in a child made for it: the real composition roots,
-with real settings, from their start to their end.
+"""Runs each of the product's processes in a child, from start to end: the real composition roots
+with real settings.
 
-A child is forked from a template that has all of this imported and holds no thread and no
-connection, so that it costs milliseconds. It ends when it has nothing left to do: a worker or
-scheduler is asked to stop when it goes to sleep for lack of work.
+A child is forked from a template that has imported everything and has no threads and no
+connections, so that it costs milliseconds. It ends when it has nothing left to do: a worker or
+scheduler is stopped when it starts to wait for work.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from gateway.server.wsgi import application
 from scheduler.promoter import Promoter
 from scheduler.queue import Queue
 from scheduler.wake_up_listener import WakeUpListener
-from tests.crashpoints.crash_point import Death, Mortal
+from tests.crashpoints.crash_point import CrashInjector, CrashPoint
 from workers.__main__ import compose
 from workers.identity import take_name
 
-SLEEP_SECONDS = 0.01  # before an idle process stops; its sleep is a step as well
+# Before an idle process stops. The command that waits in Redis is a message like any other.
+IDLE_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
-class Life:
-    """role: a lane, "scheduler", "edge" or "operator"; arguments: what an operator types; host:
-    where it runs, so under which name a worker owns its locks."""
+class ProcessSpec:
+    """role: a lane, "scheduler", "edge" or "operator". arguments: of an operator's command. host:
+    part of the name under which a worker owns its locks."""
 
     role: str
     arguments: tuple[str, ...] = ()
@@ -46,38 +47,38 @@ class Life:
         return " ".join((self.role, *self.arguments))
 
 
-def live(
-    life: Life,
+def run_process(
+    spec: ProcessSpec,
     environ: dict[str, str],
     log: Path,
-    death: Death | None,
+    crash_point: CrashPoint | None,
     journal: Connection,
     courier: socket.socket | None = None,
 ) -> None:
-    """The whole life of a child. It ends with exit code 0 when it was not killed and all went
-    well. courier: the edge's connection to the courier."""
+    """The main function of a child. Exit code: 0, or 1 after an error. courier: the edge's end of
+    its connection to the courier."""
     os.environ.clear()
-    os.environ.update(environ, HOST_NAME=life.host)
+    os.environ.update(environ, HOST_NAME=spec.host)
     with log.open("ab", buffering=0) as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
-    mortal = Mortal(death, journal)
-    mortal.begin()
+    injector = CrashInjector(crash_point, journal)
+    injector.begin()
     try:
         if courier is not None:
             _edge(courier)
-        elif life.role == "scheduler":
+        elif spec.role == "scheduler":
             _scheduler()
-        elif life.role == "operator":
-            _operator(list(life.arguments))
+        elif spec.role == "operator":
+            _operator(list(spec.arguments))
         else:
-            _worker(life.role)
-        mortal.end()
+            _worker(spec.role)
+        injector.end()
     except BaseException:
         traceback.print_exc()
         os._exit(1)
     sys.stdout.flush()
-    os._exit(0)  # as workers do: no thread of theirs keeps the process from its end
+    os._exit(0)  # as workers do, so that no thread keeps the process from ending
 
 
 def _worker(lane: str) -> None:
@@ -101,7 +102,7 @@ def _stop_when_idle(kind: Any, stop: Stop) -> None:
 
     def wait_briefly(self: Any, *args: Any) -> bool:
         stop.set("idle")
-        return wait(self, *args[:-1], SLEEP_SECONDS)
+        return wait(self, *args[:-1], IDLE_SECONDS)
 
     kind.wait = wait_briefly
 
@@ -109,7 +110,7 @@ def _stop_when_idle(kind: Any, stop: Stop) -> None:
 def _operator(arguments: list[str]) -> None:
     parsed = parser().parse_args(arguments)
     parsed.environ = dict(os.environ)
-    parsed.command(load(), parsed)  # its exit code is the operator's affair: 1 for "did so before"
+    parsed.command(load(), parsed)  # whatever it returns: 1 means that it was done before
 
 
 class _Server(WSGIServer):
@@ -124,8 +125,8 @@ class _Handler(WSGIRequestHandler):
 
 
 def _edge(courier: socket.socket) -> None:
-    """The real WSGI application behind a plain server in Python, whose sockets can be wrapped
-    (meinheld's are in C): one request, as any edge process serves one at a time."""
+    """One request to the real WSGI application, behind a server in Python: meinheld's sockets are
+    in C and cannot be wrapped."""
     server = _Server(("edge", 0), _Handler, bind_and_activate=False)
     server.server_bind()
     server.set_app(application())

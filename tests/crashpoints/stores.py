@@ -1,4 +1,4 @@
-"""The contents of both stores as a value, to be read and to be put back."""
+"""The contents of both stores as a value that can be read and restored."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ COLLECTIONS = ("events", "shipments", "orders")
 
 
 class Contents(NamedTuple):
-    """keys: as Redis itself dumps them, without those of live processes (the only ones with a time
-    to live); documents: by collection."""
+    """keys: DUMPs, without the keys of live processes, the only ones with a TTL. documents: by
+    collection."""
 
     keys: dict[bytes, bytes]
     documents: dict[str, list[Document]]
 
 
 def contents(redis: Redis, database: Database[Document]) -> Contents:
-    """redis: a client that decodes nothing."""
+    """redis: a client that does not decode replies."""
     raw: Any = redis
     names = [name for name in raw.scan_iter() if not name.startswith(b"gw:proc:")]
     return Contents(
@@ -42,7 +42,7 @@ def fill(redis: Redis, database: Database[Document], there: Contents) -> None:
 
 
 def clear(redis: Redis, database: Database[Document]) -> None:
-    """Empty, but for the scripts that Redis knows."""
+    """Empty both stores; Redis keeps its scripts."""
     redis.flushall()
     for name in COLLECTIONS:
         database[name].delete_many({})

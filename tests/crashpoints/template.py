@@ -1,4 +1,4 @@
-"""What children are forked from: everything is loaded, nothing is opened."""
+"""The module that children are forked from: it imports everything and opens nothing."""
 
 from __future__ import annotations
 

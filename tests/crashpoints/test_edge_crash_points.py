@@ -1,5 +1,5 @@
-"""An edge process that is killed before or after any of its steps costs a courier a resend at most:
-what was told 2xx is there, and the end is the same as without the kill."""
+"""An edge process that is killed at any of its crash points costs a courier at most a resend: an
+event that was answered with 2xx is stored, and the end is the same as without the kill."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import pytest
 
 from scheduler.keys import Keys
 from tests.crashpoints.courier import BODY, ID, Delivery, deliver
-from tests.crashpoints.crash_point import Death, deaths
+from tests.crashpoints.crash_point import CrashPoint, crash_points
 from tests.crashpoints.end_state import differences, end_state
-from tests.crashpoints.environment import World
+from tests.crashpoints.environment import Environment
 from tests.support.store_audit import audit
 from tests.support.store_snapshot import dump
 
 Document = dict[str, Any]
 
 
-def nothing_is_known(world: World) -> None:
+def nothing(environment: Environment) -> None:
     pass
 
 
-def the_event_is_known(world: World) -> None:
-    assert deliver(world).statuses == [202]
+def deliver_once(environment: Environment) -> None:
+    assert deliver(environment).statuses == [202]
 
 
-def redis_knows_no_script(world: World) -> None:
-    world.scripts(known=False)
+def forget_scripts(environment: Environment) -> None:
+    environment.load_scripts(False)
 
 
 CASES = [
-    pytest.param(nothing_is_known, 202, id="a new event"),
-    pytest.param(the_event_is_known, 200, id="a duplicate"),
-    pytest.param(redis_knows_no_script, 202, id="a new event, Redis without scripts"),
+    pytest.param(nothing, 202, id="a new event"),
+    pytest.param(deliver_once, 200, id="a duplicate"),
+    pytest.param(forget_scripts, 202, id="a new event, Redis without scripts"),
 ]
 
 
 def with_resends(end: Document, count: int) -> Document:
-    """What may differ here: a post that Redis counted although the courier heard nothing is made
+    """The end after so many resends: a post that Redis counted and the edge did not answer is sent
     again, and then counted as a duplicate (and under the secret that signed it)."""
     stats = dict(end["stats"])
     for name in ("duplicates", "secret:bench:BENCH_SECRET"):
@@ -47,40 +47,43 @@ def with_resends(end: Document, count: int) -> Document:
     return {**end, "stats": {name: value for name, value in stats.items() if value != "0"}}
 
 
-def arranged(
-    world: World, before: Callable[[World], None], death: Death | None = None
+def run(
+    environment: Environment,
+    prepare: Callable[[Environment], None],
+    crash_point: CrashPoint | None = None,
 ) -> tuple[Delivery, Document]:
-    world.begin()
-    before(world)
-    delivery = deliver(world, death)
-    audit(dump(world.store))
-    return delivery, end_state(world)
+    environment.reset()
+    prepare(environment)
+    delivery = deliver(environment, crash_point)
+    audit(dump(environment.store))
+    return delivery, end_state(environment)
 
 
-@pytest.mark.parametrize(("before", "status"), CASES)
-def test_an_edge_killed_between_any_two_steps_costs_a_resend_at_most(
-    world: World, before: Callable[[World], None], status: int
+@pytest.mark.parametrize(("prepare", "status"), CASES)
+def test_an_edge_killed_at_any_crash_point_costs_at_most_a_resend(
+    environment: Environment, prepare: Callable[[Environment], None], status: int
 ) -> None:
-    whole, end = arranged(world, before)
-    assert whole.statuses == [status]
-    assert world.store.get(Keys().body(ID)) == BODY.decode()
+    uninterrupted, end = run(environment, prepare)
+    assert uninterrupted.statuses == [status]
+    assert environment.store.get(Keys().body(ID)) == BODY.decode()
+    messages = uninterrupted.first.messages
     wrong: dict[str, Any] = {}
-    for death in deaths():
-        torn, found = arranged(world, before, death)
-        if not torn.first.killed:
+    for crash_point in crash_points():
+        crashed, found = run(environment, prepare, crash_point)
+        if not crashed.first.killed:
             break
-        assert torn.first.steps == whole.first.steps[: death.step]
-        told = torn.statuses[0]
-        # Nothing is said that is not so; and what is so need not have been said.
-        problems = [] if told in (None, status) else [f"told {told}"]
-        if told is not None and not (torn.kept and torn.counted):
-            problems.append(f"told {told}, and nothing is kept")
-        if told is None and torn.statuses[1:] != [200 if torn.kept else 202]:
-            problems.append(f"told {torn.statuses[1:]} at the resend, kept: {torn.kept}")
-        resent = torn.counted and told is None
+        assert crashed.first.messages == messages[: crash_point.message]
+        # A reply is never false; what is stored may lack its reply.
+        first, resends = crashed.statuses[0], crashed.statuses[1:]
+        problems = [] if first in (None, status) else [f"status {first}"]
+        if first is not None and not (crashed.stored and crashed.counted):
+            problems.append(f"status {first}, and nothing is stored")
+        if first is None and resends != [200 if crashed.stored else 202]:
+            problems.append(f"statuses {resends} of the resends, stored: {crashed.stored}")
+        resent = crashed.counted and first is None
         problems += differences(with_resends(end, int(resent)), found)
         if problems:
-            wrong[f"{death}, {torn.first.steps[-1]}"] = problems
-    steps = whole.first.steps
-    assert (torn.first.steps, death) == (steps, Death(len(steps) + 1, after=False))
+            wrong[f"{crash_point}, {crashed.first.messages[-1]}"] = problems
+    beyond_last = CrashPoint(len(messages) + 1, after=False)
+    assert (crashed.first.messages, crash_point) == (messages, beyond_last)
     assert not wrong

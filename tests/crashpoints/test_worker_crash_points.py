@@ -1,8 +1,8 @@
-"""A process that is killed before or after any of its steps changes nothing of the end.
+"""A process that is killed at any of its crash points does not change the end of an event's path.
 
-The steps are not listed anywhere: a life is repeated with the death at step 1, 2, … until a process
-gets through alive. What each path ends in is written down once (``paths.py``), and each run with a
-death must end in the same as the one without, but for what ``end_state.py`` names.
+The crash points are not listed anywhere: a process runs with crash point 1, 2, … until it finishes
+without reaching one. ``paths.py`` states the end of each path, and every run with a crash must end
+like the uninterrupted one, but for what ``end_state.py`` lists.
 """
 
 from __future__ import annotations
@@ -12,78 +12,85 @@ from functools import cache
 
 import pytest
 
-from tests.crashpoints.crash_point import Death, deaths
+from tests.crashpoints.crash_point import CrashPoint, crash_points
 from tests.crashpoints.end_state import differences
-from tests.crashpoints.environment import EVT, World
+from tests.crashpoints.environment import EVT, Environment
+from tests.crashpoints.path_runs import (
+    CrashedRun,
+    UninterruptedRun,
+    run_uninterrupted,
+    run_with_crash,
+)
 from tests.crashpoints.paths import PATHS
-from tests.crashpoints.walk import Torn, Whole, walk, walk_with
 
-VICTIMS = [
-    pytest.param(name, victim, id=f"{name}: {path.acts[victim]} (act {victim})")
+TARGETS = [
+    pytest.param(name, target, id=f"{name}: {path.actions[target]} (action {target})")
     for name, path in PATHS.items()
-    for victim in path.victims
+    for target in path.targets
 ]
 
 
 @cache
-def undisturbed(world: World, name: str) -> Whole:
-    return walk(world, PATHS[name])
+def uninterrupted_run(environment: Environment, name: str) -> UninterruptedRun:
+    return run_uninterrupted(environment, PATHS[name])
 
 
-def differs(torn: Torn, whole: Whole) -> list[str]:
-    """In what a run with a death ended otherwise than the whole one, beyond what may differ."""
-    found = differences(whole.end, torn.end)
-    calls = whole.calls + Counter({EVT: torn.lost})
-    if torn.calls != calls:
-        found.append(f"calls: {torn.calls}, not {calls}")
+def end_differences(crashed: CrashedRun, uninterrupted: UninterruptedRun) -> list[str]:
+    found = differences(uninterrupted.end, crashed.end)
+    calls = uninterrupted.calls + Counter({EVT: crashed.lost})
+    if crashed.calls != calls:
+        found.append(f"calls: {crashed.calls}, not {calls}")
     return found
 
 
-def kill_at_every_step(world: World, name: str, victim: int, lost_host: bool = False) -> None:
-    path, whole = PATHS[name], undisturbed(world, name)
-    steps = whole.lives[victim].steps
+def kill_at_every_crash_point(
+    environment: Environment, name: str, target: int, lost_host: bool = False
+) -> None:
+    path, uninterrupted = PATHS[name], uninterrupted_run(environment, name)
+    messages = uninterrupted.processes[target].messages
     wrong: dict[str, list[str]] = {}
-    for death in deaths():
-        torn = walk_with(world, path, whole, victim, death, lost_host)
-        if not torn.victim.killed:
+    for crash_point in crash_points():
+        crashed = run_with_crash(environment, path, uninterrupted, target, crash_point, lost_host)
+        if not crashed.target.killed:
             break
-        # Each life is the same up to its death, so no step is left out and none is died at twice.
-        assert torn.victim.steps == steps[: death.step]
-        if found := differs(torn, whole):
-            wrong[f"{death}, {torn.victim.steps[-1]}"] = found
-    # The first to get through alive was to die behind the last step.
-    assert (torn.victim.steps, death) == (steps, Death(len(steps) + 1, after=False))
+        # Every run is the same up to its crash, so that no crash point is left out or repeated.
+        assert crashed.target.messages == messages[: crash_point.message]
+        if found := end_differences(crashed, uninterrupted):
+            wrong[f"{crash_point}, {crashed.target.messages[-1]}"] = found
+    # The first point that was not reached is the one behind the last message.
+    beyond_last = CrashPoint(len(messages) + 1, after=False)
+    assert (crashed.target.messages, crash_point) == (messages, beyond_last)
     assert not wrong, "\n".join(
-        f"killed {death}:\n    " + "\n    ".join(found) for death, found in wrong.items()
+        f"killed {point}:\n    " + "\n    ".join(found) for point, found in wrong.items()
     )
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_an_undisturbed_run_ends_as_it_should(world: World, name: str) -> None:
-    path, whole = PATHS[name], undisturbed(world, name)
+def test_an_uninterrupted_run_ends_as_stated(environment: Environment, name: str) -> None:
+    path, run = PATHS[name], uninterrupted_run(environment, name)
     states = {
         key.removeprefix("event:"): event["state"]
-        for key, event in whole.end.items()
+        for key, event in run.end.items()
         if key.startswith("event:")
     }
     assert states == path.redis
-    entry = whole.end["mongo events"].get(EVT, {})
+    entry = run.end["mongo events"].get(EVT, {})
     assert entry.get("outcome") == path.outcome
-    assert not entry or "applied_at" in entry  # whatever came of the route
-    shipment = list(whole.end["mongo shipments"].values())[-1]
+    assert not entry or "applied_at" in entry  # whether or not there is a route
+    shipment = list(run.end["mongo shipments"].values())[-1]
     assert (shipment["status"], shipment["events_applied"]) == (path.status, path.applied)
-    assert whole.calls == Counter({EVT: path.calls})
+    assert run.calls == Counter({EVT: path.calls})
 
 
-@pytest.mark.parametrize(("name", "victim"), VICTIMS)
-def test_a_kill_between_any_two_steps_changes_nothing_of_the_end(
-    world: World, name: str, victim: int
+@pytest.mark.parametrize(("name", "target"), TARGETS)
+def test_a_kill_at_any_crash_point_does_not_change_the_end(
+    environment: Environment, name: str, target: int
 ) -> None:
-    kill_at_every_step(world, name, victim)
+    kill_at_every_crash_point(environment, name, target)
 
 
-@pytest.mark.parametrize("victim", PATHS["routed"].victims)
-def test_a_host_lost_between_any_two_steps_changes_nothing_of_the_end(
-    world: World, victim: int
+@pytest.mark.parametrize("target", PATHS["routed"].targets)
+def test_a_host_lost_at_any_crash_point_does_not_change_the_end(
+    environment: Environment, target: int
 ) -> None:
-    kill_at_every_step(world, "routed", victim, lost_host=True)
+    kill_at_every_crash_point(environment, "routed", target, lost_host=True)

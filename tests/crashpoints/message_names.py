@@ -1,5 +1,4 @@
-"""What a process sends, by its first bytes: the name of the command, in Redis's, MongoDB's and
-HTTP's own words."""
+"""The name of a message by its first bytes: the command of Redis, MongoDB or HTTP."""
 
 from __future__ import annotations
 
@@ -9,16 +8,16 @@ import bson
 
 from scheduler import scripts
 
-OP_QUERY, OP_MSG = 2004, 2013  # the first is left for greetings only
+OP_QUERY, OP_MSG = 2004, 2013  # OP_QUERY is used for handshakes only
 HTTP = (b"GET ", b"POST ", b"PUT ", b"DELETE ", b"HTTP/")
 
-# What sets up a connection and nothing else. Not counted as a step: it changes nothing anywhere, so
-# that dying at it is dying before the first command. Which thread has to greet is chance, besides.
-GREETINGS = frozenset({"redis HELLO", "redis AUTH", "redis SELECT", "redis CLIENT", "mongo hello"})
+# Commands that only set up a connection are not counted: they change nothing, so a crash at one is
+# the same as a crash before the first command. Which thread has to send them varies, besides.
+HANDSHAKES = frozenset({"redis HELLO", "redis AUTH", "redis SELECT", "redis CLIENT", "mongo hello"})
 
 
 def name(data: bytes) -> str:
-    """Such as ``redis done``, ``mongo update shipments``, ``http POST /v1/routes``."""
+    """For example ``redis done``, ``mongo update shipments``, ``http POST /v1/routes``."""
     if data.startswith(b"*"):
         return f"redis {_redis(data)}"
     if data.startswith(HTTP):
@@ -40,9 +39,11 @@ def _redis(data: bytes) -> str:
 
 
 def _mongo(data: bytes) -> str:
-    size = int.from_bytes(data[21:25], "little")  # behind a header, flags and the kind of section
+    size = int.from_bytes(
+        data[21:25], "little"
+    )  # after the header, the flags and the section's kind
     command, what = next(iter(bson.decode(data[21 : 21 + size]).items()))
-    if command.lower() == "ismaster":  # its old name
+    if command.lower() == "ismaster":  # the old name of hello
         return "hello"
     return f"{command} {what}" if isinstance(what, str) else str(command)
 
