@@ -20,7 +20,7 @@ from conf.sources.loader import load_sources
 from conf.sources.model import Source, Sources
 from conf.sources.statuses import Status
 from gateway.cli import audit
-from gateway.cli.seed import plant
+from gateway.cli.seed import insert_missing
 from gateway.courier.payload import payload
 from gateway.courier.signing import sign
 from gateway.stack.preflight import PreflightError
@@ -94,7 +94,7 @@ def main() -> int:
 def demonstrate(stack: Stack, started: float) -> int:
     inspector = Inspector(RedisConnection(stack.redis_url))
     database = mongo.connect(stack.mongo_url, 1)
-    plant(database)
+    insert_missing(database)
     say(started, "1,000 shipments with open orders are in MongoDB")
     behave(stack, fail_first=1, fail_first_ratio=FAILING_SHARE, fail_status=503, seed=SEED)
     say(
@@ -205,7 +205,7 @@ class Progress:
 
 
 def report(run: Run, inspector: Inspector, findings: audit.Findings, stack: Stack) -> int:
-    books = findings.books
+    books = findings.counters
     simulator = urllib3.request("GET", f"{stack.routing_url}/stats").json()
     dead = next(iter(inspector.listed("dead", 0, 1)), None)
     balanced = findings.clean and books.unfinished == 0

@@ -1,1 +1,1 @@
-"""The operators' commands, ``python -m gateway …``: one file a noun."""
+"""The operators' commands, ``python -m gateway …``: one file for each group."""

@@ -1,7 +1,7 @@
-"""``audit``: do the books balance, and do Redis and the ledger tell the same story?
+"""``audit``: do the counters reconcile, and do Redis and the ledger agree?
 
-What is found is read again twice, a moment apart, before it is reported: events move while the
-audit looks, and a difference that was only a movement is gone by then.
+Events move while the audit reads. It therefore reads each difference twice more, AGAIN_SECONDS
+apart, and reports only what remains.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ T = TypeVar("T")
 
 @dataclass
 class Findings:
-    """books: as read. disagreements: id -> what Redis and the ledger say. lost: ids that the ledger
-    calls processing and Redis does not know. effects: shipment -> what does not add up."""
+    """disagreements: id -> what Redis and the ledger say.
+    lost: ids that the ledger calls processing and Redis does not know.
+    effects: shipment id -> its counter and the number of its events in the ledger."""
 
-    books: Counters
+    counters: Counters
     disagreements: dict[str, str] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     effects: dict[str, str] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
-        return self.books.reconciled and not (self.disagreements or self.lost or self.effects)
+        return self.counters.reconciled and not (self.disagreements or self.lost or self.effects)
 
 
 def audit(settings: Settings, arguments: Namespace) -> int:
-    """Print the findings; 0 if all is well."""
+    """Print the findings; returns 0 if there are none, else 1."""
     inspector = Inspector(RedisConnection(settings.redis_url))
     database = mongo.connect(settings.mongo_url, 1)
     findings = examine(inspector, database, effects=arguments.effects)
@@ -59,16 +60,18 @@ def examine(
     effects: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Findings:
-    """Everything the audit looks at. effects: also each shipment's counter against the ledger,
-    which reads the whole of both collections."""
+    """All checks of the audit.
+
+    effects: also compare each shipment's counter with the ledger; reads both collections whole.
+    """
     ledger = database["events"]
-    books = _again(inspector.counters, lambda books: not books.reconciled, sleep)
-    findings = Findings(books)
-    suspects = [
+    counters = _again(inspector.counters, lambda counters: not counters.reconciled, sleep)
+    findings = Findings(counters)
+    differing = [
         id for page in inspector.known_ids() for id in _disagreements(inspector, database, page)
     ]
     findings.disagreements = _again(
-        lambda: _disagreements(inspector, database, suspects), bool, sleep
+        lambda: _disagreements(inspector, database, differing), bool, sleep
     )
     processing = (d["_id"] for d in ledger.find({"state": "processing"}, {"_id": 1}))
     unknown = [id for page in _pages(processing) for id in _unknown(inspector, page)]
@@ -78,13 +81,13 @@ def examine(
     return findings
 
 
-def _again(look: Callable[[], T], bad: Callable[[T], bool], sleep: Callable[[float], None]) -> T:
-    result = look()
+def _again(read: Callable[[], T], bad: Callable[[T], bool], sleep: Callable[[float], None]) -> T:
+    result = read()
     for _ in range(2):
         if not bad(result):
             break
         sleep(AGAIN_SECONDS)
-        result = look()
+        result = read()
     return result
 
 
@@ -99,11 +102,12 @@ def _disagreements(
             for d in database["events"].find({"_id": {"$in": page}}, {"state": 1})
         }
         for id, state in states.items():
-            written = ledger.get(id)
-            # One that waits although the ledger is closed was hit between the two; it will be
-            # absorbed. One that is done without a ledger, or dead with a closed one, will not.
-            if (state == "done") != (written == "done") and state in ("done", "dead"):
-                found[id] = f"redis says {state}, the ledger says {written or 'nothing'}"
+            recorded = ledger.get(id)
+            # An event that still waits although its ledger entry is done crashed between the two;
+            # the next attempt absorbs it. Nothing corrects one that Redis calls done without a
+            # done ledger entry, or dead with one.
+            if (state == "done") != (recorded == "done") and state in ("done", "dead"):
+                found[id] = f"redis says {state}, the ledger says {recorded or 'nothing'}"
     return found
 
 
@@ -113,18 +117,18 @@ def _unknown(inspector: Inspector, ids: list[str]) -> list[str]:
 
 
 def _lost(inspector: Inspector, database: Database[Document], ids: list[str]) -> list[str]:
-    still = [
+    still_processing = [
         d["_id"]
         for page in _pages(ids)
         for d in database["events"].find({"_id": {"$in": page}, "state": "processing"}, {"_id": 1})
     ]
-    return _unknown(inspector, still)
+    return _unknown(inspector, still_processing)
 
 
 def _effects(database: Database[Document]) -> dict[str, str]:
-    """Shipments whose counter is not the number of ledger documents that were applied to them.
+    """Shipments whose counter differs from the number of their applied events in the ledger.
 
-    Ids still pinned by a crash between effect and ledger count as applied.
+    A crash between effect and ledger leaves the id in ``recent_events``: it counts as applied.
     """
     applied = {
         d["_id"]: d["n"]
@@ -137,20 +141,20 @@ def _effects(database: Database[Document]) -> dict[str, str]:
     }
     wrong = {}
     for shipment in database["shipments"].find({}, {"events_applied": 1, "recent_events": 1}):
-        counted, written = shipment.get("events_applied") or 0, applied.get(shipment["_id"], 0)
-        if counted != written:
+        counted, recorded = shipment.get("events_applied") or 0, applied.get(shipment["_id"], 0)
+        if counted != recorded:
             recent = shipment.get("recent_events") or []
-            vouched = database["events"].count_documents(
+            in_ledger = database["events"].count_documents(
                 {"_id": {"$in": recent}, "applied_at": {"$exists": True}}
             )
-            if counted != written + len(recent) - vouched:
-                wrong[shipment["_id"]] = f"counted {counted} events, the ledger applied {written}"
+            if counted != recorded + len(recent) - in_ledger:
+                wrong[shipment["_id"]] = f"counted {counted} events, the ledger applied {recorded}"
     return wrong
 
 
 def report(findings: Findings) -> list[str]:
-    """The findings as lines for a person."""
-    b = findings.books
+    """The findings as text lines; the last one is the result."""
+    b = findings.counters
     lines = [
         f"accepted {b.count('accepted')} = done {b.count('done')} + waiting {b.waiting_total} + "
         f"locked {b.locked_total} + retrying {b.retrying} + dead {b.dead} + "
@@ -158,22 +162,25 @@ def report(findings: Findings) -> list[str]:
     ]
     if b.unaccounted:
         lines.append(
-            f"NOT BALANCED: {abs(b.unaccounted)} events are "
+            f"counters do not reconcile: {abs(b.unaccounted)} events are "
             + ("missing" if b.unaccounted > 0 else "too many")
         )
     if b.count("backlog") != b.unfinished:
         lines.append(
-            f"NOT BALANCED: the backlog gauge says {b.count('backlog')}, "
-            f"{b.unfinished} events are open"
+            f"counters do not reconcile: the backlog gauge says {b.count('backlog')}, "
+            f"{b.unfinished} events are unfinished"
         )
     for title, rows in (
         ("redis and the ledger disagree", [f"{i}: {w}" for i, w in findings.disagreements.items()]),
         (
-            "lost by Redis (the ledger calls them processing, Redis does not know them; ask the "
-            "courier to send them again)",
+            "lost by Redis (processing in the ledger, unknown to Redis; ask the courier to send "
+            "them again)",
             findings.lost,
         ),
-        ("shipments that do not add up", [f"{i}: {w}" for i, w in findings.effects.items()]),
+        (
+            "shipments whose counter differs from the ledger",
+            [f"{i}: {w}" for i, w in findings.effects.items()],
+        ),
     ):
         if rows:
             lines.append(f"{title}: {len(rows)}")

@@ -21,7 +21,7 @@ TIMES = ("received_at", "live_since", "next_at")
 
 
 def show(settings: Settings, arguments: Namespace) -> int:
-    """All that Redis and the ledger know of one event; 1 if neither knows it."""
+    """Everything that Redis and the ledger hold about one event; returns 1 if neither knows it."""
     inspector = Inspector(RedisConnection(settings.redis_url))
     id = arguments.id
     fields = inspector.event(id)
@@ -46,7 +46,7 @@ def show(settings: Settings, arguments: Namespace) -> int:
 
 
 def retry_list(settings: Settings, arguments: Namespace) -> int:
-    """Events that wait for their next attempt, the earliest first."""
+    """Events waiting for their next attempt, the earliest first."""
     now = time.time() * 1000
     rows = [
         (
@@ -82,13 +82,13 @@ def dead_list(settings: Settings, arguments: Namespace) -> int:
 
 
 def dead_replay(settings: Settings, arguments: Namespace) -> int:
-    """Bring dead letters back; 1 if one of them could not be."""
+    """Queue dead letters again; returns 1 if one of them could not be."""
     queue = Queue(RedisConnection(settings.redis_url))
     return _each(settings, arguments, queue.replay, "replayed")
 
 
 def dead_drop(settings: Settings, arguments: Namespace) -> int:
-    """Give dead letters up; 1 if one of them could not be."""
+    """Delete dead letters for good; returns 1 if one of them could not be."""
     queue = Queue(RedisConnection(settings.redis_url))
     return _each(settings, arguments, queue.drop, "dropped")
 
@@ -109,20 +109,19 @@ def _each(
     ids = iter(arguments.ids) if arguments.ids else _dead_ids(inspector, arguments.reason)
     done, failed = 0, 0
     for id in ids:
-        verdict = verb(id)
-        if verdict == success:
+        outcome = verb(id)
+        if outcome == success:
             done += 1
-            # Live traffic goes first: a bulk replay comes in at a pace.
-            time.sleep(1 / arguments.rate)
+            time.sleep(1 / arguments.rate)  # a bulk replay must not crowd out live traffic
         else:
             failed += 1
-            print(f"{id}: not {success}: {_why(verdict)}", file=sys.stderr)
+            print(f"{id}: not {success}: {_why_not(outcome)}", file=sys.stderr)
     print(f"{done} {success}" + (f", {failed} not" if failed else ""))
     return 1 if failed else 0
 
 
 def _dead_ids(inspector: Inspector, reason: str | None) -> Iterator[str]:
-    """A snapshot, so that one that dies again while this runs is not taken twice."""
+    """A snapshot: an event that is dead-lettered again while this runs is not replayed twice."""
     ids: list[str] = []
     start = 0
     while page := inspector.listed("dead", start, PAGE):
@@ -131,9 +130,10 @@ def _dead_ids(inspector: Inspector, reason: str | None) -> Iterator[str]:
     return iter(ids)
 
 
-def _why(verdict: str) -> str:
-    if verdict == "":
+def _why_not(outcome: str) -> str:
+    """outcome: as returned by ``Queue.replay`` and ``Queue.drop``."""
+    if outcome == "":
         return "no such event"
-    if verdict == "no_body":
-        return "its body is gone; ask the courier to send it again under a new id"
-    return f"it is not dead: {verdict}"
+    if outcome == "no_body":
+        return "its body is no longer stored; ask the courier to send it again under a new id"
+    return f"it is not dead: {outcome}"

@@ -1,4 +1,4 @@
-"""``ops``: serve the operators' port."""
+"""``ops``: serve the ops port."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from argparse import Namespace
 
 from conf.settings import Settings
 
-THREADS = 4  # a few people and a scraper; one process, for it holds nothing
+THREADS = 4  # a few people and a scraper
 
 
 def ops(settings: Settings, arguments: Namespace) -> int:
-    """Becomes gunicorn. Always gthread: nothing here is in a hurry."""
+    """Replace this process by gunicorn; gthread suffices for the load of this port."""
     os.execv(
         sys.executable,
         [

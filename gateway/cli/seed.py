@@ -1,4 +1,4 @@
-"""``seed``: shipments and orders to try the gateway with."""
+"""``seed``: shipments and orders for trying out the gateway."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ COURIERS = ("bosta", "aramex", "easypost", "mylerz")
 
 
 def seed(settings: Settings, arguments: Namespace) -> int:
-    """SHP-1 … SHP-1000, each active and with an open order. Existing ones are left as they are."""
+    """Create SHP-1 … SHP-<count>, active and with open orders; existing ones stay unchanged."""
     database = mongo.connect(settings.mongo_url, 1)
     if arguments.if_empty and database["shipments"].find_one({}, {"_id": 1}) is not None:
         print("shipments is not empty: nothing was seeded")
         return 0
-    made = plant(database, arguments.count)
-    print(f"{made} shipments with open orders made, {arguments.count - made} were there already")
+    created = insert_missing(database, arguments.count)
+    print(
+        f"{created} shipments with open orders created, {arguments.count - created} existed already"
+    )
     return 0
 
 
-def plant(database: Database[dict[str, Any]], count: int = SHIPMENTS) -> int:
-    """Make what is missing of SHP-1 … SHP-<count> and their orders; returns how many."""
+def insert_missing(database: Database[dict[str, Any]], count: int = SHIPMENTS) -> int:
+    """Create the missing shipments of SHP-1 … SHP-<count> and their orders; returns how many."""
     numbers = range(1, count + 1)
-    there = {d["_id"] for d in database["shipments"].find({}, {"_id": 1})}
-    orders = {d["_id"] for d in database["orders"].find({}, {"_id": 1})}
-    new_orders = [order(n) for n in numbers if f"ORD-{n}" not in orders]
-    new = [shipment(n) for n in numbers if f"SHP-{n}" not in there]
+    existing = {d["_id"] for d in database["shipments"].find({}, {"_id": 1})}
+    existing_orders = {d["_id"] for d in database["orders"].find({}, {"_id": 1})}
+    new_orders = [order(n) for n in numbers if f"ORD-{n}" not in existing_orders]
+    new_shipments = [shipment(n) for n in numbers if f"SHP-{n}" not in existing]
     if new_orders:
         database["orders"].insert_many(new_orders)
-    if new:
-        database["shipments"].insert_many(new)
-    return len(new)
+    if new_shipments:
+        database["shipments"].insert_many(new_shipments)
+    return len(new_shipments)
 
 
 def order(number: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``send``: sign an event as a courier does and post it."""
+"""``send``: post one event, signed as a courier signs it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TIMEOUT_SECONDS = 10.0
 
 
 def send(settings: Settings, arguments: Namespace) -> int:
-    """Post the event; 0 if the edge took it (202) or had it already (200)."""
-    # arguments.environ: the running stack's, for the secrets.
+    """Post the event; returns 0 if the edge accepted it (202) or knew it already (200)."""
+    # The secrets come from the running stack's environment (gateway/cli/main.py).
     sources = load_sources(settings.sources_file, arguments.environ, settings.profile)
     source = sources.get(arguments.source)
     if source is None:

@@ -1,4 +1,4 @@
-"""What a source accepts, as lines for a person. Secrets appear by the names of their variables."""
+"""What a source accepts, as text lines. Secrets appear only by the names of their variables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.diagnosis.explanation import event_id_origin
 
 
 def listing(source: Source, table: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """table: the source's with its preset below it. environ: where its secrets are."""
+    """table: the source's, with its preset applied. environ: holds its secrets."""
     off = "" if source.enabled else "   OFF: none of its secrets is set"
     rows = [
         ("signature", _signature(source)),
@@ -30,12 +30,12 @@ def listing(source: Source, table: Mapping[str, Any], environ: Mapping[str, str]
 
 def _signature(source: Source) -> str:
     s = source.signature
-    behind = f' after "{s.prefix}"' if s.prefix else ""
+    prefix = f' after "{s.prefix}"' if s.prefix else ""
     match s.scheme:
         case "token":
             return (
-                f"TOKEN ONLY: a fixed token in {s.header}{behind}; events are not signed, "
-                "whoever has seen one can forge others"
+                f"TOKEN ONLY: a fixed token in {s.header}{prefix}; events are not signed, "
+                "anyone who has seen one can forge others"
             )
         case "standard-webhooks":
             return (
@@ -46,23 +46,23 @@ def _signature(source: Source) -> str:
             return f"HMAC-SHA256 over time and body, in {s.header} (t=<seconds>,v1=<hex>)"
         case _:
             encoding = "hex or base64" if s.encoding == "either" else s.encoding
-            return f"HMAC-SHA256 over the body, in {encoding}{behind}, in {s.header}"
+            return f"HMAC-SHA256 over the body, in {encoding}{prefix}, in {s.header}"
 
 
 def _secrets(source: Source, table: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     form = table.get("secret_format", "text")
     live = {secret.label for secret in source.secrets}
-    told = []
+    states = []
     for variable in table["secrets_env"]:
         text = environ.get(variable, "")
         state = "not set"
         if variable in live and not text.strip():
-            state = "not set, the published demo secret stands in"
+            state = "not set, the published demo secret is used"
         elif variable in live:
             demo = text == table.get("demo_secret")
             state = "live, and it is the published demo secret" if demo else "live"
-        told.append(f"{variable} ({state})")
-    return ", ".join(told) + ("" if form == "text" else f"; read as {form}")
+        states.append(f"{variable} ({state})")
+    return ", ".join(states) + ("" if form == "text" else f"; read as {form}")
 
 
 def _time(source: Source) -> str:
@@ -70,13 +70,13 @@ def _time(source: Source) -> str:
     return (
         f"signed; at most {tolerance} s off, either way"
         if tolerance
-        else "not signed: a repeat is known by its event id alone"
+        else "not signed: only the event id identifies a repeat"
     )
 
 
 def _pointers(source: Source) -> str:
     p = source.pointers
-    at = p.occurred_at.text if p.occurred_at else "none (the time of receipt counts)"
+    at = p.occurred_at.text if p.occurred_at else "none (the time of receipt is used)"
     return (
         f"shipment {p.shipment_id.text if p.shipment_id else '-'}, "
         f"status {p.status.text if p.status else '-'}, occurred at {at}"

@@ -1,4 +1,4 @@
-"""``sources check``: is sources.toml right, what does each source accept, and why not this one?"""
+"""``sources check``: checks sources.toml, lists what each source accepts, explains a request."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ USAGE = 64
 
 
 def check(settings: Settings, arguments: Namespace) -> int:
-    """0: all is right, and a captured request would be taken and used. 1: something is wrong, and
-    said. 64: asked in a wrong way. Prints no secret and no signature."""
+    """Returns 0 if the file is right (and the captured request would be accepted and processed),
+    1 with an explanation if not, 64 for wrong arguments. Prints no secret and no signature."""
     try:
         sources = load_sources(settings.sources_file, arguments.environ, settings.profile)
     except SourcesError as error:
@@ -31,16 +31,16 @@ def check(settings: Settings, arguments: Namespace) -> int:
         return 1
     asked = arguments.request or arguments.header or arguments.body
     if arguments.source is None and asked:
-        return _misused("which source was it sent to? --source NAME")
+        return _usage_error("which source was it sent to? --source NAME")
     if arguments.source is not None and arguments.source not in sources:
-        return _misused(f"no source {arguments.source}; there are {', '.join(sources)}")
+        return _usage_error(f"no source {arguments.source}; there are {', '.join(sources)}")
     if not asked:
         return _list(settings, arguments, sources)
     try:
         now = _seconds(arguments.now)
         request = _request(arguments)
     except (NotARequest, OSError, ValueError) as error:
-        return _misused(str(error))
+        return _usage_error(str(error))
     return _explain(settings, arguments, sources[arguments.source], request, now)
 
 
@@ -78,7 +78,7 @@ def _explain(
 def _request(arguments: Namespace) -> Captured:
     """Raises ``NotARequest`` or ``OSError``."""
     request = captured.parse(_read(arguments.request)) if arguments.request else Captured((), b"")
-    # A shell hands over UTF-8, the edge sees bytes as Latin-1.
+    # Shells pass UTF-8; the edge decodes header bytes as Latin-1.
     more = [
         captured.header(line.encode("utf-8", "surrogateescape").decode("latin-1"))
         for line in arguments.header
@@ -92,7 +92,7 @@ def _read(name: str) -> bytes:
 
 
 def _seconds(text: str | None) -> float:
-    """Raises ``ValueError`` that says what is allowed."""
+    """Raises ``ValueError``, whose text says what is allowed."""
     if text is None:
         return time.time()
     if text.isascii() and text.isdigit() and len(text) <= 12:
@@ -106,6 +106,6 @@ def _seconds(text: str | None) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _misused(problem: str) -> int:
+def _usage_error(problem: str) -> int:
     print(f"sources check: {problem}", file=sys.stderr)
     return USAGE

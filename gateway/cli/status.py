@@ -1,4 +1,4 @@
-"""``status`` and ``watch``: where everything stands."""
+"""``status`` and ``watch``: queues, counters, processes and warnings."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ COUNTERS = (
 
 
 def status(settings: Settings, arguments: Namespace) -> int:
-    """One look."""
+    """Print it once."""
     print("\n".join(lines(Inspector(RedisConnection(settings.redis_url)), settings)))
     return 0
 
 
 def watch(settings: Settings, arguments: Namespace) -> int:
-    """A look every second until interrupted; outlasts a Redis that is away."""
+    """Print it every ``--interval`` seconds until interrupted, also while Redis is unavailable."""
     inspector = Inspector(RedisConnection(settings.redis_url))
     try:
         while True:
             try:
                 text = "\n".join(lines(inspector, settings))
             except RedisUnavailable as error:
-                text = f"redis is away ({error})"
+                text = f"redis is unavailable ({error})"
             clear = CLEAR_SCREEN if sys.stdout.isatty() else ""
             print(f"{clear}{time.strftime('%H:%M:%S')}\n{text}", flush=True)
             time.sleep(arguments.interval)
@@ -53,26 +53,28 @@ def watch(settings: Settings, arguments: Namespace) -> int:
 
 
 def lines(inspector: Inspector, settings: Settings) -> list[str]:
-    """Everything an operator looks for first."""
-    books = inspector.counters()
+    """The whole output; people's scripts read it, so its layout is stable."""
+    counters = inspector.counters()
     breaker = inspector.breaker()
-    done = books.count("done")
+    done = counters.count("done")
     mean = (
-        f", {span(books.count('done_ms') / done)} from accepted to done on average" if done else ""
+        f", {span(counters.count('done_ms') / done)} from accepted to done on average"
+        if done
+        else ""
     )
     return [
-        *table(("lane", "source", "waiting", "locked"), _waiting(books)),
+        *table(("lane", "source", "waiting", "locked"), _waiting(counters)),
         "",
-        f"retrying {books.retrying}   dead {books.dead}   tombstones {books.tombstones}   "
-        f"backlog {books.unfinished} of {settings.backlog_max_events}   "
-        f"draining {books.stats.get('drain_per_second', '0')}/s{mean}",
+        f"retrying {counters.retrying}   dead {counters.dead}   tombstones {counters.tombstones}   "
+        f"backlog {counters.unfinished} of {settings.backlog_max_events}   "
+        f"draining {counters.stats.get('drain_per_second', '0')}/s{mean}",
         f"routing breaker: {breaker.get('state', 'closed')}"
         + (
-            f", next probe in {span(max(0, int(breaker['until']) - books.now_ms))}"
+            f", next probe in {span(max(0, int(breaker['until']) - counters.now_ms))}"
             if breaker.get("state") == "open"
             else ""
         ),
-        "   ".join(f"{name} {books.count(name)}" for name in COUNTERS),
+        "   ".join(f"{name} {counters.count(name)}" for name in COUNTERS),
         "",
         *table(
             ("process", "lane", "pid", "slots", "busy"),
@@ -87,41 +89,42 @@ def lines(inspector: Inspector, settings: Settings) -> list[str]:
                 for p in inspector.processes()
             ],
         ),
-        *_secrets(books),
-        *_warnings(books, settings),
+        *_secrets(counters),
+        *_warnings(counters, settings),
     ]
 
 
-def _secrets(books: Counters) -> list[str]:
-    """Which secrets still sign, so that an operator sees when a retired one has fallen silent."""
+def _secrets(counters: Counters) -> list[str]:
+    """When each secret last matched: a retired one may be removed once it no longer does."""
     rows = []
-    for stat, ms in sorted(books.stats.items()):
+    for stat, ms in sorted(counters.stats.items()):
         kind, *labels = stat.split(":")
         if kind == "seen":
-            count = books.count(":".join(("secret", *labels)))
-            rows.append((*labels, str(count), f"{span(max(0, books.now_ms - int(ms)))} ago"))
+            count = counters.count(":".join(("secret", *labels)))
+            rows.append((*labels, str(count), f"{span(max(0, counters.now_ms - int(ms)))} ago"))
     return ["", *table(("source", "secret", "events", "last matched"), rows)] if rows else []
 
 
-def _waiting(books: Counters) -> list[tuple[str, ...]]:
+def _waiting(counters: Counters) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for lane in LANES:
         rows.append(
-            (lane, "(all)", str(sum(books.waiting[lane].values())), str(books.locked[lane]))
+            (lane, "(all)", str(sum(counters.waiting[lane].values())), str(counters.locked[lane]))
         )
         rows += [
-            (lane, source, str(count), "") for source, count in sorted(books.waiting[lane].items())
+            (lane, source, str(count), "")
+            for source, count in sorted(counters.waiting[lane].items())
         ]
     return rows
 
 
-def _warnings(books: Counters, settings: Settings) -> list[str]:
+def _warnings(counters: Counters, settings: Settings) -> list[str]:
     found = []
-    if books.dead >= 0.8 * settings.dead_max_events:
+    if counters.dead >= 0.8 * settings.dead_max_events:
         found.append(
-            f"WARNING: {books.dead} dead letters of at most {settings.dead_max_events}: "
+            f"WARNING: {counters.dead} dead letters of at most {settings.dead_max_events}: "
             "replay or drop them, or the edge answers 503"
         )
-    if not books.reconciled:
-        found.append("WARNING: the books do not balance: python -m gateway audit")
+    if not counters.reconciled:
+        found.append("WARNING: the counters do not reconcile: python -m gateway audit")
     return found

@@ -12,7 +12,7 @@ from typing import Any
 from pymongo.database import Database
 
 from conf.sources.statuses import Status
-from gateway.cli.seed import plant
+from gateway.cli.seed import insert_missing
 from gateway.stack.stack import Stack
 from loadtest.harness import signed
 from loadtest.harness.pipeline import pipelined
@@ -130,7 +130,7 @@ def started(options: Options, settings: Mapping[str, str] | None = None) -> Iter
         env = Environment(stack)
         wait_until(env.simulator_answers, 20, "the simulator to listen")
         wait_until(lambda: mongo.answers(env.mongo), 30, "mongod to answer")
-        plant(env.mongo, signed.SHIPMENTS)
+        insert_missing(env.mongo, signed.SHIPMENTS)
         try:
             yield env
         finally:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from conf.settings import ROOT, load
-from gateway.cli.seed import plant
+from gateway.cli.seed import insert_missing
 from gateway.stack.readiness import StackError
 from gateway.stack.stack import Stack
 from loadtest.demo import behave
@@ -39,7 +39,7 @@ class Proof:
 
     def measure(self) -> Measured:
         """Raises ``StackError`` where the stack does not do what it is told."""
-        shipments = plant(self._database, USERS * SHIPMENTS_PER_USER)
+        shipments = insert_missing(self._database, USERS * SHIPMENTS_PER_USER)
         behave(self._stack, fail_first=1, fail_first_ratio=FAILING_SHARE, fail_status=503)
         self._say(
             f"{shipments:,} shipments with open orders; a routing call takes 2 s, and the "

@@ -21,7 +21,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from conf.lifecycle import Stop, sources_without_secrets
 from conf.settings import load
-from gateway.__main__ import parser
+from gateway.cli.parser import parser
 from gateway.server.wsgi import application
 from scheduler.promoter import Promoter
 from scheduler.queue import Queue

@@ -82,8 +82,8 @@ def test_an_event_that_is_nowhere_or_twice_is_found(
 ) -> None:
     gateway.redis.hincrby(STATS, "accepted", by)
     try:
-        assert_found(audit(gateway), f"NOT BALANCED: {abs(by)} events are {words}")
-        assert "WARNING: the books do not balance" in gateway.command("status").stdout
+        assert_found(audit(gateway), f"counters do not reconcile: {abs(by)} events are {words}")
+        assert "WARNING: the counters do not reconcile" in gateway.command("status").stdout
     finally:
         gateway.redis.hincrby(STATS, "accepted", -by)
 
@@ -91,7 +91,10 @@ def test_an_event_that_is_nowhere_or_twice_is_found(
 def test_a_wrong_backlog_gauge_is_found(gateway: RunningGateway) -> None:
     gateway.redis.hincrby(STATS, "backlog", 3)
     try:
-        assert_found(audit(gateway), "NOT BALANCED: the backlog gauge says 3, 0 events are open")
+        assert_found(
+            audit(gateway),
+            "counters do not reconcile: the backlog gauge says 3, 0 events are unfinished",
+        )
     finally:
         gateway.redis.hincrby(STATS, "backlog", -3)
 
@@ -150,7 +153,7 @@ def test_a_shipment_that_counts_an_event_twice_is_found_when_effects_are_asked_f
         assert audit(gateway).returncode == 0
         assert_found(
             audit(gateway, "--effects"),
-            "shipments that do not add up: 1",
+            "shipments whose counter differs from the ledger: 1",
             f"  {shipment}: counted 2 events, the ledger applied 1",
         )
     finally:

@@ -15,7 +15,7 @@ def test_seed_makes_shipments_with_open_orders_and_leaves_existing_ones_alone(
     first = gateway.command("seed", "--count", "5")
     assert (first.returncode, first.stdout) == (
         0,
-        "4 shipments with open orders made, 1 were there already\n",
+        "4 shipments with open orders created, 1 existed already\n",
     )
     assert gateway.shipment_now("SHP-2") == {"_id": "SHP-2", "status": "delivered"}
     made = gateway.shipment_now("SHP-5")

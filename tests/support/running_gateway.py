@@ -20,8 +20,8 @@ import urllib3
 from pymongo.database import Database
 from redis import Redis
 
-from gateway.__main__ import main
 from gateway.cli.audit import examine, report
+from gateway.cli.main import main
 from gateway.stack.stack import Stack
 from scheduler.connection import RedisConnection
 from scheduler.inspector import Counters, Inspector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.__main__ import main
+from gateway.cli.main import main
 
 
 @pytest.mark.parametrize(

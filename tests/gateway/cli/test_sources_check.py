@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conf.settings import load
-from gateway.__main__ import parser
+from gateway.cli.parser import parser
 from gateway.cli.sources import check
 from gateway.stack import environment
 from tests.support import couriers
@@ -143,7 +143,7 @@ def test_every_source_is_shown_with_what_it_accepts(
         "easypost": (
             'in hex after "hmac-sha256-hex=", in X-Hmac-Signature',
             "read as nfkd",
-            "not signed: a repeat is known by its event id alone",
+            "not signed: only the event id identifies a repeat",
             "/id in the body",
         ),
         "fedex": ("in hex or base64, in fdx-signature", "canonical"),
@@ -167,7 +167,7 @@ def test_one_source_alone_is_shown_alone_and_unset_secrets_are_named(
     )
     code, said = ask(capsys, {"SOURCES_FILE": str(file), "PROFILE": "local"}, "--source", "a")
     assert code == 0
-    assert "A (not set, the published demo secret stands in), B (not set)" in said
+    assert "A (not set, the published demo secret is used), B (not set)" in said
     assert "5 events a second, 5 at once" in said
     assert "any other: ignored" in said
     assert "easypost" not in said.lower()
