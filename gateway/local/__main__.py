@@ -1,4 +1,4 @@
-"""``python -m gateway.local``: the former name of ``python -m gateway.stack``."""
+"""``python -m gateway.local``: an alias of ``python -m gateway.stack`` for existing scripts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""``python -m gateway.stack``: what `make up`, `down`, `reload`, `status`, `ctl` and
-`redis-cli` call."""
+"""``python -m gateway.stack``: the commands behind `make up`, `down`, `reload`, `status`, `ctl` and
+`redis-cli`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ USAGE = """usage: python -m gateway.stack COMMAND
   up              start the whole stack in the background
   run             the same in the foreground, as a container does
   down            stop it
-  reload          have every process serve by sources.toml as it is now
-  status          what `supervisorctl status` prints
+  reload          apply the current sources.toml to every process
+  status          run `supervisorctl status`
   ctl ARG…        pass anything to supervisorctl
   redis-cli ARG…  pass anything to redis-cli"""
 
-SEED_TRIES = 5  # each waits 2 s for MongoDB; without it the demo starts all the same
+NOT_RUNNING = 4  # the exit code of supervisorctl when no supervisord answers
+SEED_TRIES = 5  # each waits 2 s for MongoDB; the demo starts even if all of them fail
 
 
 def up() -> int:
@@ -37,7 +38,7 @@ def up() -> int:
     print(f"starting {', '.join([*stack.own, 'gateway, scheduler and workers'])} …", flush=True)
     stack.start()
     _warn(stack)
-    if "mongod" in stack.own:  # a database that was given is not ours to fill
+    if "mongod" in stack.own:  # never fill a database that the caller provides
         subprocess.run([sys.executable, "-m", "gateway", "seed"], env=stack.env, check=False)
     print(
         f"up: events go to {stack.gateway_url}/v1/events/<source>, ops at {stack.ops_url}, "
@@ -58,19 +59,19 @@ def run() -> int:
 
 
 def _seed_if_empty(stack: Stack) -> None:
-    """Before anything runs: whoever sees the stack ready finds the shipments."""
+    """Seed before anything runs, so that a ready stack has its shipments."""
     for _ in range(SEED_TRIES):
         seed = [sys.executable, "-m", "gateway", "seed", "--if-empty"]
         if subprocess.run(seed, env=stack.env, check=False).returncode == 0:
             return
         time.sleep(1)
-    print("warning: no shipments were made: python -m gateway seed does it later", file=sys.stderr)
+    print("warning: no shipments were created: run python -m gateway seed later", file=sys.stderr)
 
 
 def down() -> int:
     stack = started_before()
     if stack.is_up():
-        print("stopping; what is being worked on is finished or handed back …", flush=True)
+        print("stopping; workers finish their events or return them to the queue …", flush=True)
     print("down" if stack.stop() else "nothing is running")
     return 0
 
@@ -79,7 +80,7 @@ def reload() -> int:
     stack = started_before()
     if not stack.is_up():
         print("nothing is running: make up starts it")
-        return 4
+        return NOT_RUNNING
     stack.reload()
     print("reloaded; the edge's log says which secrets are missing, if any")
     return 0
@@ -89,18 +90,18 @@ def ctl(arguments: list[str]) -> int:
     stack = started_before()
     if not stack.is_up():
         print("nothing is running: make up starts it")
-        return 4  # as supervisorctl does when no supervisord answers
+        return NOT_RUNNING
     return stack.run_ctl(*arguments).returncode
 
 
 def redis_cli(arguments: list[str]) -> int:
     stack = started_before()
     client = servers.redis_cli(environment.inherited().get("PATH", ""))
-    command = [str(client), *_address(stack.redis_url), *arguments]
+    command = [str(client), *_redis_cli_options(stack.redis_url), *arguments]
     return subprocess.run(command, check=False).returncode
 
 
-def _address(url: str) -> list[str]:
+def _redis_cli_options(url: str) -> list[str]:
     parts = urlsplit(url)
     if parts.scheme != "unix":
         return ["--no-auth-warning", "-u", url]

@@ -1,7 +1,7 @@
-"""Runs a command that gets SIGTERM when its parent dies, however the parent dies.
+"""Runs a command that receives SIGTERM when its parent dies, even by SIGKILL.
 
-Stacks of tests and demos must not outlive them: a killed test run would leave a Redis, a MongoDB
-and a dozen processes behind. Only Linux can do it; elsewhere the command just runs.
+Without it a killed test run or demo would leave a Redis, a MongoDB and a dozen processes running.
+Linux only; elsewhere the command runs without this protection.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ _PR_SET_PDEATHSIG = 1
 
 def main(parent: int, command: list[str]) -> None:
     if sys.platform == "linux":
-        # The thread that started us counts as the parent: start stacks in threads that last.
+        # The kernel takes the thread that started us for the parent: it must live as long as the
+        # stack.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the call
+        if os.getppid() != parent:  # the parent died before the call
             sys.exit(1)
     os.execv(command[0], command)
 

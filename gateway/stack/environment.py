@@ -1,7 +1,7 @@
-"""The complete environment of a supervised stack, made from the caller's.
+"""Computes the complete environment of a stack from the caller's environment.
 
-Invariant: supervisord and every program below it get all they need from here, whatever the shell
-that started them had set; a store whose URL is given is used and none of our own is started.
+Invariant: supervisord and its programs need no variable that is not set here; a stack starts its
+own store only if no URL of one is given.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from conf.settings import ROOT, Settings, SettingsError, load, variable
 from gateway.stack.preflight import Listener
 
-STOP_MARGIN_SECONDS = 10  # beyond the drain: handing back what was not finished, and exiting
-HOME_VARIABLE = "STACK_HOME"  # marks the processes of one stack
+STOP_MARGIN_SECONDS = 10  # after the drain: returning unfinished events to the queue, and exiting
+HOME_VARIABLE = "STACK_HOME"  # identifies the processes of one stack (orphans.py)
 
-# What a stack without settings must not inherit, besides the settings themselves.
-_PLACES = (
+# Variables of a stack that are not settings.
+_STACK_VARIABLES = (
     "LOCAL_REDIS_PORT",
     "LOCAL_MONGO_PORT",
     "ROUTINGSIM_BIND",
@@ -33,8 +33,8 @@ _PLACES = (
 class Plan:
     """What one stack consists of.
 
-    environ: for supervisord, without the paths of the servers.
-    own: the programs of conf/supervisor.d/local that it runs itself.
+    environ: supervisord's; ``machine.make_ready`` adds the paths of the servers.
+    own: the programs of conf/supervisor.d/local that this stack runs itself.
     """
 
     settings: Settings
@@ -49,16 +49,16 @@ def inherited() -> dict[str, str]:
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment less every setting of ours, for stacks that must not be steered by it."""
-    ours = {variable(setting) for setting in fields(Settings)} | set(_PLACES)
+    """The environment without our settings, for stacks that must not depend on them."""
+    ours = {variable(setting) for setting in fields(Settings)} | set(_STACK_VARIABLES)
     return {name: value for name, value in environ.items() if name not in ours}
 
 
 def plan(environ: Mapping[str, str], home: Path, own: Iterable[str] | None = None) -> Plan:
-    """Decide what runs in ``home``; raises ``SettingsError`` when a setting is wrong.
+    """Decide what runs in ``home``. Raises ``SettingsError`` if a setting is wrong.
 
-    own: the programs of conf/supervisor.d/local to run whatever URLs are given, for stores that are
-    reached by a way round; None: those whose URL is not given.
+    own: the programs of conf/supervisor.d/local to run, even if their URLs are given (as for stores
+    behind a proxy); None: those whose URL is not given.
     """
     given = {name: value for name, value in environ.items() if value.strip()}
     redis_port = _port(given, "LOCAL_REDIS_PORT", 6379)
@@ -91,7 +91,7 @@ def plan(environ: Mapping[str, str], home: Path, own: Iterable[str] | None = Non
         "APP_ROOT": str(ROOT),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), given.get("PYTHONPATH")])),
-        "PYTHONUNBUFFERED": "1",  # a log line is in its file before the process can die
+        "PYTHONUNBUFFERED": "1",  # a killed process loses no log line
     }
     settings = load(complete)
     complete |= {
@@ -100,7 +100,7 @@ def plan(environ: Mapping[str, str], home: Path, own: Iterable[str] | None = Non
         "LOOKUP_PROCESSES": str(settings.lookup_processes),
         "ROUTING_PROCESSES": str(settings.routing_processes),
         "STOP_SECONDS": str(math.ceil(settings.drain_seconds) + STOP_MARGIN_SECONDS),
-        # Room for the bodies, the hashes around them, dead letters and tombstones.
+        # Room for bodies, event hashes, dead letters and tombstones.
         "REDIS_MAXMEMORY": str(2 * settings.backlog_max_bytes + 1_000_000_000),
     }
     listeners = [
@@ -112,13 +112,13 @@ def plan(environ: Mapping[str, str], home: Path, own: Iterable[str] | None = Non
             "redis",
             "127.0.0.1",
             redis_port,
-            "LOCAL_REDIS_PORT to move ours, REDIS_URL to use that one",
+            "LOCAL_REDIS_PORT to another port, or REDIS_URL to use that server",
         ),
         "mongod": Listener(
             "mongod",
             "127.0.0.1",
             mongo_port,
-            "LOCAL_MONGO_PORT to move ours, MONGO_URL to use that one",
+            "LOCAL_MONGO_PORT to another port, or MONGO_URL to use that server",
         ),
         "routingsim": _listener("routingsim", sim, "ROUTINGSIM_BIND"),
     }

@@ -1,7 +1,7 @@
-"""The directory a stack lives in: supervisord's configuration, sockets, logs and data.
+"""The directory of a stack: supervisord's configuration, sockets, logs and data.
 
-The project's root is one (`make up`). Any other directory becomes one by a copy of
-supervisord.conf and links to the programs, so that many stacks can run side by side.
+`make up` uses the project's root. Any other directory gets a copy of supervisord.conf and links
+to its programs, so that several stacks can run at the same time.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from conf.settings import ROOT
 from gateway.stack.preflight import SOCKET_PATH_MAX
 
 PROGRAMS = Path("conf") / "supervisor.d"
-LONGEST_NAME = len("/.run/supervisor.sock")
+LONGEST_SOCKET_NAME = len("/.run/supervisor.sock")
 
-# Below the range that the kernel gives to outgoing connections, one of which could otherwise take
-# a port between the moment it is chosen and the moment its server listens.
+# Below the kernel's range for outgoing connections: one of those could otherwise take a port
+# between its choice and the start of its server.
 _PORTS = range(20_000, 32_000)
 
 
 @contextlib.contextmanager
 def temporary_home() -> Iterator[Path]:
-    """A directory with a path short enough for sockets, removed afterwards."""
+    """A temporary directory with a path short enough for unix sockets."""
     name = tempfile.mkdtemp(prefix="gateway-")
-    if len(os.fsencode(name)) + LONGEST_NAME > SOCKET_PATH_MAX:
+    if len(os.fsencode(name)) + LONGEST_SOCKET_NAME > SOCKET_PATH_MAX:
         os.rmdir(name)
         name = tempfile.mkdtemp(prefix="gateway-", dir="/tmp")
     try:
@@ -41,11 +41,12 @@ def temporary_home() -> Iterator[Path]:
 
 
 def prepare(home: Path, run_dir: Path, own: Iterable[str], shared: Iterable[str] | None) -> None:
-    """Lay out what supervisord needs. ``shared`` names the programs beside the local ones.
+    """Create the files and directories that supervisord needs.
 
-    None: all of conf/supervisor.d. In the project's root nothing can be left out.
+    own: programs of conf/supervisor.d/local. shared: programs of conf/supervisor.d, None for all;
+    the project's root always has all of them.
     """
-    for directory in (home / ".run", run_dir):  # sockets: for nobody else
+    for directory in (home / ".run", run_dir):  # sockets: only their owner may connect
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     (run_dir / "log").mkdir(exist_ok=True)
     if home != ROOT:
@@ -74,23 +75,23 @@ def _link(directory: Path, targets: Iterable[Path]) -> None:
 
 
 def remember(home: Path, environ: dict[str, str], names: Iterable[str]) -> None:
-    """Note where the stack is, for commands given later in a shell with another environment."""
+    """Save these variables for commands that run later, in a shell with another environment."""
     path = home / ".run" / "stack.json"
     path.touch(mode=0o600)  # a URL may hold a password
     path.write_text(json.dumps({name: environ[name] for name in names}))
 
 
 def recall(home: Path) -> dict[str, str]:
-    """What ``remember`` noted; empty if nothing."""
+    """What ``remember`` saved; empty if nothing."""
     try:
-        noted = json.loads((home / ".run" / "stack.json").read_text())
+        saved = json.loads((home / ".run" / "stack.json").read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return {str(name): str(value) for name, value in noted.items()}
+    return {str(name): str(value) for name, value in saved.items()}
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback on which nothing listens."""
+    """Ports on loopback that nothing listens on."""
     found: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:

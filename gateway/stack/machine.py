@@ -1,4 +1,4 @@
-"""Checks the machine for one stack and makes its directory ready."""
+"""Checks the machine for one stack and prepares its directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.stack import home_directory, preflight, servers
 from gateway.stack.environment import Plan
 from gateway.stack.servers import Server
 
-# What later commands need to know about a running stack, whatever their own environment says.
+# What later commands need to know about a running stack; it overrides their own environment.
 REMEMBERED = (
     "REDIS_URL",
     "MONGO_URL",
@@ -27,9 +27,10 @@ VARIABLES = {"redis": "REDIS_SERVER", "mongod": "MONGOD"}  # in conf/supervisor.
 
 
 def make_ready(plan: Plan, home: Path, socket: Path, shared: Iterable[str] | None) -> list[str]:
-    """Lay out ``home`` and add the servers found to ``plan.environ``; answers warnings.
+    """Prepare ``home`` and add the paths of the servers to ``plan.environ``; returns warnings.
 
-    Raises ``PreflightError`` with a line for everything that is in the way.
+    socket: supervisord's. shared: see ``home_directory.prepare``.
+    Raises ``PreflightError`` with one line for each problem.
     """
     run_dir = Path(plan.environ["RUN_DIR"])
     found: dict[str, Server] = {}
@@ -43,8 +44,8 @@ def make_ready(plan: Plan, home: Path, socket: Path, shared: Iterable[str] | Non
         if program in plan.own:
             try:
                 found[program] = FINDERS[program](plan.environ["PATH"])
-            except servers.Unusable as lack:
-                problems.append(str(lack))
+            except servers.Unusable as problem:
+                problems.append(str(problem))
     if "redis" in found:
         problems.append(preflight.data_problem(run_dir / "redis", found["redis"].version))
     preflight.require(problems)
@@ -54,7 +55,7 @@ def make_ready(plan: Plan, home: Path, socket: Path, shared: Iterable[str] | Non
         (run_dir / program).mkdir(exist_ok=True)
         plan.environ[VARIABLES[program]] = str(server.path)
     if "redis" in found:
-        preflight.sign_data(run_dir / "redis", found["redis"].version)
+        preflight.record_version(run_dir / "redis", found["redis"].version)
     settings = {
         "DRAIN_SECONDS": f"{plan.settings.drain_seconds:g}",
         "SOURCES_FILE": str(plan.settings.sources_file),

@@ -1,7 +1,7 @@
-"""Processes of a stack whose supervisord was killed: they hold its ports and its data.
+"""Finds and stops the processes of a stack whose supervisord was killed.
 
-Our own processes end by themselves then; Redis, MongoDB and gunicorn know nothing of supervisord.
-They are told by the STACK_HOME in their environment, which only Linux lets us read.
+Our own processes exit when supervisord dies; Redis, MongoDB and gunicorn do not, and keep its ports
+and data. STACK_HOME in their environment identifies them; only Linux lets us read it.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ PROC = Path("/proc")
 
 
 def find(home: Path) -> list[int]:
-    """The pids of the processes that belong to the stack in ``home``, but to no session of ours."""
+    """The pids of the stack's processes, without this one."""
     return [pid for pid in _pids() if pid != os.getpid() and belongs(pid, home)]
 
 
 def belongs(pid: int, home: Path) -> bool:
-    """Whether a process bears the mark of the stack in ``home``."""
+    """Whether a process belongs to the stack in ``home``."""
     return f"{HOME_VARIABLE}={home}".encode() in _environ(pid)
 
 
 def stop(home: Path) -> list[int]:
-    """End them, with SIGTERM and after a while with SIGKILL; answers which there were."""
-    ended = find(home)
+    """Stop them by SIGTERM and, after STOP_SECONDS, SIGKILL; returns their pids."""
+    found = find(home)
     deadline = time.monotonic() + STOP_SECONDS
-    _signal(ended, signal.SIGTERM)
+    _signal(found, signal.SIGTERM)
     while find(home) and time.monotonic() < deadline:
         time.sleep(0.05)
     _signal(find(home), signal.SIGKILL)
-    return ended
+    return found
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and no mere zombie, which a container without init keeps."""
+    """Whether a process runs. A zombie does not: a container without an init keeps them."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -51,7 +51,7 @@ def alive(pid: int) -> bool:
 
 
 def state(pid: int) -> str:
-    """As `ps` prints it; empty where it is not told."""
+    """The state letter that `ps` prints; empty if unknown."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
@@ -65,7 +65,7 @@ def _pids() -> list[int]:
 def _environ(pid: int) -> list[bytes]:
     try:
         return (PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except OSError:  # gone, or another user's
+    except OSError:  # it has exited, or is another user's
         return []
 
 

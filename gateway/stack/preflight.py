@@ -1,6 +1,6 @@
-"""What a machine must offer before the stack is started, each lack with a one-line remedy.
+"""Checks before a stack starts: each problem is one line with its remedy.
 
-Invariant: a check starts no server and changes nothing but the soft limit of open files.
+Invariant: a check starts no server, and changes only the soft limit of open files.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOCKET_PATH_MAX = 100  # the kernel's limit is 107 (103 on macOS) and supervisord adds a suffix
-FEW_FILES = 4096  # below: thousands of waiting connections and calls are refused
+VERSION_FILE = "server-version"
+FEW_FILES = 4096  # with fewer, thousands of waiting connections and calls are refused
 
 
 class PreflightError(Exception):
-    """The stack cannot be started here; ``str()`` holds one line for each reason."""
+    """The stack cannot start here; ``str()`` has one line for each problem."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -27,7 +28,7 @@ class PreflightError(Exception):
 
 @dataclass(frozen=True)
 class Listener:
-    """An address that a program is about to listen on, and the setting that moves it."""
+    """An address that a program will listen on, and the setting that changes it."""
 
     program: str
     host: str
@@ -36,14 +37,14 @@ class Listener:
 
 
 def require(problems: Iterable[str]) -> None:
-    """Raise one ``PreflightError`` for all problems, so that they are mended in one go."""
+    """Raise one ``PreflightError`` for all problems, so that they can be solved together."""
     found = [problem for problem in problems if problem]
     if found:
         raise PreflightError(found)
 
 
 def port_problem(listener: Listener) -> str:
-    """Empty if the address is free."""
+    """Why the address cannot be listened on; empty if it can."""
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     host = listener.host.strip("[]")
     with socket.socket(family) as probe:
@@ -61,15 +62,15 @@ def port_problem(listener: Listener) -> str:
 
 
 def socket_path_problem(path: Path, remedy: str) -> str:
-    """Empty if a unix socket can have that path."""
+    """Why a unix socket cannot have that path; empty if it can."""
     length = len(os.fsencode(path))
     if length <= SOCKET_PATH_MAX:
         return ""
-    return f"{path} has {length} bytes, a socket's path {SOCKET_PATH_MAX} at most: {remedy}"
+    return f"{path} has {length} bytes, a unix socket's path at most {SOCKET_PATH_MAX}: {remedy}"
 
 
 def raise_open_files() -> str:
-    """Lift the soft limit of open files to the hard one; a warning if that is still low."""
+    """Raise the soft limit of open files to the hard limit; returns a warning if that is low."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limit in (hard, 65536, 10240):  # macOS refuses its own "unlimited"
         try:
@@ -81,36 +82,36 @@ def raise_open_files() -> str:
 
 
 def open_files_warning(limit: int) -> str:
-    """Empty if that many open files are enough."""
+    """A warning if that many open files are too few, else empty."""
     if limit == resource.RLIM_INFINITY or limit >= FEW_FILES:
         return ""
     return (
-        f"only {limit} open files are allowed, {FEW_FILES} is little already: "
+        f"only {limit} open files are allowed, at least {FEW_FILES} are needed under load: "
         f"raise the hard limit (ulimit -Hn, /etc/security/limits.conf)"
     )
 
 
 def data_problem(directory: Path, version: tuple[int, int]) -> str:
-    """Empty if a Redis of ``version`` may open the data that lies there.
+    """Why a Redis of ``version`` must not open this data directory; empty if it may.
 
-    An older server does not find what a newer one wrote (7.0 changed the layout of the append
-    only file): it comes up empty, and says nothing. The first start leaves its version there.
+    Redis 7.0 changed the layout of the append-only file: an older server ignores the newer files,
+    starts empty and reports nothing. ``record_version`` is what makes this detectable.
     """
-    stamp = directory / "server-version"
-    written = stamp.read_text().strip() if stamp.is_file() else ""
+    record = directory / VERSION_FILE
+    written = record.read_text().strip() if record.is_file() else ""
     if written and version < tuple(int(part) for part in written.split(".")):
         return (
             f"{directory} was written by Redis {written}, and {version[0]}.{version[1]} would "
-            f"come up without its events: put the newer redis-server on the PATH"
+            f"start without its events: put the newer redis-server on the PATH"
         )
     if not written and version < (7, 0) and (directory / "appendonlydir").is_dir():
         return (
             f"{directory} was written by Redis 7 or newer, and {version[0]}.{version[1]} would "
-            f"come up without its events: put the newer redis-server on the PATH"
+            f"start without its events: put the newer redis-server on the PATH"
         )
     return ""
 
 
-def sign_data(directory: Path, version: tuple[int, int]) -> None:
-    """Note which server writes there from now on."""
-    (directory / "server-version").write_text(f"{version[0]}.{version[1]}\n")
+def record_version(directory: Path, version: tuple[int, int]) -> None:
+    """Record the version of the server that writes to this directory from now on."""
+    (directory / VERSION_FILE).write_text(f"{version[0]}.{version[1]}\n")

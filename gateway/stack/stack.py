@@ -1,7 +1,7 @@
-"""Starts and stops a stack: supervisord, its programs, and the wait until all of it is ready.
+"""Starts and stops a stack: supervisord and all its programs.
 
-Invariant: ``start`` returns only when events are accepted and every process runs; when it raises,
-nothing that it started is left running. ``stop`` returns only when nothing runs any more.
+Invariant: ``start`` returns only once every process runs and the edge accepts events; if it raises,
+none of the processes it started is left. ``stop`` returns only once all processes have exited.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from gateway.stack.readiness import StackError
 from gateway.stack.supervisor import Supervisor
 
 START_SECONDS = 60.0
-STOP_GROUPS = 8  # supervisord stops the programs one after another
+STOP_GROUPS = 8  # programs, each with STOP_SECONDS: supervisord stops one after another
 
 Ready = Callable[["Stack"], bool]
 
 
 class Stack:
-    """One gateway with everything around it, in a directory of its own.
+    """The gateway, its stores and the routing simulator, in one home directory.
 
     home: the project's root for `make up`, else any directory.
-    environ: the environment to start from; settings in it reach every process.
-    ready: what has to hold beside all processes running; by default `/readyz` is 200 and our own
-    simulator, if it is part of the stack, answers.
-    shared: the programs of conf/supervisor.d to run; None for all. Not in the project's root.
-    tethered: it ends with this process, whatever becomes of that.
-    own: the stores and simulators that it runs itself; by default those whose URL is not given.
-    env: what a program needs to find this stack, such as `python -m gateway audit`.
+    environ: the environment to start from; its settings reach every process.
+    ready: the condition to wait for once all processes run; by default `/readyz` is 200 and the
+    simulator, if the stack runs it, answers.
+    shared: the programs of conf/supervisor.d to run; None for all. Ignored in the project's root.
+    dies_with_parent: supervisord gets SIGTERM when this process dies, even by SIGKILL (Linux only).
+    own: the programs of conf/supervisor.d/local to run; None for those whose URL is not given.
+    env: the environment with which a command such as `python -m gateway audit` uses this stack.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class Stack:
         *,
         ready: Ready | None = None,
         shared: Iterable[str] | None = None,
-        tethered: bool = False,
+        dies_with_parent: bool = False,
         own: Iterable[str] | None = None,
     ) -> None:
         self.home = home
         self.supervisor = Supervisor(home)
         self.warnings: list[str] = []
         self._plan = environment.plan(environ, home, own)
-        self._ready = ready or Stack._takes_events
+        self._ready = ready or Stack._accepts_events
         self._shared = shared
-        self._tethered = tethered
+        self._dies_with_parent = dies_with_parent
         self._child: subprocess.Popen[bytes] | None = None
         self.own = self._plan.own
         self.env = self._plan.environ
@@ -77,9 +77,9 @@ class Stack:
         shared: Iterable[str] | None = None,
         own: Iterable[str] | None = None,
     ) -> Iterator[Stack]:
-        """A started stack on free ports, whose data is gone afterwards.
+        """A started stack on free ports, stopped and deleted afterwards.
 
-        Settings come from ``env`` alone: those of this process's environment are left out.
+        Settings come from ``env`` alone, not from this process's environment.
         """
         gateway, ops, redis, mongo, sim = home_directory.free_ports(5)
         environ = environment.without_settings(environment.inherited()) | {
@@ -91,14 +91,14 @@ class Stack:
             **(env or {}),
         }
         with home_directory.temporary_home() as home:
-            stack = cls(home, environ, ready=ready, shared=shared, tethered=True, own=own)
+            stack = cls(home, environ, ready=ready, shared=shared, dies_with_parent=True, own=own)
             try:
                 stack.start()
                 yield stack
             finally:
                 stack.stop()
 
-    def _takes_events(self) -> bool:
+    def _accepts_events(self) -> bool:
         simulator = "routingsim" not in self._plan.own or readiness.answers(
             f"{self.routing_url}/healthz"
         )
@@ -109,19 +109,22 @@ class Stack:
         return self.supervisor.pid() is not None
 
     def prepare(self) -> None:
-        """Check the machine and lay out the directory; raises ``PreflightError``."""
+        """Check the machine and prepare the directory; raises ``PreflightError``."""
         if self.is_up():
             raise StackError(f"a stack is already up in {self.home}")
-        orphans.stop(self.home)  # of a supervisord that was killed
+        orphans.stop(self.home)  # if its last supervisord was killed
         self.warnings = machine.make_ready(
             self._plan, self.home, self.supervisor.socket, self._shared
         )
 
     def start(self, timeout: float = START_SECONDS) -> None:
-        """Start everything and wait until it is ready."""
+        """Start everything and wait until it is ready. timeout: seconds.
+
+        Raises ``StackError`` or ``PreflightError``.
+        """
         self.prepare()
         try:
-            if self._tethered:
+            if self._dies_with_parent:
                 self._spawn()
             else:
                 self._daemonise()
@@ -131,7 +134,7 @@ class Stack:
             raise
 
     def command(self, *options: str) -> list[str]:
-        """Runs supervisord on this stack; in its environment, see ``marked_env``."""
+        """The command that runs this stack's supervisord; its environment is ``marked_env``."""
         return [
             sys.executable,
             "-m",
@@ -142,13 +145,13 @@ class Stack:
         ]
 
     def marked_env(self) -> dict[str, str]:
-        """``env`` with the mark by which the stack's own processes are known."""
+        """``env`` with STACK_HOME, which identifies this stack's processes (orphans.py)."""
         return {**self.env, environment.HOME_VARIABLE: str(self.home)}
 
     def _spawn(self) -> None:
-        tether = [sys.executable, "-m", "gateway.stack.die_with_parent", str(os.getpid())]
+        launcher = [sys.executable, "-m", "gateway.stack.die_with_parent", str(os.getpid())]
         self._child = subprocess.Popen(
-            [*tether, *self.command("--nodaemon", "--silent")],
+            [*launcher, *self.command("--nodaemon", "--silent")],
             cwd=self.home,
             env=self.marked_env(),
             start_new_session=True,
@@ -168,33 +171,33 @@ class Stack:
             raise StackError(f"supervisord did not start: {(run.stderr or run.stdout).strip()}")
 
     def stop(self) -> bool:
-        """Stop everything and wait until it is gone; False if nothing ran."""
+        """Stop everything and wait until it has exited; returns False if nothing ran."""
         pid = self._child.pid if self._child else self.supervisor.pid()
         if pid is not None and orphans.alive(pid):
             os.kill(pid, signal.SIGTERM)
-            self._wait_until_gone(pid)
+            self._wait_for_exit(pid)
         left = orphans.stop(self.home)
         return pid is not None or bool(left)
 
-    def _wait_until_gone(self, pid: int) -> None:
+    def _wait_for_exit(self, pid: int) -> None:
         seconds = STOP_GROUPS * int(self.env["STOP_SECONDS"])
         deadline = time.monotonic() + seconds
         while orphans.alive(pid):
             if time.monotonic() > deadline:
                 raise StackError(f"supervisord (pid {pid}) did not stop within {seconds} s")
-            self.supervisor.processes()  # a question wakes it; else it looks once a second
+            self.supervisor.processes()  # wakes its loop, which otherwise checks once a second
             time.sleep(readiness.POLL_SECONDS)
         if self._child:
             self._child.wait()
 
     def reload(self) -> None:
-        """Have every process serve by sources.toml as it is now, without a failed request.
+        """Apply the current sources.toml to every process, without failing a request.
 
-        Raises ``SettingsError`` if it is wrong, and changes nothing then.
+        Raises ``SettingsError`` and changes nothing if the file is wrong.
         """
         load_sources(self._plan.settings.sources_file, None, self._plan.settings.profile)
-        # The edge last: an event whose source the workers do not know would be a dead letter, and
-        # one whose tolerance the scheduler does not know might be forgotten too soon.
+        # The edge comes last. Workers dead-letter an event whose source they do not know, and the
+        # scheduler deletes tombstones too early for a source whose tolerance it does not know.
         for arguments in (
             ("restart", "scheduler"),
             ("restart", "worker-lookup:*"),
@@ -206,7 +209,7 @@ class Stack:
                 raise StackError((run.stdout or run.stderr).strip())
 
     def ctl(self, *arguments: str) -> str:
-        """What `supervisorctl` prints for these arguments, such as ``restart worker-routing:*``."""
+        """The output of `supervisorctl`, for arguments such as ``restart worker-routing:*``."""
         return self.run_ctl(*arguments, capture=True).stdout
 
     def run_ctl(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
@@ -225,12 +228,12 @@ class Stack:
 
 
 def to_be_started() -> Stack:
-    """The stack of `make up`: in the project's root, with the settings of this environment."""
+    """The stack that `make up` starts: in the project's root, with this environment's settings."""
     return Stack(ROOT, environment.inherited())
 
 
 def started_before() -> Stack:
-    """The same stack as it was started, whatever the environment says now."""
+    """The stack of the project's root with the environment it was started with."""
     clean = environment.without_settings(environment.inherited())
     return Stack(ROOT, clean | home_directory.recall(ROOT))
 

@@ -1,4 +1,4 @@
-"""Talks to the supervisord of one stack, through its unix socket."""
+"""A client of one stack's supervisord, over its unix socket."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
-_AWAY = (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError)
+_UNAVAILABLE = (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError)
 
 
 @dataclass(frozen=True)
 class Process:
-    """What supervisord says about one process; ``state`` as `supervisorctl status` prints it.
+    """One process; ``state`` as `supervisorctl status` prints it.
 
-    pid: 0 while it does not run. since: seconds in that state.
+    pid: 0 while it does not run. seconds_in_state: how long it has been in ``state``.
     """
 
     name: str
     pid: int
     state: str
-    since: int
+    seconds_in_state: int
     log: Path
 
 
 class Supervisor:
-    """Answers nothing and raises nothing while no supervisord listens there."""
+    """Methods return None or an empty list, and never raise, while supervisord is unavailable."""
 
     def __init__(self, home: Path) -> None:
         self.socket = home / ".run" / "supervisor.sock"
 
     def pid(self) -> int | None:
-        """The pid of the supervisord that answers, None if none does."""
+        """supervisord's pid; None if it is unavailable."""
         try:
             return int(self._rpc().getPID())
-        except _AWAY:
+        except _UNAVAILABLE:
             return None
 
     def processes(self) -> list[Process]:
-        """All processes it has; none while it does not answer."""
+        """All processes of supervisord; empty if it is unavailable."""
         try:
             answer = self._rpc().getAllProcessInfo()
-        except (*_AWAY, xmlrpc.client.Fault):  # a fault: it is stopping
+        except (*_UNAVAILABLE, xmlrpc.client.Fault):  # Fault: supervisord is stopping
             return []
         return [
             Process(

@@ -34,7 +34,7 @@ class Victims:
                 for process in self._processes()
                 if process.name.startswith(program)
                 and process.state == "RUNNING"
-                and process.since >= SETTLED_SECONDS
+                and process.seconds_in_state >= SETTLED_SECONDS
             }
         )
 

@@ -1,8 +1,8 @@
-"""A plugin of supervisord: when everything is being stopped, all that drains begins at once.
+"""A supervisord plugin: at shutdown, the programs that drain stop at the same time.
 
-supervisord stops one program after the other, so their drains would add up. The named ones are told
-to stop in the same moment; the others follow one by one, as before, each when those of higher
-priority are gone: the stores last.
+supervisord stops one program after another, so the drain times would add up. This plugin sends
+SIGTERM to the named programs at once when supervisord begins to stop. supervisord then stops the
+others in its usual order: the stores last, once everything that uses them has exited.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from supervisor import events
 
 
 def begin(supervisord: Any, programs: str) -> object:
-    """The factory that [rpcinterface:…] names; it offers nothing to call.
+    """The factory that [rpcinterface:…] names; the interface it returns has no methods.
 
-    programs: their names with commas between, the first to be told first.
+    programs: names separated by commas, in the order in which they get SIGTERM.
     """
 
-    def tell(_event: object) -> None:
+    def stop_all(_event: object) -> None:
         for name in programs.split(","):
             group = supervisord.process_groups.get(name.strip())
             if group is not None:
                 group.stop_all()
 
-    events.subscribe(events.SupervisorStoppingEvent, tell)
+    events.subscribe(events.SupervisorStoppingEvent, stop_all)
     return object()

@@ -1,12 +1,12 @@
-"""A plugin of supervisord: the edge's listening socket lives in supervisord, not in gunicorn.
+"""A supervisord plugin: supervisord, not gunicorn, owns the edge's listening socket.
 
-Invariant: while supervisord runs, the kernel queues whoever connects to the edge, also between the
-end of one gunicorn and the start of the next; and once everything is being stopped, nobody is
-queued whom nobody will serve. gunicorn finds the socket as its standard input
+Invariant: while supervisord runs, the kernel queues connections to the edge, even between the exit
+of one gunicorn and the start of the next. Once supervisord stops, it closes the socket, so that no
+connection waits for a server that will not start. gunicorn gets the socket as its standard input
 (gateway/server/gunicorn_conf.py).
 
-supervisord's own [fcgi-program] hands a socket over in the same way, but closes it with the
-program's last process and when the program's file is changed, and it knows no IPv6.
+supervisord's own [fcgi-program] passes a socket in the same way, but closes it when the program's
+last process exits or its configuration changes, and it does not support IPv6.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _held: dict[str, socket.socket] = {}  # by program
 
 
 def hold(supervisord: Any, program: str, bind: str, backlog: str) -> object:
-    """The factory that [rpcinterface:…] names; it offers nothing to call.
+    """The factory that [rpcinterface:…] names; the interface it returns has no methods.
 
-    program: the one that gets the socket. bind: host:port. backlog: how many connections may wait.
+    program: gets the socket. bind: host:port. backlog: connections that may wait.
     """
-    if program not in _held:  # supervisord asks once for each of its own servers
+    if program not in _held:  # supervisord calls this once for each of its own servers
         try:
             _held[program] = _listening(bind, int(backlog))
         except OSError as error:
             supervisord.options.logger.warn(
-                f"{bind} cannot be held for {program}, which has to bind it itself: {error}"
+                f"cannot listen on {bind} for {program}, which must bind it itself: {error}"
             )
             return object()
-        _hand_over(supervisord, program)
+        _pass_to(supervisord, program)
         events.subscribe(
-            events.ProcessGroupAddedEvent,  # by `update`, when its file was changed
-            lambda event: _hand_over(supervisord, program),
+            events.ProcessGroupAddedEvent,  # `supervisorctl update`, after a change of its file
+            lambda event: _pass_to(supervisord, program),
         )
         events.subscribe(events.SupervisorStoppingEvent, lambda event: _held.pop(program).close())
     return object()
@@ -56,14 +56,14 @@ def _listening(bind: str, backlog: int) -> socket.socket:
     return listener
 
 
-def _hand_over(supervisord: Any, program: str) -> None:
+def _pass_to(supervisord: Any, program: str) -> None:
     group = supervisord.process_groups.get(program)
     for process in group.processes.values() if group else ():
         process._prepare_child_fds = partial(_prepare_child_fds, process, program)
 
 
 def _prepare_child_fds(process: Any, program: str) -> None:
-    """Runs in the child, between fork and exec, where supervisord lays out 0, 1 and 2."""
+    """Runs in the child between fork and exec, before supervisord sets up descriptors 0 to 2."""
     if program in _held:
         process.pipes["child_stdin"] = _held[program].fileno()
     type(process)._prepare_child_fds(process)

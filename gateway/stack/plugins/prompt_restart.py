@@ -1,13 +1,12 @@
-"""A plugin of supervisord: what died is started anew at once, not at the look after the next.
+"""A supervisord plugin: a process that exits is restarted at once, not after one to two seconds.
 
-supervisord looks after its processes once a second, or when one of the files that it watches has
-something to read. A death is first noticed at one look, and the new start is made at a later one:
-one to two seconds for which a worker's leases, or the retries that are due, wait. Here both ask
-for a look at once: the kernel writes each signal (SIGCHLD among them) to a pipe that supervisord
-watches, and so does the change of a process to EXITED.
+supervisord's event loop runs once a second, or when a file descriptor that it polls is readable. It
+notices an exit in one iteration and restarts the process in a later one; a worker's leases and due
+retries wait that long. This plugin makes a pipe readable at both moments: the kernel writes each
+signal (SIGCHLD among them) to it, and so does the change of a process's state to EXITED.
 
-It is loaded as an RPC interface, the one door for code of one's own that supervisord has, and
-offers none. Whatever fails here only makes a restart as late as it would be without.
+It is loaded as an RPC interface, supervisord's only extension point, and adds no methods. If it
+fails, restarts are as slow as without it.
 """
 
 from __future__ import annotations
@@ -20,25 +19,25 @@ from typing import Any
 from supervisor import events
 
 
-class Bell:
-    """A watched pipe; to supervisord's loop something that can be read."""
+class WakeUpPipe:
+    """A pipe in supervisord's poll loop; implements its dispatcher interface."""
 
-    def __init__(self, watched: dict[int, Any]) -> None:
-        self._outlet, self._inlet = os.pipe()
-        for end in (self._outlet, self._inlet):
+    def __init__(self, socket_map: dict[int, Any]) -> None:
+        self._read_end, self._write_end = os.pipe()
+        for end in (self._read_end, self._write_end):
             os.set_blocking(end, False)
-        signal.set_wakeup_fd(self._inlet, warn_on_full_buffer=False)
-        watched[self._outlet] = self
+        signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
+        socket_map[self._read_end] = self
 
-    def forget(self, watched: dict[int, Any]) -> None:
-        """After a `reload`, which has closed every file: the numbers may be others' already."""
-        if watched.get(self._outlet) is self:
-            del watched[self._outlet]
+    def remove(self, socket_map: dict[int, Any]) -> None:
+        """After a `reload`, which closes every file: the descriptors may already be reused."""
+        if socket_map.get(self._read_end) is self:
+            del socket_map[self._read_end]
 
-    def ring(self, _event: object = None) -> None:
-        """Have supervisord look at once."""
-        with contextlib.suppress(BlockingIOError):  # full: it is about to look
-            os.write(self._inlet, b"\0")
+    def wake(self, _event: object = None) -> None:
+        """Make supervisord's loop run at once."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full: the loop will run anyway
+            os.write(self._write_end, b"\0")
 
     def readable(self) -> bool:
         return True
@@ -47,24 +46,24 @@ class Bell:
         return False
 
     def handle_read_event(self) -> None:
-        os.read(self._outlet, 4096)
+        os.read(self._read_end, 4096)
 
     def handle_error(self) -> None:
-        """Nothing to read, perhaps."""
+        """Ignore it: the read may find nothing."""
 
 
 class NoInterface:
-    """What supervisord publishes for this part: nothing."""
+    """The RPC interface without methods that supervisord requires."""
 
 
-_bells: list[Bell] = []
+_pipes: list[WakeUpPipe] = []
 
 
 def install(supervisord: Any) -> NoInterface:
-    """Called by supervisord while it starts, in its main thread; at a `reload` once more."""
-    watched = supervisord.options.get_socket_map()
-    while _bells:
-        _bells.pop().forget(watched)
-    _bells.append(Bell(watched))
-    events.subscribe(events.ProcessStateExitedEvent, _bells[0].ring)
+    """The factory that [rpcinterface:…] names; called again at a `reload`, in the main thread."""
+    socket_map = supervisord.options.get_socket_map()
+    while _pipes:
+        _pipes.pop().remove(socket_map)
+    _pipes.append(WakeUpPipe(socket_map))
+    events.subscribe(events.ProcessStateExitedEvent, _pipes[0].wake)
     return NoInterface()

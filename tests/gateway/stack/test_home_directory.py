@@ -1,4 +1,4 @@
-"""The directory of a stack, and what is known of its processes."""
+"""The directory of a stack, and how its processes are found."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_run_dir_that_exists_keeps_its_mode(tmp_path: Path) -> None:
     assert run_dir.stat().st_mode & 0o777 == 0o755
 
 
-def test_where_a_stack_is_can_be_recalled_and_read_by_nobody_else(tmp_path: Path) -> None:
+def test_the_environment_of_a_stack_is_saved_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
     home_directory.prepare(tmp_path, tmp_path / ".run", [], None)
     assert home_directory.recall(tmp_path) == {}
     home_directory.remember(
@@ -42,7 +42,7 @@ def test_where_a_stack_is_can_be_recalled_and_read_by_nobody_else(tmp_path: Path
     assert (tmp_path / ".run" / "stack.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_free_ports_are_different_and_none_is_for_outgoing_connections() -> None:
+def test_free_ports_are_distinct_and_outside_the_range_for_outgoing_connections() -> None:
     ports = home_directory.free_ports(20)
     assert len(set(ports)) == 20
     assert all(20_000 <= port < 32_000 for port in ports)
@@ -60,25 +60,25 @@ def test_a_temporary_home_is_short_enough_for_sockets_and_leaves_nothing(
     assert not list(long.iterdir())
 
 
-def test_a_supervisor_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+def test_an_unavailable_supervisord_is_not_an_error(tmp_path: Path) -> None:
     assert Supervisor(tmp_path).pid() is None
     assert Supervisor(tmp_path).processes() == []
 
 
-if sys.platform == "linux":  # elsewhere there is no /proc, and orphans are not looked for
+if sys.platform == "linux":  # without /proc, orphans cannot be found
 
-    def test_processes_left_behind_are_found_by_their_mark_and_ended(tmp_path: Path) -> None:
+    def test_orphans_are_found_by_stack_home_and_stopped(tmp_path: Path) -> None:
         marked = {**os.environ, "STACK_HOME": str(tmp_path)}
         other = {**os.environ, "STACK_HOME": f"{tmp_path}-2"}
         command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
         with (
-            subprocess.Popen(command, env=marked, stdout=subprocess.PIPE) as left,
+            subprocess.Popen(command, env=marked, stdout=subprocess.PIPE) as orphan,
             subprocess.Popen(command, env=other, stdout=subprocess.PIPE) as neighbour,
         ):
-            for process in (left, neighbour):
+            for process in (orphan, neighbour):
                 assert process.stdout is not None
                 process.stdout.readline()
-            assert orphans.stop(tmp_path) == [left.pid]
-            assert not orphans.alive(left.pid)
+            assert orphans.stop(tmp_path) == [orphan.pid]
+            assert not orphans.alive(orphan.pid)
             assert orphans.alive(neighbour.pid)
             neighbour.kill()

@@ -1,4 +1,4 @@
-"""A stop of everything: what drains begins at once, what it needs stays until it is done."""
+"""At shutdown the edge and the workers drain together; the stores stop after them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conf.settings import ROOT
 from gateway.stack import home_directory
 from tests.support.servers import await_true
 
-# Each says that it was told to stop, and ends when it may.
+# Creates <name>.stopping when it gets SIGTERM, and exits once <name>.may-end exists.
 PROGRAM = """
 [program:{name}]
 command={python} {script} {name}
@@ -25,19 +25,19 @@ autorestart=false
 SCRIPT = """
 import pathlib, signal, sys, time
 name = pathlib.Path(sys.argv[1])
-told = []
-signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+signals = []
+signal.signal(signal.SIGTERM, lambda *_: signals.append(1))
 name.with_suffix(".up").touch()
-while not told:
+while not signals:
     time.sleep(0.01)
-name.with_suffix(".told").touch()
+name.with_suffix(".stopping").touch()
 while not name.with_suffix(".may-end").exists():
     time.sleep(0.01)
 """
 PRIORITIES = {"redis": 10, "worker-lookup": 40, "worker-routing": 40, "gateway": 60}
 
 
-def test_the_edge_and_the_workers_are_told_at_once_and_the_stores_when_they_are_done() -> None:
+def test_the_edge_and_the_workers_stop_at_once_and_the_stores_after_they_have_exited() -> None:
     with home_directory.temporary_home() as home:
         home_directory.prepare(home, home / ".run", (), ())
         (home / "script.py").write_text(SCRIPT)
@@ -68,14 +68,20 @@ def test_the_edge_and_the_workers_are_told_at_once_and_the_stores_when_they_are_
             stdin=subprocess.DEVNULL,
         )
         try:
-            await_true(lambda: having(home, ".up") == set(PRIORITIES), 30, "all programs")
+            await_true(lambda: programs_with(home, ".up") == set(PRIORITIES), 30, "all programs")
             supervisord.send_signal(signal.SIGTERM)
             workers_and_edge = set(PRIORITIES) - {"redis"}
-            await_true(lambda: having(home, ".told") == workers_and_edge, 30, "those that drain")
+            await_true(
+                lambda: programs_with(home, ".stopping") == workers_and_edge,
+                30,
+                "the programs that drain",
+            )
             for name in ("worker-lookup", "worker-routing", "gateway"):
-                assert having(home, ".told") == workers_and_edge
+                assert programs_with(home, ".stopping") == workers_and_edge
                 (home / f"{name}.may-end").touch()
-            await_true(lambda: "redis" in having(home, ".told"), 30, "the store's turn")
+            await_true(
+                lambda: "redis" in programs_with(home, ".stopping"), 30, "the stop of the store"
+            )
         finally:
             for name in PRIORITIES:
                 (home / f"{name}.may-end").touch()
@@ -83,5 +89,5 @@ def test_the_edge_and_the_workers_are_told_at_once_and_the_stores_when_they_are_
             assert supervisord.wait(30) == 0
 
 
-def having(home: Path, suffix: str) -> set[str]:
+def programs_with(home: Path, suffix: str) -> set[str]:
     return {path.stem for path in home.glob(f"*{suffix}")}

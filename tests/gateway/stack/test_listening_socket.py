@@ -1,4 +1,4 @@
-"""Whoever connects while the edge is away waits in the kernel, and is served by the next one."""
+"""Connections made while the edge is down wait in the kernel until the next edge serves them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.stack import home_directory, orphans, readiness
 from gateway.stack.stack import Stack
 from tests.support.servers import await_true
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 STUBBORN = """[program:stubborn]
 command={python} -c "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 priority=5
@@ -30,7 +30,7 @@ def answers(stack: Stack) -> bool:
 
 @pytest.fixture(params=["127.0.0.1", "[::1]", "localhost"])
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """An edge alone; it starts without its stores."""
+    """Only an edge; it starts without its stores."""
     (port,) = home_directory.free_ports(1)
     settings = {
         "GATEWAY_BIND": f"{request.param}:{port}",
@@ -46,12 +46,12 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 v4 = pytest.mark.parametrize("stack", ["127.0.0.1"], indirect=True)
 
 
-class Waiting:
-    """A client that has connected and sent its request, and was not answered yet."""
+class WaitingClient:
+    """A client that has sent its request and waits for the response."""
 
     def __init__(self, stack: Stack) -> None:
         self._connection = http.client.HTTPConnection(
-            stack.gateway_url.removeprefix("http://"), timeout=PATIENCE
+            stack.gateway_url.removeprefix("http://"), timeout=TIMEOUT_SECONDS
         )
         self._connection.request("GET", "/healthz")
 
@@ -59,53 +59,53 @@ class Waiting:
         return self._connection.getresponse().status
 
 
-def test_whoever_connects_while_the_edge_is_stopped_is_answered_after_the_start(
+def test_a_connection_made_while_the_edge_is_stopped_is_answered_after_its_start(
     stack: Stack,
 ) -> None:
     assert "gateway: stopped" in stack.ctl("stop", "gateway")
-    client = Waiting(stack)
+    client = WaitingClient(stack)
     assert "gateway: started" in stack.ctl("start", "gateway")
     assert client.status() == 200
     assert "gateway " in stack.ctl("status", "gateway")  # the name that operators know
 
 
 @v4
-def test_the_queue_outlives_a_change_of_the_program_by_update(stack: Stack) -> None:
+def test_waiting_connections_survive_supervisorctl_update(stack: Stack) -> None:
     stack.ctl("stop", "gateway")
-    client = Waiting(stack)
+    client = WaitingClient(stack)
     path = stack.home / "conf" / "supervisor.d" / "gateway.conf"
     text = path.read_text()
-    path.unlink()  # a link to the product's own
+    path.unlink()  # it is a link to the product's file
     path.write_text(text.replace("startsecs=1", "startsecs=0"))
     assert "gateway: updated process group" in stack.ctl("update")
     assert client.status() == 200
 
 
 @v4
-def test_the_queue_outlives_a_killed_gunicorn(stack: Stack) -> None:
+def test_waiting_connections_survive_a_killed_gunicorn(stack: Stack) -> None:
     master = int(stack.ctl("pid", "gateway"))
     (worker,) = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     os.kill(master, signal.SIGKILL)
-    # What the worker had accepted dies with it.
-    await_true(lambda: not orphans.alive(int(worker)), PATIENCE, "the end of the worker")
-    assert Waiting(stack).status() == 200
+    # Connections that the worker has accepted are lost with it: wait until it has exited.
+    await_true(lambda: not orphans.alive(int(worker)), TIMEOUT_SECONDS, "the exit of the worker")
+    assert WaitingClient(stack).status() == 200
     assert int(stack.ctl("pid", "gateway")) != master
 
 
 @v4
-def test_an_edge_starts_beside_the_orphans_of_a_killed_supervisord(stack: Stack) -> None:
+def test_an_edge_starts_although_a_killed_supervisord_left_orphans(stack: Stack) -> None:
     pid = stack.supervisor.pid()
     assert pid is not None
     old = int(stack.ctl("pid", "gateway"))
     os.kill(pid, signal.SIGKILL)
     stack.start()
     assert int(stack.ctl("pid", "gateway")) != old
-    assert "cannot be held" not in (stack.home / ".run" / "supervisord.log").read_text()
-    assert Waiting(stack).status() == 200
+    assert "cannot listen on" not in (stack.home / ".run" / "supervisord.log").read_text()
+    assert WaitingClient(stack).status() == 200
 
 
 @v4
-def test_nobody_is_queued_whom_nobody_will_serve_because_everything_is_stopping(
+def test_connections_are_refused_while_everything_is_stopping(
     stack: Stack,
 ) -> None:
     path = stack.home / "conf" / "supervisor.d" / "stubborn.conf"
@@ -118,11 +118,11 @@ def test_nobody_is_queued_whom_nobody_will_serve_because_everything_is_stopping(
 
     def refused() -> bool:
         try:
-            socket.create_connection((host, int(port)), PATIENCE).close()
+            socket.create_connection((host, int(port)), TIMEOUT_SECONDS).close()
         except ConnectionRefusedError:
             return True
         return False
 
-    await_true(refused, PATIENCE, "a refused connection")
+    await_true(refused, TIMEOUT_SECONDS, "a refused connection")
     assert orphans.alive(supervisord)
     os.kill(stubborn, signal.SIGKILL)

@@ -99,7 +99,7 @@ def test_an_address_of_another_machine_is_told() -> None:
 def test_a_path_too_long_for_a_socket_is_told_before_a_server_fails_on_it() -> None:
     assert preflight.socket_path_problem(Path("/tmp/x/redis.sock"), "move") == ""
     text = preflight.socket_path_problem(Path("/" + "x" * 100), "move it")
-    assert text.endswith("has 101 bytes, a socket's path 100 at most: move it")
+    assert text.endswith("has 101 bytes, a unix socket's path at most 100: move it")
 
 
 def test_few_open_files_are_a_warning_and_enough_are_none() -> None:
@@ -109,11 +109,11 @@ def test_few_open_files_are_a_warning_and_enough_are_none() -> None:
 
 def test_an_older_redis_is_kept_from_the_data_of_a_newer_one(tmp_path: Path) -> None:
     assert preflight.data_problem(tmp_path, (6, 2)) == ""
-    preflight.sign_data(tmp_path, (7, 0))
+    preflight.record_version(tmp_path, (7, 0))
     assert preflight.data_problem(tmp_path, (7, 0)) == ""
     assert preflight.data_problem(tmp_path, (7, 4)) == ""
     text = preflight.data_problem(tmp_path, (6, 2))
-    assert text.startswith(f"{tmp_path} was written by Redis 7.0, and 6.2 would come up without")
+    assert text.startswith(f"{tmp_path} was written by Redis 7.0, and 6.2 would start without")
 
 
 def test_the_layout_tells_of_a_newer_redis_that_left_no_note(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""supervisord with this project's configuration starts what died anew at once."""
+"""supervisord with this project's configuration restarts a process at once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from conf.settings import ROOT
 from gateway.stack import home_directory, orphans
 from tests.support.servers import await_true
 
-# Each of the two ways in which a death is noticed would do for half of them by luck.
-DEATHS = 12
-ONE_LOOK = 1.0  # seconds, supervisord's own pace; a start right after the death takes some 0.03
+# Enough that neither of the plugin's two wake-ups passes alone: by chance it would serve half.
+KILLS = 12
+LOOP_SECONDS = 1.0  # supervisord's own interval; a restart at once takes about 0.03 s
 
 SLEEPER = """
 [program:sleeper]
@@ -27,7 +27,7 @@ redirect_stderr=true
 """
 
 
-def test_what_died_is_started_anew_before_supervisord_would_look_again() -> None:
+def test_a_killed_process_is_restarted_sooner_than_supervisords_own_interval() -> None:
     with home_directory.temporary_home() as home:
         home_directory.prepare(home, home / ".run", (), ())
         (home / ".run" / "supervisor.d" / "sleeper.conf").write_text(SLEEPER.format(home=home))
@@ -46,29 +46,29 @@ def test_what_died_is_started_anew_before_supervisord_would_look_again() -> None
             stdin=subprocess.DEVNULL,
         )
         try:
-            # Nobody asks it anything meanwhile: a question would wake it, too.
-            took = [_restart(home / "pids") for _ in range(DEATHS)]
+            # No RPC meanwhile: a request would also wake supervisord's loop.
+            took = [_restart(home / "pids") for _ in range(KILLS)]
             before = len(_started(home / "pids"))
-            supervisord.send_signal(signal.SIGHUP)  # it reads its configuration anew
+            supervisord.send_signal(signal.SIGHUP)  # reload
             await_true(lambda: len(_started(home / "pids")) > before, 20, "the reload")
-            took_then = [_restart(home / "pids") for _ in range(DEATHS)]
+            took_after_reload = [_restart(home / "pids") for _ in range(KILLS)]
         finally:
             supervisord.terminate()
             assert supervisord.wait(20) == 0
-    # Not the slowest: on a busy machine one may be late for reasons of its own.
-    assert sorted(took)[-2] < 0.75 * ONE_LOOK, took
-    assert sorted(took_then)[-2] < 0.75 * ONE_LOOK, took_then
+    # The slowest is left out: on a busy machine one restart may be late for other reasons.
+    assert sorted(took)[-2] < 0.75 * LOOP_SECONDS, took
+    assert sorted(took_after_reload)[-2] < 0.75 * LOOP_SECONDS, took_after_reload
 
 
 def _restart(pids: Path) -> float:
-    """Kill what was started last, and wait for the next one; how long that took."""
+    """Kill the process started last and wait for the next; returns the seconds this took."""
     await_true(lambda: bool(_started(pids)), 20, "a start")
-    number, victim = len(_started(pids)), _started(pids)[-1]
-    await_true(lambda: (Path("/proc") / str(victim) / "comm").read_text() == "sleep\n", 20)
+    number, pid = len(_started(pids)), _started(pids)[-1]
+    await_true(lambda: (Path("/proc") / str(pid) / "comm").read_text() == "sleep\n", 20)
     began = time.monotonic()
-    os.kill(victim, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     await_true(lambda: len(_started(pids)) > number, 20, "the next start")
-    assert not orphans.alive(victim)
+    assert not orphans.alive(pid)
     return time.monotonic() - began
 
 

@@ -1,4 +1,4 @@
-"""What the programs' files promise: every process comes back, and may finish what it holds."""
+"""The programs' files: every process is restarted, and may drain before it is killed."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_client_needs_no_environment() -> None:
     assert "ENV_" not in (ROOT / "supervisord.conf").read_text()
 
 
-def test_a_store_that_is_given_is_used_and_none_of_ours_started(tmp_path: Path) -> None:
+def test_a_stack_starts_no_store_whose_url_is_given(tmp_path: Path) -> None:
     assert plan({}, tmp_path).own == ("redis", "mongod", "routingsim")
     given = plan({"REDIS_URL": "redis://there:1/0", "ROUTING_URL": "http://there"}, tmp_path)
     assert given.own == ("mongod",)
