@@ -1,7 +1,7 @@
-"""What the Compose files promise, as far as they can be read: `make test-docker` runs them.
+"""The Compose files, checked without running them; `make test-docker` runs them.
 
-compose_spec.json is the Compose specification's schema, as docker-compose 1.29.2 ships it (Apache
-License 2.0): what passes it is read by that version and by every later one.
+compose_spec.json is the schema of the Compose specification as docker-compose 1.29.2 ships it
+(Apache License 2.0). That version and every later one read a file that matches it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ BASE = ROOT / "docker-compose.yml"
 OVERLAY = ROOT / "conf" / "compose.production.yml"
 EXAMPLE = (ROOT / ".env.example").read_text()
 
-# The specification's formats are its own: durations are Go's, not those of ISO 8601.
+# The specification defines its own formats: durations are those of Go, not of ISO 8601.
 FORMATS = {"duration": r"^(\$\{.*\}|(\d+(\.\d+)?(us|ms|s|m|h))+)$"}
 
-# A container's own business, or fixed by the file: a value from the caller's shell would be wrong.
+# Fixed inside the container: a value from the caller's shell would be wrong.
 NOT_PASSED_ON = {"HOST_NAME", "RUN_DIR", "SOURCES_FILE"}
 
 
@@ -38,7 +38,7 @@ def services(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def default_of(text: str) -> str:
-    """What ``${NAME:-default}`` stands for when nothing is set."""
+    """The default in ``${NAME:-default}``."""
     match = re.fullmatch(r"\$\{\w+:-(.*)\}", text)
     assert match, text
     return match[1]

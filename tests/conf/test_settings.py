@@ -1,4 +1,4 @@
-"""Settings: nothing starts with a wrong value, and one run tells of all of them."""
+"""Settings: a wrong value stops the start, and all wrong values are reported at once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_message_names_the_variable_the_wrong_value_and_the_allowed_ones(
 ) -> None:
     [problem] = _problems({name: value})
     assert problem.startswith(f"{name}=")
-    assert value in problem or name == "OPS_TOKEN"  # which is a secret
+    assert value in problem or name == "OPS_TOKEN"  # a secret, so not shown
     assert allowed in problem
     assert "\n" not in problem
 
@@ -79,8 +79,8 @@ def test_every_number_has_a_lower_bound_and_must_be_numeric(setting: Any) -> Non
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
     environ = {name: value for name, value, _ in reversed(WRONG)}
-    told = [problem.split("=")[0] for problem in _problems(environ)]
-    assert told == [variable(s) for s in fields(Settings) if variable(s) in environ]
+    reported = [problem.split("=")[0] for problem in _problems(environ)]
+    assert reported == [variable(s) for s in fields(Settings) if variable(s) in environ]
 
 
 def test_without_an_environment_all_settings_have_their_defaults() -> None:

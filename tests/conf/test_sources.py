@@ -1,4 +1,4 @@
-"""sources.toml: the shipped one, what each profile makes of it, and how wrong ones are refused."""
+"""sources.toml: the shipped file in each profile, and the messages about wrong files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ statuses = { gone = "delivered" }
 
 
 def problems(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> list[str]:
-    """The problems of a file with this text, without the file's name before each."""
+    """The problems of a file with this text, each without the leading file name."""
     path = folder / "sources.toml"
     path.write_text(text)
     with pytest.raises(SourcesError) as caught:
@@ -104,7 +104,8 @@ def test_a_repr_shows_no_secret() -> None:
 
 
 def test_an_easypost_secret_is_normalised_as_easypost_does() -> None:
-    environ = {"EASYPOST_SECRET": "cl\u00e9 secr\u00e8te"}  # composed; signed with the decomposed
+    # Composed; EasyPost signs with the decomposed form.
+    environ = {"EASYPOST_SECRET": "cl\u00e9 secr\u00e8te"}
     source = load_sources(SHIPPED, environ, "local")["easypost"]
     body = (
         b'{"id":"evt_7","description":"tracker.updated","result":{"id":"trk_7","tracking_code":'
@@ -194,7 +195,7 @@ preset = "githbu"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "key"),
     [
         ('"body-hmac"', '"md5"', "scheme"),
         ('"X-Acme"', '"X_Acme"', "signature_header"),
@@ -216,15 +217,15 @@ preset = "githbu"
         ("[acme]", '[acme]\nsecret_format = "hex"', "secret_format"),
     ],
 )
-def test_a_wrong_value_is_reported(tmp_path: Path, old: str, new: str, said: str | None) -> None:
+def test_a_wrong_value_is_reported(tmp_path: Path, old: str, new: str, key: str | None) -> None:
     text = RIGHT.replace(old, new)
     assert text != RIGHT
-    if said is None:  # an empty word of the courier is a word
+    if key is None:  # an empty courier status is allowed
         (tmp_path / "right.toml").write_text(text)
         assert load_sources(tmp_path / "right.toml", {"ACME_SECRET": "x"}, "production")
         return
     (line,) = problems(tmp_path, text)
-    assert line.startswith(f"[acme] {said}: ")
+    assert line.startswith(f"[acme] {key}: ")
 
 
 def test_a_token_is_accepted_as_authenticity_only_if_the_table_says_so(tmp_path: Path) -> None:
@@ -244,7 +245,7 @@ def test_a_source_with_a_signed_id_must_not_name_another_id(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "holds no source"),
         ("x = 1", "x: unknown key"),
@@ -252,8 +253,8 @@ def test_a_source_with_a_signed_id_must_not_name_another_id(tmp_path: Path) -> N
         ("[a]\n[a]", "is not TOML"),
     ],
 )
-def test_a_file_without_sources_is_rejected(tmp_path: Path, text: str, said: str) -> None:
-    assert said in problems(tmp_path, text)[0]
+def test_a_file_without_sources_is_rejected(tmp_path: Path, text: str, message: str) -> None:
+    assert message in problems(tmp_path, text)[0]
 
 
 def test_a_missing_file_is_rejected(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Fuzzing of the edge over raw sockets: ``make fuzz``, and a bounded share in ``make test``."""
+"""Fuzz tests of the edge over raw sockets: ``make fuzz``, and a part of it in ``make test``."""

@@ -1,7 +1,7 @@
-"""``make fuzz``: REQUESTS (200,000), SEED (of the day), KIND (the server: meinheld or gthread).
+"""``make fuzz``: REQUESTS (default 200,000), SEED (today's date), KIND (meinheld or gthread).
 
-Exit 1 with the bytes of the first bad request, and how to send it again: ONLY=its number, or the
-first and the last number with a dash between them.
+On the first case that fails it exits with 1, prints the bytes and how to repeat the case: ONLY is a
+case number, or the first and last one joined by a dash.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from tests.fuzz.run import Bad, Tally, fuzz
+from tests.fuzz.run import BadCase, Tally, fuzz
 from tests.support.edge import Edge, kinds
 from tests.support.servers import RedisServer, redis_binaries
 
@@ -36,8 +36,8 @@ def main() -> int:
             edge.start()
             store = Redis.from_url(redis.url, protocol=2)
             show(fuzz(edge, store, seed, numbers, progress))
-        except Bad as bad:
-            tell(bad, seed, kind)
+        except BadCase as bad:
+            report(bad, seed, kind)
             return 1
         finally:
             edge.stop()
@@ -50,26 +50,26 @@ def progress(done: int, seconds: float) -> None:
 
 
 def show(tally: Tally) -> None:
-    """The statuses seen, by kind of case. A case with several answers counts for the whole row."""
+    """Print the answers by kind of case. A case with several answers is one row for all of them."""
     print("\n\nkind of case        answers        connections")
     rows = sorted(tally.table.items(), key=lambda row: (row[0][0], -row[1]))
     for (kind, answers), count in rows:
         print(f"{kind:<18}  {answers:<13}  {count:>11,}")
     print(
         f"{'all':<18}  {'':<13}  {tally.table.total():>11,}\n"
-        f"\n{tally.stored:,} events stored, each with the bytes that were signed; no 5xx but the "
-        "503 of meinheld\nto half a request and the 501 of gunicorn to a coding it has not; no "
-        "hang, no restart, no false 2xx."
+        f"\n{tally.stored:,} events stored, each with the bytes that were signed. No 5xx except "
+        "meinheld's 503 to an\nincomplete request and gunicorn's 501 to an unknown coding; no "
+        "hang, no restart, no wrong 2xx."
     )
 
 
-def tell(bad: Bad, seed: int, kind: str) -> None:
+def report(bad: BadCase, seed: int, kind: str) -> None:
     case = bad.case
     path = Path(tempfile.gettempdir()) / f"fuzz-{seed}-{case.number}.http"
     path.write_bytes(case.sent)
     print(
         f"\n\nBAD: case {case.number} ({case.kind}): {bad}\n\n{case.sent[:1000]!r}\n"
-        f"\nThe bytes are in {path}. Again:\n"
+        f"\nThe bytes are in {path}. To repeat it:\n"
         f"  make fuzz KIND={kind} SEED={seed} ONLY={case.number}\n"
         f"  nc -N 127.0.0.1 8080 < {path}"
     )

@@ -1,7 +1,7 @@
-"""What is sent. A case is a function of its seed and number alone, so that it can be made again.
+"""Generates the requests. A case depends only on its seed and number, so it can be repeated.
 
-Most cases begin as a signed event that is right. Then its body is made odd before it is signed, or
-lines are put into its head, or its bytes are changed after it was signed.
+Most cases start from a valid signed event. Then the body is changed before it is signed, or lines
+are added to the head, or bytes are changed after signing.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ SOURCES = ("bench", "standard", "nameless")
 
 @dataclass(frozen=True)
 class Case:
-    """pieces: sent one after the other, on a connection of its own. right: an event as a courier
-    would send it, which must be accepted."""
+    """pieces: sent one after the other, on one connection. valid: an event as a courier sends it,
+    which the edge must accept."""
 
     number: int
     kind: str
     pieces: tuple[bytes, ...]
-    right: bool = False
+    valid: bool = False
 
     @property
     def sent(self) -> bytes:
@@ -33,11 +33,11 @@ class Case:
 
 
 def make(seed: int, number: int) -> Case:
-    """The case of that number."""
+    """The case with that number."""
     rng = random.Random(f"{seed}/{number}")
     kind = rng.choices(tuple(KINDS), tuple(weight for weight, _ in KINDS.values()))[0]
     sent = KINDS[kind][1](rng, f"evt_{number}")
-    return Case(number, kind, _pieces(rng, sent), kind in ("right", "repeated"))
+    return Case(number, kind, _pieces(rng, sent), kind in ("valid", "repeated"))
 
 
 def _pieces(rng: random.Random, sent: bytes) -> tuple[bytes, ...]:
@@ -48,7 +48,7 @@ def _pieces(rng: random.Random, sent: bytes) -> tuple[bytes, ...]:
 
 
 def _head(rng: random.Random, source: str, body: bytes, id: str) -> list[bytes]:
-    """The lines of a right request, in any order and case."""
+    """The lines of a valid request, in random order and letter case."""
     signed = standard_headers(body, id) if source == "standard" else bench_headers(body)
     lines = [f"{_cased(rng, name)}: {text}" for name, text in signed.items()]
     lines += [f"Content-Length: {len(body)}", "Host: gateway.example"]
@@ -69,18 +69,18 @@ def _joined(lines: list[bytes], body: bytes) -> bytes:
     return b"\r\n".join([*lines, b"", b""]) + body
 
 
-def _right(rng: random.Random, id: str) -> bytes:
+def _valid(rng: random.Random, id: str) -> bytes:
     return _request(rng, event(id), id)
 
 
 def _repeated(rng: random.Random, id: str) -> bytes:
-    """One of few events that come again and again."""
+    """One of a few events that are sent many times."""
     id = f"evt_again_{rng.randrange(50)}"
     return _request(rng, event(id), id)
 
 
 def _odd_body(rng: random.Random, id: str) -> bytes:
-    """A right signature over an odd body."""
+    """A valid signature over an odd body."""
     body = rng.choice(BODIES).replace(b"ID", id.encode())
     if rng.random() < 0.3:
         body = _changed(rng, body)
@@ -109,14 +109,14 @@ def _odd_request_line(rng: random.Random, id: str) -> bytes:
 
 
 def _changed_bytes(rng: random.Random, id: str) -> bytes:
-    sent = _right(rng, id)
+    sent = _valid(rng, id)
     for _ in range(rng.randrange(1, 6)):
         sent = _changed(rng, sent)
     return sent
 
 
 def _changed(rng: random.Random, data: bytes) -> bytes:
-    """One change: a byte replaced, bytes inserted, removed, doubled, or a token put in."""
+    """One random change: bytes replaced, inserted, removed or repeated, or a token inserted."""
     at = rng.randrange(len(data) + 1)
     until = min(len(data), at + rng.choice((1, 1, 2, 8, 40)))
     match rng.randrange(5):
@@ -133,12 +133,12 @@ def _changed(rng: random.Random, data: bytes) -> bytes:
 
 
 def _cut_short(rng: random.Random, id: str) -> bytes:
-    sent = _right(rng, id)
+    sent = _valid(rng, id)
     return sent[: rng.randrange(len(sent))]
 
 
 def _chunked(rng: random.Random, id: str) -> bytes:
-    """Without trailers: those crash meinheld (docs/edge-http.md), which is known."""
+    """Without trailers, which are known to crash meinheld (docs/edge-http.md)."""
     body = event(id)
     lines = _head(rng, "bench", body, id)
     if rng.random() < 0.8:
@@ -149,11 +149,11 @@ def _chunked(rng: random.Random, id: str) -> bytes:
 
 
 def _pipelined(rng: random.Random, id: str) -> bytes:
-    return b"".join(_right(rng, f"{id}_{n}") for n in range(rng.randrange(2, 4)))
+    return b"".join(_valid(rng, f"{id}_{n}") for n in range(rng.randrange(2, 4)))
 
 
 KINDS: dict[str, tuple[int, Callable[[random.Random, str], bytes]]] = {
-    "right": (20, _right),
+    "valid": (20, _valid),
     "repeated": (5, _repeated),
     "odd body": (15, _odd_body),
     "odd id": (10, _odd_id),

@@ -1,7 +1,7 @@
-"""Words that break servers, by experience.
+"""Lines, bodies and values that are known to break servers.
 
-No line is longer than 8 KB: in two parts, by folding or after a line without a colon, such a one
-crashes meinheld (docs/edge-http.md), which is known.
+No line is longer than 8 KB: a longer one is known to crash meinheld if it arrives in two parts, is
+folded or follows a line without a colon (docs/edge-http.md).
 """
 
 from __future__ import annotations

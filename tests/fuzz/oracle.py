@@ -1,7 +1,7 @@
-"""What may be answered, decided from the bytes that were sent without any parsing of HTTP.
+"""Decides from the sent bytes which answers are allowed, without parsing HTTP.
 
-A 2xx is right if the bytes hold, after some blank line and for some announced length, a body that
-a header line among them signs; the same bytes must then lie in Redis, under the id that they give.
+A 2xx is right if a body that follows any blank line, with any announced length, is signed by any
+header line among the bytes. Then Redis must hold the same body under the id that the body gives.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import orjson
 
 from tests.fuzz.cases import Case
 from tests.support.edge import BENCH_SECRET, STANDARD_SECRET
-from tests.support.raw_http import Answer, Talk
+from tests.support.raw_http import Answer, Exchange
 
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-_NO_COLON = re.compile(rb"(\n[^:\r\n]+(?:\r?\n[^:\r\n]+)*)\r?\n")  # meinheld joins them to the next
+# meinheld joins lines without a colon with the next one.
+_NO_COLON = re.compile(rb"(\n[^:\r\n]+(?:\r?\n[^:\r\n]+)*)\r?\n")
 _CODING = re.compile(rb"(?i)\r\ntransfer-encoding[ \t]*:")
 _LENGTH = re.compile(rb"(?i)content[-_]length[ \t]*:[ \t]*([0-9][0-9 ]{0,9})")
 _BENCH = re.compile(rb"(?i)[\r\n]x[-_]signature[ \t]*:[ \t]*sha256=([0-9a-f]{64})")
@@ -33,14 +34,14 @@ _V1 = re.compile(rb"v1,([A-Za-z0-9+/]+=*)")
 
 @dataclass(frozen=True)
 class Signed:
-    """A body that the bytes sign. ids: those that it may be stored under."""
+    """A body that is signed by the bytes. ids: the ids under which it may be stored."""
 
     body: bytes
     ids: frozenset[str]
 
 
 def signed(sent: bytes) -> list[Signed]:
-    """Everything in the bytes that carries a right signature."""
+    """Every body in the bytes that has a valid signature among them."""
     heads = (sent, _FOLD.sub(b"", sent), _joined(sent))
     macs = {mac.lower() for head in heads for mac in _BENCH.findall(head)}
     ids = {id for head in heads for raw in _ID.findall(head) for id in (raw, raw.strip(b" \t"))}
@@ -70,7 +71,7 @@ def _joined(sent: bytes) -> bytes:
 
 
 def _is_coded(sent: bytes) -> bool:
-    """Whether the first head has a Transfer-Encoding, which no server may accept."""
+    """Whether the first head has a Transfer-Encoding, which the edge must not accept."""
     return _CODING.search(_joined(_BLANK.split(sent, 1)[0] + b"\r\n")) is not None
 
 
@@ -80,7 +81,7 @@ def _bodies(sent: bytes) -> set[bytes]:
 
 
 def _bench_ids(body: bytes) -> set[str]:
-    """By another parser than the edge's, unless that one gives up."""
+    """The id by another parser than the edge's; by orjson only for bodies nested too deeply."""
     try:
         try:
             value = json.loads(body)["id"]
@@ -99,16 +100,16 @@ def _is(text: bytes, mac: bytes) -> bool:
         return False
 
 
-def fault(case: Case, heard: Talk) -> str:
-    """What is wrong with the answers by themselves; empty for nothing."""
-    if not heard.ended:
-        return f"the connection hung for {heard.seconds:.1f} s"
-    if case.right and heard.statuses not in ([202], [200]):
-        return f"a right event was answered {heard.statuses}"
-    final = next((answer for answer in heard.answers if answer.status != 100), None)
+def fault(case: Case, result: Exchange) -> str:
+    """What is wrong with the answers; empty if they are allowed."""
+    if not result.ended:
+        return f"the connection hung for {result.seconds:.1f} s"
+    if case.valid and result.statuses not in ([202], [200]):
+        return f"a valid event was answered {result.statuses}"
+    final = next((answer for answer in result.answers if answer.status != 100), None)
     if final is not None and _is_event(final) and _is_coded(case.sent):
         return f"{final.status} despite a Transfer-Encoding"
-    for answer in heard.answers:
+    for answer in result.answers:
         if 200 <= answer.status < 300 and _is_event(answer):
             name = json.loads(answer.content)["id"]
             if not any(name in one.ids for one in signed(case.sent)):
@@ -123,16 +124,16 @@ def _is_event(answer: Answer) -> bool:
 
 
 def _may_be_5xx(case: Case, answer: Answer) -> bool:
-    if answer.status == 501:  # gunicorn's word for a coding that it does not have
+    if answer.status == 501:  # gunicorn's answer to an unknown transfer coding
         return b"transfer-encoding" in case.sent.lower()
-    # meinheld says 503 to a client that ends its side in the middle of a request.
-    return answer.status == 503 and not case.right and "retry-after" not in answer.headers
+    # meinheld answers 503 to a client that closes its side before the end of a request.
+    return answer.status == 503 and not case.valid and "retry-after" not in answer.headers
 
 
-def accepted(heard: Talk) -> list[str]:
-    """The ids that were answered as stored."""
+def accepted(result: Exchange) -> list[str]:
+    """The ids in the 2xx answers."""
     return [
         json.loads(a.content)["id"]
-        for a in heard.answers
+        for a in result.answers
         if a.status in (200, 202) and _is_event(a)
     ]

@@ -1,4 +1,4 @@
-"""Rounds of cases against one edge: many at once, then Redis is compared with what was answered."""
+"""Sends rounds of cases to one edge, and after each round compares Redis with the answers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from redis import Redis
 from tests.fuzz.cases import Case, make
 from tests.fuzz.oracle import accepted, fault, signed
 from tests.support.edge import Edge
-from tests.support.raw_http import Talk, talk
+from tests.support.raw_http import Exchange, exchange
 
-ROUND = 2_000  # cases between two looks at Redis and at the workers
-CONNECTIONS = 12  # at once
-PATIENCE = 10.0  # seconds that a connection may stay open after the client has ended its side
+ROUND = 2_000  # cases between two checks of Redis and of the worker processes
+CONNECTIONS = 12  # at the same time
+CLOSE_TIMEOUT_SECONDS = 10.0  # for the server to close after the client has closed its side
 
 
-class Bad(Exception):
-    """A case that the edge did not stand; ``str()`` says why."""
+class BadCase(Exception):
+    """A case that the edge handled wrongly; ``str()`` is the reason."""
 
     def __init__(self, case: Case, why: str) -> None:
         super().__init__(why)
@@ -31,13 +31,13 @@ class Bad(Exception):
 
 @dataclass
 class Tally:
-    """Connections by kind of case and by what was answered."""
+    """Numbers of connections by kind of case and by answers. stored: events in Redis."""
 
     table: Counter[tuple[str, str]] = field(default_factory=Counter)
     stored: int = 0
 
-    def add(self, case: Case, heard: Talk) -> None:
-        answers = " ".join(str(status) for status in heard.statuses) or "closed"
+    def add(self, case: Case, result: Exchange) -> None:
+        answers = " ".join(str(status) for status in result.statuses) or "closed"
         self.table[case.kind, answers] += 1
 
 
@@ -46,11 +46,12 @@ def fuzz(
     store: Redis,
     seed: int,
     numbers: range,
-    said: Callable[[int, float], None] = lambda done, seconds: None,
+    progress: Callable[[int, float], None] = lambda done, seconds: None,
 ) -> Tally:
-    """Send the cases of those numbers. store: answers bytes. Raises ``Bad`` for the first bad one.
+    """Send the cases with those numbers. Raises ``BadCase`` for the first bad one.
 
-    said: told after each round how many are done, in how many seconds.
+    store: a client that returns bytes. progress: called after each round with the number of cases
+    sent and the seconds since the start.
     """
     tally, begin, before = Tally(), time.monotonic(), edge.workers()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -59,44 +60,44 @@ def fuzz(
             cases = [make(seed, n) for n in range(start, min(start + ROUND, numbers.stop))]
             pairs = list(zip(cases, pool.map(lambda case: send(edge, case), cases), strict=True))
             _check_workers(edge, before, pairs)
-            for case, heard in pairs:
-                why = fault(case, heard)
+            for case, result in pairs:
+                why = fault(case, result)
                 if why:
-                    raise Bad(case, why)
-                tally.add(case, heard)
+                    raise BadCase(case, why)
+                tally.add(case, result)
             tally.stored += _check_store(store, pairs)
-            said(start + len(cases) - numbers.start, time.monotonic() - begin)
+            progress(start + len(cases) - numbers.start, time.monotonic() - begin)
     return tally
 
 
-def send(edge: Edge, case: Case) -> Talk:
-    """What the edge answers to one case. Raises ``Bad`` for an answer that is none."""
+def send(edge: Edge, case: Case) -> Exchange:
+    """Send one case. Raises ``BadCase`` for an answer that is not HTTP."""
     try:
-        return talk(edge, *case.pieces, half_close=True, patience=PATIENCE)
+        return exchange(edge, *case.pieces, half_close=True, timeout_seconds=CLOSE_TIMEOUT_SECONDS)
     except (AssertionError, ValueError) as error:
-        raise Bad(case, f"an answer that is none: {error}") from None
+        raise BadCase(case, f"the answer is not HTTP: {error}") from None
 
 
-def _check_workers(edge: Edge, before: list[int], pairs: Iterable[tuple[Case, Talk]]) -> None:
+def _check_workers(edge: Edge, before: list[int], pairs: Iterable[tuple[Case, Exchange]]) -> None:
     if edge.workers() == before:
         return
-    for case, heard in pairs:  # which one was it? One that was not answered, surely
-        if not heard.answers:
+    for case, result in pairs:  # the case is one of those without an answer
+        if not result.answers:
             before = edge.workers()
             send(edge, case)
             time.sleep(0.5)
             if edge.workers() != before:
-                raise Bad(case, "a worker was restarted")
+                raise BadCase(case, "a worker was restarted")
     first, *_, last = (case for case, _ in pairs)
-    raise Bad(
+    raise BadCase(
         first,
-        "a worker was restarted by what this and the cases after it left behind; "
-        f"again: ONLY={first.number}-{last.number}",
+        "a worker was restarted by this and the following cases together; "
+        f"to repeat them: ONLY={first.number}-{last.number}",
     )
 
 
-def _check_store(store: Redis, pairs: list[tuple[Case, Talk]]) -> int:
-    """Every 2xx lies in Redis, byte for byte; nothing lies there that was not signed."""
+def _check_store(store: Redis, pairs: list[tuple[Case, Exchange]]) -> int:
+    """Redis holds every event that was answered 2xx, byte for byte, and none that is not signed."""
     prefix = "{gw:0}:body:"
     keys: list[bytes] = sorted(store.scan_iter(prefix + "*", count=1000))
     values: list[Any] = store.mget(keys) if keys else []
@@ -104,14 +105,14 @@ def _check_store(store: Redis, pairs: list[tuple[Case, Talk]]) -> int:
         key.decode().removeprefix(prefix): body for key, body in zip(keys, values, strict=True)
     }
     proofs: dict[str, set[bytes]] = {}
-    for case, heard in pairs:
+    for case, result in pairs:
         for one in signed(case.sent):
             for id in one.ids:
                 proofs.setdefault(id, set()).add(one.body)
-        for id in accepted(heard):
+        for id in accepted(result):
             if id not in bodies:
-                raise Bad(case, f"{id!r} was acknowledged and does not lie in Redis")
+                raise BadCase(case, f"{id!r} was acknowledged but is not in Redis")
     for id, body in bodies.items():
         if body not in proofs.get(id, set()):
-            raise Bad(pairs[0][0], f"Redis holds {body[:200]!r} as {id!r}, which nobody signed")
+            raise BadCase(pairs[0][0], f"Redis holds {body[:200]!r} as {id!r}, which is not signed")
     return len(bodies)

@@ -1,4 +1,4 @@
-"""Edges for the tests of this folder, one of each kind that this Python can run."""
+"""Edges for the tests of this folder, one for each worker class that this Python can run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ StartEdge = Callable[..., Edge]
 
 @pytest.fixture(scope="session", params=kinds())
 def kind(request: pytest.FixtureRequest) -> str:
-    """The kind of worker."""
+    """The worker class: meinheld or gthread."""
     return str(request.param)
 
 
@@ -22,7 +22,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def edge(
     kind: str, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Edge]:
-    """One edge a session, kind and Redis; take ``store`` beside it for an empty Redis."""
+    """One edge per session, worker class and Redis. Request ``store`` too for an empty Redis."""
     edge = Edge(tmp_path_factory.mktemp("edge"), redis_server.url, kind)
     try:
         yield edge.start()
@@ -32,7 +32,7 @@ def edge(
 
 @pytest.fixture(scope="session")
 def http_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """For tests of what lies before Redis, so that its version does not matter."""
+    """One Redis, for tests of HTTP, in which the version of Redis does not matter."""
     server = RedisServer(
         redis_binaries()[-1], tmp_path_factory.mktemp("redis"), "--appendfsync", "no"
     ).start()
@@ -44,7 +44,7 @@ def http_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
 def lone_edge(
     kind: str, http_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Edge]:
-    """One worker, so that every request meets what the one before it left behind."""
+    """An edge with one worker, so that each request is served after the one before it."""
     edge = Edge(tmp_path_factory.mktemp("edge"), http_redis.url, kind, REDIS_TIMEOUT_SECONDS="10")
     try:
         yield edge.start()
@@ -54,7 +54,7 @@ def lone_edge(
 
 @pytest.fixture
 def start_edge(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartEdge]:
-    """Start an edge of one's own, with settings."""
+    """Starts an edge for one test, with the given settings."""
     edges: list[Edge] = []
 
     def start(redis_url: str, **settings: str) -> Edge:
@@ -68,7 +68,7 @@ def start_edge(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis to be hurt."""
+    """A Redis for one test, which may kill, stop or reconfigure it."""
     server = RedisServer(redis_binaries()[-1], tmp_path_factory.mktemp("redis")).start()
     yield server
     server.stop()

@@ -123,7 +123,7 @@ def test_readiness_takes_one_timeout_at_most_however_many_questions_it_is(
     with Proxy(redis_server.url, tmp_path_factory.mktemp("p")) as proxy:
         producer = Producer(proxy.url, 1.0, CAPS)
         assert producer.ready().durability == "always"
-        proxy.delay = 0.4  # each of the four would be in time
+        proxy.delay_seconds = 0.4  # each of the four would be in time
         begin = time.monotonic()
         with pytest.raises(RedisUnavailable, match="TimeoutError"):
             producer.ready()

@@ -1,4 +1,4 @@
-"""An edge's own description as something to hold its answers against."""
+"""Checks an edge's answers against its own OpenAPI description."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ URI = "urn:edge"
 
 # Method, path, status and the last part of a problem's type ("" for no problem or no body).
 Answer = tuple[str, str, int, str]
-OTHER = "*"  # another method than those of a path, or another path
+OTHER = "*"  # any other method, or any other path
 
 
 class Contract:
-    """document: the edge's /openapi.json. answers: all that were checked."""
+    """document: the edge's /openapi.json. answers: all answers checked so far."""
 
     def __init__(self, document: Any) -> None:
         self.document = document
@@ -26,7 +26,7 @@ class Contract:
         self._registry: Any = Registry().with_resource(URI, DRAFT202012.create_resource(document))
 
     def foreseen(self) -> set[Answer]:
-        """Every answer that is documented."""
+        """Every documented answer."""
         found: set[Answer] = set()
         for path, item in self.document["paths"].items():
             if path == "x-other-paths":
@@ -42,15 +42,15 @@ class Contract:
     def check(
         self, method: str, path: str, status: int, headers: dict[str, str], content: bytes
     ) -> None:
-        """Fails on an answer that is not documented as it is."""
+        """Raises ``AssertionError`` for an answer that differs from the documentation."""
         if headers.get("content-type", "").startswith("text/html"):
-            assert status >= 400  # of the HTTP server: the request never came to the edge
+            assert status >= 400  # from the HTTP server: the request did not reach the application
             return
         template, method, place = self._place(method, path)
-        told = self._at(place)
-        assert str(status) in told, f"{method} {path} answered {status}: not documented"
+        documented = self._at(place)
+        assert str(status) in documented, f"{method} {path} answered {status}: not documented"
         place = [*place, str(status)]
-        answer = told[str(status)]
+        answer = documented[str(status)]
         for name, header in answer.get("headers", {}).items():
             text = headers[name.lower()]
             self._validate(
@@ -66,7 +66,7 @@ class Contract:
             assert content == b""
             return ""
         if content == b"":
-            return ""  # a HEAD among the other methods
+            return ""  # HEAD is one of the other methods
         kind = headers["content-type"].split(";")[0]
         assert kind in answer["content"]
         body = json.loads(content)

@@ -1,6 +1,6 @@
-"""Couriers as they sign for real: by their own client libraries, or by the openssl command.
+"""Independent signers: the couriers' own client libraries, or the openssl command.
 
-Nothing here uses the product's code, so that no bug of it can stand on both sides of a test.
+This module uses none of the product's code, so that one bug cannot be on both sides of a test.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Headers = dict[str, str]
 Sign = Callable[[bytes, str, int], Headers]  # (body, event id, seconds since 1970)
 
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-SECRET = "a courier's secr\u00e9t"  # composed; EasyPost signs with the decomposed
+SECRET = "a courier's secr\u00e9t"  # composed; EasyPost signs with the decomposed form
 DECOMPOSED = "a courier's secre\u0301t"
 
 OUR_SHAPE = """pointers = { %sshipment_id = "/shipment_id", status = "/status" }
@@ -33,7 +33,7 @@ WITHOUT_ID = OUR_SHAPE % ""
 
 
 def hmac_sha256(secret: str, content: bytes) -> bytes:
-    """By openssl."""
+    """HMAC-SHA256, computed by openssl."""
     key = secret.encode().hex()
     return subprocess.run(
         ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{key}", "-binary"],
@@ -131,8 +131,8 @@ def aftership(id: str, shipment: str) -> Any:
 
 @dataclass(frozen=True)
 class Courier:
-    """table: what its table says beside preset and secrets_env. names_events: whether it sends an
-    id of its own, which ``document`` or ``sign`` puts in its place."""
+    """table: the keys of its table in addition to preset and secrets_env. names_events: whether it
+    sends an event id, which ``document`` or ``sign`` inserts."""
 
     sign: Sign
     document: Callable[[str, str], Any] = ours

@@ -32,10 +32,10 @@ pointers = { event_id = "/id", shipment_id = "/shipment_id", status = "/status" 
 statuses = "canonical"
 """
 
-# A courier that is added while the edge runs.
+# A source that tests add while the edge runs.
 ACME = f"\n[acme]{_LIKE_BENCH}"
 
-# Beside the shipped sources: one with a quota, one that sends no event id, and one that is off.
+# The shipped sources, and one with a quota, one without event ids, and one that is not enabled.
 SOURCES = (
     (ROOT / "conf" / "sources.toml").read_text()
     + f"\n[narrow]{_LIKE_BENCH}"
@@ -63,10 +63,10 @@ statuses = "canonical"
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer of the edge. seconds: how long it took."""
+    """An answer of the edge. seconds: how long the request took."""
 
     status: int
-    headers: dict[str, str]  # names in small letters
+    headers: dict[str, str]  # names in lower case
     body: bytes
     seconds: float
 
@@ -76,7 +76,7 @@ class Reply:
 
     @property
     def problem(self) -> str:
-        """The last part of the type of a well-formed problem whose status is this reply's."""
+        """The last part of the problem's type. Fails if the body is not a valid problem."""
         assert self.headers["content-type"] == "application/problem+json"
         assert self.json["status"] == self.status
         assert self.json["title"]
@@ -106,18 +106,16 @@ def event(id: str, **more: Any) -> bytes:
 
 
 def kinds() -> list[str]:
-    """The kinds of worker that this Python can run, the product's choice first."""
+    """The worker classes that this Python can run, the preferred one first."""
     try:
         importlib.import_module("meinheld.gmeinheld")
-    except (
-        Exception
-    ):  # as gateway/server/gunicorn_conf.py: no module, or one that this Python cannot load
+    except Exception:  # like gunicorn_conf.py: not installed, or not loadable on this Python
         return ["gthread"]
     return ["meinheld", "gthread"]
 
 
 class Edge:
-    """kind: meinheld or gthread (then meinheld is there, but cannot be imported)."""
+    """kind: meinheld, or gthread, for which importing meinheld fails."""
 
     def __init__(self, folder: Path, redis_url: str, kind: str, **settings: str) -> None:
         self.folder = folder
@@ -139,10 +137,10 @@ class Edge:
             (broken / "__init__.py").write_text('raise ImportError("not on this Python")\n')
             self.environ["PYTHONPATH"] = str(broken.parent)
         self.process: subprocess.Popen[bytes] | None = None
-        self.contract: Contract | None = None  # what it says of itself, once it is up
+        self.contract: Contract | None = None  # its /openapi.json, once it has started
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start it and do not wait."""
+        """Start it without waiting."""
         with (self.folder / "edge.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -170,7 +168,7 @@ class Edge:
                 return False
 
         await_true(up, 20, "the edge")
-        # gunicorn starts the others one after another, with pauses.
+        # gunicorn starts the workers one after another, with pauses.
         wanted = int(self.environ["WEB_CONCURRENCY"])
         await_true(lambda: len(self.workers()) == wanted, 20, "all workers")
         self.contract = Contract(self.get("/openapi.json").json)
@@ -182,7 +180,7 @@ class Edge:
             self.process.wait(20)
 
     def workers(self) -> list[int]:
-        """The processes that gunicorn's master keeps."""
+        """The process ids of gunicorn's workers."""
         assert self.process is not None
         pids: list[int] = []
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
@@ -200,7 +198,7 @@ class Edge:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> Reply:
-        """An answer that its own description foresees."""
+        """Send a request; the answer must match the edge's own description."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         begin = time.monotonic()
         try:
@@ -234,8 +232,8 @@ class Edge:
         return self.request("POST", f"/v1/events/{source}", body, present)
 
     def raw(self, *lines: str, body: bytes = b"", last: bool = False) -> tuple[int, bytes]:
-        """Post with exactly these header lines; returns status and content. last: nothing will
-        follow, and the edge is told so."""
+        """Post with exactly these header lines; returns status and content. last: close our side
+        after sending."""
         head = "\r\n".join(["POST /v1/events/bench HTTP/1.1", "Host: x", *lines, "", ""]).encode()
         with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
             connection.sendall(head + body)

@@ -1,4 +1,4 @@
-"""HTTP to the byte: requests as exact bytes, and every answer that a connection gave to them."""
+"""HTTP as exact bytes: sends requests and parses every answer of a connection."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ids = itertools.count()
 
 @dataclass(frozen=True)
 class Answer:
-    """One response. content: to its Content-Length, or to the end of the connection."""
+    """One response. content: up to its Content-Length, or to the end of the connection."""
 
     status: int
-    headers: dict[str, str]  # names in small letters; of two, the values joined
+    headers: dict[str, str]  # names in lower case; repeated ones joined
     content: bytes
 
     @property
@@ -27,8 +27,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Talk:
-    """All that one connection answered. ended: the server closed it, rather than our patience."""
+class Exchange:
+    """All answers of one connection. ended: the server closed it before our timeout."""
 
     answers: list[Answer]
     ended: bool
@@ -51,7 +51,8 @@ def request(
     length: bool = True,
     end: str = "\r\n",
 ) -> bytes:
-    """A signed event of its own with these header lines besides. Not in it: what is None."""
+    """A request with a new signed event, unless ``body`` is given, and these additional header
+    lines. host None and length False leave those lines out."""
     body = fresh_event() if body is None else body
     usual = [f"{name}: {text}" for name, text in bench_headers(body).items()]
     head = [
@@ -66,38 +67,38 @@ def request(
     return end.join(head).encode("latin-1") + body
 
 
-def talk(
+def exchange(
     edge: Edge,
     *pieces: bytes,
     half_close: bool = False,
-    patience: float = 8,
+    timeout_seconds: float = 8,
     expect: int | None = None,
-    pause: float = 0,
-) -> Talk:
-    """Send the pieces and read until the server closes, ``expect`` answers are there, or for
-    ``patience`` seconds. half_close: say that nothing more will come."""
+    pause_seconds: float = 0,
+) -> Exchange:
+    """Send the pieces and read until the server closes, ``expect`` answers have arrived, or
+    ``timeout_seconds`` have passed without a byte. half_close: close our side after sending."""
     begin = time.monotonic()
-    with socket.create_connection(("127.0.0.1", edge.port), patience) as connection:
+    with socket.create_connection(("127.0.0.1", edge.port), timeout_seconds) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        heard, ended = b"", False
+        received, ended = b"", False
         try:
             for piece in pieces:
                 connection.sendall(piece)
-                if pause:
-                    time.sleep(pause)
+                if pause_seconds:
+                    time.sleep(pause_seconds)
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
-            while expect is None or len(parse(heard)) < expect:
+            while expect is None or len(parse(received)) < expect:
                 more = connection.recv(65_536)
                 if not more:
                     ended = True
                     break
-                heard += more
+                received += more
         except TimeoutError:
             pass
-        except OSError:  # closed with bytes of ours unread
-            heard, ended = heard + _rest(connection), True
-    return Talk(parse(heard), ended, time.monotonic() - begin)
+        except OSError:  # the server closed before it had read all our bytes
+            received, ended = received + _rest(connection), True
+    return Exchange(parse(received), ended, time.monotonic() - begin)
 
 
 def _rest(connection: socket.socket) -> bytes:
@@ -107,14 +108,15 @@ def _rest(connection: socket.socket) -> bytes:
         return b""
 
 
-def parse(heard: bytes) -> list[Answer]:
-    """The complete answers; fails for bytes that are none."""
+def parse(received: bytes) -> list[Answer]:
+    """The complete answers. Raises ``AssertionError`` or ``ValueError`` for bytes that are not
+    HTTP."""
     answers: list[Answer] = []
-    while b"\r\n\r\n" in heard:
-        head, _, rest = heard.partition(b"\r\n\r\n")
+    while b"\r\n\r\n" in received:
+        head, _, rest = received.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         version, status, *_ = first.split(" ")
-        assert version.startswith("HTTP/1."), heard[:200]
+        assert version.startswith("HTTP/1."), received[:200]
         headers: dict[str, str] = {}
         for name, _, text in (text.partition(":") for text in lines):
             key = name.lower()
@@ -123,7 +125,7 @@ def parse(heard: bytes) -> list[Answer]:
         if len(rest) < size:
             break
         answers.append(Answer(int(status), headers, rest[:size]))
-        heard = rest[size:]
+        received = rest[size:]
     return answers
 
 

@@ -1,4 +1,4 @@
-"""A connection to a real server whose wire can be cut, made deaf or stopped in the middle."""
+"""A proxy in front of a real Redis that can delay, truncate and close connections."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from types import TracebackType
 
 
 class Proxy:
-    """Stands between a client and a Redis; one unix socket to each side."""
+    """Connects clients of its unix socket to a Redis. url: for the client."""
 
     def __init__(self, server_url: str, folder: Path) -> None:
         self._server = server_url.removeprefix("unix://")
         path = folder / "p.sock"
         self.url = f"unix://{path}"
         self.connections = 0
-        self.delay = 0.0  # seconds that each reply takes longer
-        self._allowed: int | None = None  # bytes of replies that may still pass
+        self.delay_seconds = 0.0  # added to each reply
+        self._allowed: int | None = None  # bytes of replies that are still passed on
         self._open: list[socket.socket] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -34,14 +34,14 @@ class Proxy:
         self.cut()
 
     def pass_only(self, count: int | None) -> None:
-        """Let so many bytes of replies through, then none, with no sign of it. None: all."""
+        """Pass on that many more bytes of replies, then silently none. None: all."""
         self._allowed = count
 
     def cut(self) -> None:
         """End every connection."""
         while self._open:
             end = self._open.pop()
-            with contextlib.suppress(OSError):  # the other side was quicker
+            with contextlib.suppress(OSError):  # already closed by the other side
                 end.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads it
             end.close()
 
@@ -62,7 +62,7 @@ class Proxy:
         try:
             while data := source.recv(65536):
                 if replies:
-                    time.sleep(self.delay)
+                    time.sleep(self.delay_seconds)
                 if replies and self._allowed is not None:
                     data, self._allowed = data[: self._allowed], max(0, self._allowed - len(data))
                 sink.sendall(data)

@@ -1,4 +1,4 @@
-"""TLS in front of a real Redis, on a port of its own, as a stunnel or a managed service has it."""
+"""A TLS proxy in front of a real Redis, like stunnel or a managed service."""
 
 from __future__ import annotations
 

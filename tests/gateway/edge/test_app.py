@@ -1,4 +1,4 @@
-"""The application by itself: faults of ours, bounded logs, and prepared problems."""
+"""The WSGI application without a server: unexpected exceptions, bounded logs, problems."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.edge import bench_headers, event
 
 
 class Broken(Producer):
-    """A producer with a bug in it; it opens no connection."""
+    """A producer that raises unexpected exceptions; it opens no connection."""
 
     def __init__(self) -> None:
         super().__init__("redis://127.0.0.1:1", 0.5, Caps(1, 1, 1))
@@ -160,7 +160,7 @@ def test_only_json_in_utf_8_counts_as_json(content_type: str, json: bool) -> Non
 
 
 class Pieces:
-    """A stream that gives what it has in pieces, then ends or fails."""
+    """A stream that returns its content in pieces, then ends or fails."""
 
     def __init__(self, *pieces: bytes | OSError) -> None:
         self.pieces = list(pieces)

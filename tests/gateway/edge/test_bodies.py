@@ -1,5 +1,5 @@
-"""Signed bodies of every kind: a clean 400, or the exact bytes in Redis. And then the worker, with
-the same bytes: a canonical event, or a dead letter that says why."""
+"""Signed bodies of every kind: the edge answers 400 or stores the exact bytes; from these a worker
+makes a canonical event or a dead letter with a reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def edge(lone_edge: Edge) -> Edge:
 
 @pytest.fixture
 def raw_store(http_redis: RedisServer) -> Iterator[Redis]:
-    """The emptied Redis, answering bytes."""
+    """A client of the emptied Redis that returns bytes."""
     client = Redis.from_url(http_redis.url, protocol=2)
     client.flushall()
     yield client
@@ -39,7 +39,7 @@ def raw_store(http_redis: RedisServer) -> Iterator[Redis]:
 
 
 def held(store: Redis) -> dict[str, bytes]:
-    """The bodies in Redis by the id of their event."""
+    """The bodies in Redis by event id."""
     prefix = "{gw:0}:body:"
     found: dict[str, bytes] = {}
     for key in store.scan_iter(prefix + "*"):
@@ -255,7 +255,7 @@ def test_a_printable_id_identifies_its_event_everywhere(
 def test_the_same_rules_apply_to_a_signed_id(
     edge: Edge, raw_store: Redis, id: str, status: int
 ) -> None:
-    """Its bytes come through WSGI as Latin-1; they are signed as they are, and read as UTF-8."""
+    """WSGI passes its bytes as Latin-1; the signature covers the bytes, the id is read as UTF-8."""
     body = event("in the body")
     signed = standard_headers(body, "x")
     given = id.encode("latin-1")

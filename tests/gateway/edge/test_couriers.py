@@ -1,4 +1,4 @@
-"""Every courier against a real edge: what it signs, and what ``send`` signs in its name."""
+"""Events of every courier, signed by its own library and by ``send``, posted to a real edge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.servers import RedisServer, redis_binaries
 
 @pytest.fixture(scope="module")
 def edge(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    """An edge that knows all couriers, with a Redis of its own."""
+    """An edge with all couriers configured, and its own Redis."""
     server = RedisServer(redis_binaries()[-1], tmp_path_factory.mktemp("redis")).start()
     edge = Edge(tmp_path_factory.mktemp("edge"), server.url, kind, PROFILE="production", **SECRETS)
     (edge.folder / "sources.toml").write_text(couriers.SOURCES, "utf-8")
@@ -62,9 +62,9 @@ def test_an_event_of_the_send_command_is_accepted_as_the_couriers(
         environ=edge.environ,
     )
     assert send(settings, arguments) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     name = f"{preset}:evt_sent" if courier.names_events else f"{preset}:"
-    assert said.startswith(f'202 {{"status":"accepted","id":"{name}')
+    assert output.startswith(f'202 {{"status":"accepted","id":"{name}')
 
 
 def test_the_start_logs_a_warning_about_the_token_only_courier(edge: Edge) -> None:

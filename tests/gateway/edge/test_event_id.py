@@ -1,4 +1,4 @@
-"""Event ids: where they come from, and which are refused."""
+"""Event ids: where they are read from, and which are rejected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_digits_of_a_whole_number_are_the_id(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (None, "neither a string nor a whole number"),
         (True, "neither"),
@@ -63,10 +63,10 @@ def test_the_digits_of_a_whole_number_are_the_id(number: int) -> None:
         ("\u200b", "cannot be printed"),
     ],
 )
-def test_an_unusable_id_is_rejected_and_the_message_names_its_place(value: Any, said: str) -> None:
+def test_an_unusable_id_is_rejected_and_its_place_named(value: Any, message: str) -> None:
     with pytest.raises(NoEventId, match=r"the event id at /e/id") as caught:
         event_id(WITH_ID, None, {"e": {"id": value}}, b"")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("document", [{}, {"e": []}, {"e": "x"}, {"e": {"ID": "x"}}])
@@ -156,7 +156,7 @@ def test_a_field_that_is_nested_too_deeply_to_compare_is_rejected(levels: int) -
         by_scan("[" * levels + "]" * levels)
 
 
-# By Unicode's own tables: what has no shape, and letters and marks named as having none.
+# From Unicode's own tables: characters without a shape, and letters and marks named as invisible.
 SHAPELESS = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 NAMED = re.compile(
     "(HANGUL|KHITAN).*FILLER|VARIATION SELECTOR|BRAILLE PATTERN BLANK|"

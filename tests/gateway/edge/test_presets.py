@@ -1,4 +1,4 @@
-"""Every preset against a signer that is not ours, and the payload shapes of known couriers."""
+"""Every preset against an independent signer, and the payloads of known couriers."""
 
 from __future__ import annotations
 
@@ -105,9 +105,10 @@ def test_a_signed_time_is_valid_for_five_minutes_before_and_after(
 def test_our_courier_code_signs_like_the_courier(
     sources: Sources, preset: str, courier: Courier
 ) -> None:
-    """``send`` and the load test sign; here the couriers' own code judges it."""
+    """``send`` and the load test sign; here the edge verifies their signatures and the courier's
+    own."""
     headers = sign(sources[preset], "evt_1", BODY, AT)
-    if preset == "fedex":  # which takes either encoding
+    if preset == "fedex":  # it accepts both encodings
         assert headers == {"fdx-signature": hmac_sha256(couriers.SECRET, BODY).hex()}
     else:
         assert headers == courier.signed(BODY, "evt_1", AT)
@@ -163,7 +164,7 @@ def test_a_static_token_is_accepted_only_if_the_table_allows_it_and_the_start_wa
         load(tmp_path, table)
 
 
-# ---- payload shapes
+# ---- payloads
 
 S = Status
 WORDS: dict[str, dict[str, Status | None]] = {  # None: ignored
@@ -232,7 +233,7 @@ def test_the_event_id_is_the_one_that_the_courier_sends(sources: Sources, preset
 
 
 def scan(**changes: Any) -> Any:
-    """A scan of Shippo's; None: the field is not there."""
+    """A scan of Shippo. None removes a field."""
     document = couriers.shippo("scan_1", "TRACK-1")
     status = document["data"]["tracking_status"]
     for name, value in changes.items():
@@ -249,7 +250,7 @@ def test_a_shippo_scan_is_identified_by_its_fields_because_shippo_sends_no_event
     def named(document: Any) -> str:
         return event_id(sources["shippo"], None, document, json.dumps(document).encode())
 
-    again = scan(status_details="the same scan, told in other words")
+    again = scan(status_details="the same scan in other words")
     again["data"]["eta"] = "2026-11-25T00:00:00Z"
     assert named(again) == named(scan())
     others = [

@@ -1,4 +1,4 @@
-"""What the edge does while Redis is gone, stalls or refuses, and when it is itself stopped."""
+"""The edge while Redis is down, stalls or refuses writes, and while the edge itself is stopped."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def assert_unavailable(reply: Reply) -> None:
 
 @pytest.fixture
 def edge(start_edge: StartEdge, own_redis: RedisServer) -> Edge:
-    """An edge before a Redis that may be hurt, with its connections open."""
+    """An edge with open connections to a Redis that the test may harm."""
     edge = start_edge(own_redis.url)
-    for _ in range(40):  # so that every thread has its connection
+    for _ in range(40):  # enough for every thread to connect
         assert edge.post(event("evt_before")).status in (202, 200)
     return edge
 
@@ -47,7 +47,7 @@ def test_503_while_redis_is_killed_and_202_after_it_is_back_without_a_restart(
     assert edge.post(event("evt_1"), X_Signature=None).status == 401
     own_redis.start()
     assert_recovers(edge)
-    for _ in range(40):  # from every thread: none has kept a connection to the one that died
+    for _ in range(40):  # enough for every thread: none kept a connection to the killed one
         assert edge.post(event("evt_before")).status == 200
     assert edge.get("/readyz").status == 200
 
@@ -81,7 +81,7 @@ def test_replies_are_never_mixed_up_after_a_stall(edge: Edge, own_redis: RedisSe
         assert_unavailable(edge.post(event(f"evt_lost_{n}")))
         own_redis.process.send_signal(signal.SIGCONT)
         assert_recovers(edge)
-        # The stalled write may have taken effect; what comes next must be told of itself alone.
+        # The stalled write may have taken effect; later requests must get their own replies.
         assert edge.post(event(f"evt_new_{n}")).status == 202
         assert edge.post(event(f"evt_new_{n}")).status == 200
 
@@ -107,7 +107,7 @@ def test_503_while_redis_refuses_to_write(
     command(client)
     for n in range(5):
         assert_unavailable(edge.post(event(f"evt_{n}")))
-        time.sleep(0.3)  # beyond the pause, so that it is tried each time
+        time.sleep(0.3)  # longer than the probe interval, so that each request is tried
     undo(client)
     assert_recovers(edge)
     assert edge.log.count("Redis does not confirm") == 1
@@ -159,7 +159,8 @@ def test_a_stopped_edge_has_stored_everything_it_acknowledged(
 
 
 def test_the_workers_of_a_killed_master_exit_and_free_the_port(edge: Edge) -> None:
-    idle = socket.create_connection(("127.0.0.1", edge.port), 5)  # would keep a worker waiting
+    # A graceful stop would wait for it.
+    idle = socket.create_connection(("127.0.0.1", edge.port), 5)
     assert edge.process is not None
     edge.process.kill()
     edge.process.wait()
@@ -176,7 +177,7 @@ def test_clients_that_stall_during_a_request_do_not_block_others(edge: Edge) -> 
     time.sleep(0.5)
     reply = edge.post(event("evt_1"))
     assert reply.status == 202
-    assert reply.seconds < 15  # threads: two rounds of 32 stalled ones; meinheld: at once
+    assert reply.seconds < 15  # gthread: two rounds of 32 stalled clients; meinheld: immediately
     for connection in stalled:
         connection.close()
     assert "WORKER TIMEOUT" not in edge.log

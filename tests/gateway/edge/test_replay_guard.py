@@ -1,4 +1,4 @@
-"""A captured request, sent again: the edge takes it once in all the time that it is valid."""
+"""A captured request that is sent again: the edge accepts it once while it is valid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.servers import RedisServer
 TOLERANCE = 300
 SIGNED_AT = 1_900_000_000
 
-# The id is signed beside the time in one of them, and lies in the body in the other.
+# Of the two sources one signs the id in a header, and the other has it in the body.
 STRIPE_STYLE = """
 [carrier]
 preset = "stripe"
@@ -41,7 +41,7 @@ statuses = "canonical"
 
 @dataclass
 class Courier:
-    """What it sent once, and the edge (whose clock is moved by hand) before a real Redis."""
+    """A courier, and an edge with a real Redis whose clock the test sets."""
 
     source: str
     edge: falcon.testing.TestClient
@@ -49,7 +49,7 @@ class Courier:
     sources: Sources
 
     def signed(self, at: float) -> Callable[[], int]:
-        """A request signed at that time, to be sent as often as one likes; gives the status."""
+        """A function that sends a request signed at that time and returns the status."""
         body = event("evt_1")
         headers = sign(self.sources[self.source], "evt_1", body, at)
         headers["Content-Type"] = "application/json"
@@ -79,13 +79,13 @@ def courier(
 
 @pytest.fixture
 def forgetful(courier: Courier, redis_server: RedisServer) -> Promoter:
-    """A scheduler that was told to remember as little as it may."""
+    """A scheduler that is configured to remember as little as possible."""
     settings = Settings(redis_url=redis_server.url, dedup_window_seconds=1, tombstones_max=0)
     return Promoter(settings, courier.sources.remember_at_least_seconds, Stop())
 
 
 def finish(redis: RedisServer) -> None:
-    """A worker is done with the one event."""
+    """Finish the only event, as a worker does."""
     queue = Queue(RedisConnection(redis.url))
     [held] = queue.reserve("lookup", 1, owner="host/w", boot="b", lease_seconds=15)
     queue.done(held, "recorded")
@@ -93,7 +93,7 @@ def finish(redis: RedisServer) -> None:
 
 
 def age(store: Redis, seconds: float) -> None:
-    """Let all tombstones be so much older."""
+    """Make all tombstones that much older."""
     done: Any = store.zrange("{gw:0}:done", 0, -1)
     for id in done:
         store.zincrby("{gw:0}:done", -seconds * 1000, id)
@@ -105,7 +105,7 @@ def test_a_captured_request_is_accepted_once_during_the_whole_time_in_which_it_i
     captured = courier.signed(SIGNED_AT)
     courier.clock[0] = SIGNED_AT - TOLERANCE - 1
     assert captured() == 401
-    courier.clock[0] += 1  # the courier's clock is as far ahead as it may be
+    courier.clock[0] += 1  # the courier's clock is ahead by the whole tolerance
     assert captured() == 202
     finish(redis_server)
     forgetful.step()

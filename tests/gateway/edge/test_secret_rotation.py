@@ -1,4 +1,4 @@
-"""An operator sees which of a source's live secrets still sign."""
+"""Operators see which of a source's live secrets are still in use."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def edge_with(redis: RedisServer, **secrets: str) -> Edge:
 
 @pytest.fixture
 def edge(redis_server: RedisServer, store: Redis) -> Edge:
-    """In the middle of a rotation."""
+    """An edge with two live secrets, as during a rotation."""
     return edge_with(redis_server, BENCH_SECRET=NEW.decode(), BENCH_SECRET_PREVIOUS=OLD.decode())
 
 
@@ -63,7 +63,7 @@ def status(redis: RedisServer) -> list[list[str]]:
 
 
 def metrics(redis: RedisServer) -> dict[str, float]:
-    """The samples about secrets, as Prometheus reads them."""
+    """The samples about secrets in /metrics."""
     client = falcon.testing.TestClient(create_ops_app(redis.url, "operators-token"))
     reply = client.simulate_get("/metrics", headers={"Authorization": "Bearer operators-token"})
     samples = [line.rsplit(" ", 1) for line in reply.text.splitlines() if "{source=" in line]
@@ -77,12 +77,12 @@ def test_each_secret_has_a_count_and_the_time_of_its_last_signature(
     statuses = [post(edge, "evt_1", OLD), post(edge, "evt_1", OLD), post(edge, "evt_2", NEW)]
     assert statuses == [202, 200, 202]
     assert post(edge, "evt_3", b"nobody's") == 401
-    told = metrics(redis_server)
+    samples = metrics(redis_server)
     labels = '{source="bench",secret="BENCH_SECRET%s"}'
-    assert told["gateway_secret_matched_total" + labels % ""] == 1
-    assert told["gateway_secret_matched_total" + labels % "_PREVIOUS"] == 2
+    assert samples["gateway_secret_matched_total" + labels % ""] == 1
+    assert samples["gateway_secret_matched_total" + labels % "_PREVIOUS"] == 2
     for variable in ("", "_PREVIOUS"):
-        seen = told["gateway_secret_last_matched_timestamp_seconds" + labels % variable]
+        seen = samples["gateway_secret_last_matched_timestamp_seconds" + labels % variable]
         assert begin - 0.1 <= seen <= time.time() + 0.1
     assert [row[:3] for row in status(redis_server)] == [
         ["bench", "BENCH_SECRET", "1"],

@@ -1,7 +1,7 @@
-"""Signatures: the published vectors, keys of all kinds, and rejection_log that never raise.
+"""Signature schemes: published vectors, all kinds of keys, and rejections that never raise.
 
-MACs of our own payloads were computed with ``openssl dgst -sha256 -hmac`` (-mac HMAC -macopt
-hexkey: for the normalised secret), so that no code of ours stands on both sides.
+The MACs of our own payloads were computed with ``openssl dgst -sha256 -hmac`` (-mac HMAC -macopt
+hexkey: for the normalised secret), so that our code is not on both sides of a test.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ STRIPE_TIME = 1764000000
 def verify(
     signature: Signature, headers: Mapping[str, str], body: bytes, now: float = 0, **keys: bytes
 ) -> Verification:
-    """Ask a source with these keys, labelled by their names, and these headers."""
+    """Verify with these keys, labelled by their names, and these headers."""
     secrets = tuple(Secret(label, key) for label, key in keys.items())
     environ = {"HTTP_" + name.upper().replace("-", "_"): text for name, text in headers.items()}
     source = Source("acme", signature, secrets, Pointers(), {})
@@ -55,7 +55,7 @@ def verify(
 def standard(
     now: float = STANDARD_TIME, keys: Mapping[str, bytes] | None = None, **changes: str | None
 ) -> Verification:
-    """Ask about the published Standard Webhooks request with some headers changed (None: gone)."""
+    """Verify the published Standard Webhooks request with some headers changed (None: removed)."""
     headers = {
         "webhook-id": STANDARD_ID,
         "webhook-timestamp": str(STANDARD_TIME),
@@ -143,7 +143,7 @@ def test_each_of_several_live_keys_is_accepted_and_named() -> None:
     [
         f"v1,{STANDARD_MAC}",
         f"v1,{'A' * 43}= v1,{STANDARD_MAC}",  # a key being rotated
-        f"v2,whatever v1a,{STANDARD_MAC} v1,{STANDARD_MAC}",  # versions of the future
+        f"v2,whatever v1a,{STANDARD_MAC} v1,{STANDARD_MAC}",  # later versions of the scheme
         f"nonsense v1, v1 , v1,%%% v1,{STANDARD_MAC}",
     ],
 )

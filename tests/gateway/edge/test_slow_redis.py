@@ -1,4 +1,4 @@
-"""A Redis that stalls or is slow: bounded waits, 503, and recovery by itself, in every process."""
+"""A Redis that stalls or is slow: every process answers 503 in bounded time and recovers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.servers import RedisServer, await_true
 
 PROCESSES = 3
 TIMEOUT = 0.5  # REDIS_TIMEOUT_SECONDS
-BOUND = 10 * TIMEOUT  # on a busy machine; one timeout a request would make 8 s of it
+BOUND = 10 * TIMEOUT  # on a busy machine; with one timeout per request it would be 8 s
 READY = "{gw:0}:ready:lookup:bench"
 
 BUSY_LOOP = """
@@ -47,7 +47,7 @@ def post_at_once(edge: Edge, ids: list[str]) -> list[Reply]:
 
 @contextmanager
 def stopped(redis: RedisServer) -> Iterator[None]:
-    """As on a disk that does not answer."""
+    """Stop Redis, as a disk that does not answer does."""
     assert redis.process is not None
     redis.process.send_signal(signal.SIGSTOP)
     try:
@@ -58,11 +58,11 @@ def stopped(redis: RedisServer) -> Iterator[None]:
 
 @contextmanager
 def busy(redis: RedisServer) -> Iterator[None]:
-    """A script runs for 2 s; from 0.7 s on Redis says that it is busy instead of nothing."""
+    """Run a script for 2 s; after 0.7 s Redis starts to answer BUSY."""
     redis.client().config_set("lua-time-limit", 700)
     running = threading.Thread(target=redis.client().eval, args=(BUSY_LOOP, 0, 2000))
     running.start()
-    time.sleep(0.05)  # it must have begun, and nobody can ask Redis whether it has
+    time.sleep(0.05)  # until it has begun, which Redis cannot report meanwhile
     try:
         yield
     finally:
@@ -82,7 +82,7 @@ def test_every_process_answers_503_in_bounded_time_during_a_stall_and_recovers_a
         ready, alive = edge.get("/readyz"), edge.get("/healthz")
     assert {(reply.status, reply.problem) for reply in replies} == {(503, "unavailable")}
     assert {reply.headers["retry-after"] for reply in replies} == {"2"}
-    # The first request of a process waits for Redis, those behind it for the first one.
+    # The first request of a process waits for Redis, and the following ones wait for the first.
     assert max(reply.seconds for reply in replies) < BOUND
     assert (ready.status, ready.problem, alive.status) == (503, "not-ready", 200)
     assert ready.seconds < BOUND
@@ -97,7 +97,8 @@ def test_every_process_answers_503_in_bounded_time_during_a_stall_and_recovers_a
 
 
 def edge_of_one_thread(redis_url: str, timeout: float, haste: float = 1) -> Callable[[str], int]:
-    """An edge in this process; post an id to it. haste: how much faster its pauses pass."""
+    """An edge in this process; returns a function that posts an event id. haste: how much faster
+    its clock runs."""
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
     client = falcon.testing.TestClient(
         create_app(
@@ -124,7 +125,7 @@ def test_an_event_that_a_stalled_redis_stores_late_is_a_duplicate_when_it_is_sen
     own_redis: RedisServer,
 ) -> None:
     post = edge_of_one_thread(own_redis.url, 0.3)
-    assert post("evt_0") == 202  # so that its connection is open
+    assert post("evt_0") == 202  # opens its connection
     client = own_redis.client()
     with stopped(own_redis):
         assert post("evt_1") == 503
@@ -148,7 +149,8 @@ def test_a_redis_that_is_slower_than_a_short_probe_but_usable_is_used_again(
         post = edge_of_one_thread(proxy.url, 0.6, haste=5)
         with stopped(own_redis):
             assert post("evt_1") == 503
-        proxy.delay = 2 * PROBE_TIMEOUT_SECONDS  # as on a disk whose every flush takes so long
+        # Like a disk on which each flush takes that long.
+        proxy.delay_seconds = 2 * PROBE_TIMEOUT_SECONDS
         await_true(lambda: post("evt_2") in (200, 202), 10, "recovery")
 
 
@@ -156,8 +158,8 @@ def test_unsigned_requests_cause_no_request_to_redis(edge: Edge, own_redis: Redi
     client = own_redis.client()
 
     def commands() -> dict[str, int]:
-        told = client.info("commandstats")
-        return {name: stat["calls"] for name, stat in told.items() if name != "cmdstat_info"}
+        stats = client.info("commandstats")
+        return {name: stat["calls"] for name, stat in stats.items() if name != "cmdstat_info"}
 
     edge.get("/readyz")
     assert post_at_once(edge, ["evt_1"] * 24)[0].status in (200, 202)
@@ -175,7 +177,7 @@ def test_unsigned_requests_cause_no_request_to_redis(edge: Edge, own_redis: Redi
         for _ in range(60)
     ]
     assert set(statuses) == {401, 415}
-    # Announced only: the edge closes without having read it, and what still comes would be reset.
+    # Only announced: the edge closes without reading a body, so sending one would be reset.
     huge = forged | {"Content_Length": "9" * 9}
     assert {edge.post(b"", "bench", **huge).status for _ in range(60)} == {413}
     assert {edge.post(event("evt_new"), "nobody").status for _ in range(60)} == {404}

@@ -1,4 +1,4 @@
-"""Each row of the status table, asked of a real gunicorn in front of a real Redis."""
+"""Each row of the table of HTTP statuses, on a real gunicorn with a real Redis."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.servers import RedisServer, await_true
 
 
 def await_readyz(edge: Edge, **facts: object) -> None:
-    """What it says may be a quarter of a second old."""
+    """Wait until /readyz reports the facts; its answer may be a quarter of a second old."""
     await_true(lambda: facts.items() <= edge.get("/readyz").json.items(), 2, f"{facts}")
 
 
 def stored(store: Redis) -> list[object]:
-    """The ids that wait, of all sources."""
+    """The waiting ids of all sources."""
     keys = sorted(store.keys("{gw:0}:ready:lookup:*"))
     return [id for key in keys for id in store.lrange(key, 0, -1)]
 
@@ -209,7 +209,7 @@ def test_a_transfer_encoding_together_with_a_content_length_is_never_accepted(
     status, _ = edge.raw(
         f"Content-Length: {len(body)}", f"Transfer-Encoding: {coding}", *lines, body=body
     )
-    assert status in (400, 411, 501)  # some the server itself refuses first
+    assert status in (400, 411, 501)  # some of them from the server itself
     assert stored(store) == []
 
 

@@ -1,4 +1,4 @@
-"""What many connections do to the edge's processes, and one bad one to the rest."""
+"""Many connections to the edge's processes, and the effect of one bad connection on the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 import time
 
 from tests.gateway.conftest import StartEdge
-from tests.gateway.server.test_graceful_stop import Kept, open_files, waits
+from tests.gateway.server.test_graceful_stop import PersistentConnection, open_files, waits
 from tests.support.edge import Edge, event
 from tests.support.servers import RedisServer, await_true
 
@@ -16,7 +16,7 @@ EACH = 4
 
 
 def sockets(edge: Edge) -> dict[int, int]:
-    """How many sockets each worker has."""
+    """Number of open sockets by worker."""
     return {
         pid: sum(name.startswith("socket:") for name in open_files(pid)) for pid in edge.workers()
     }
@@ -30,13 +30,14 @@ def test_persistent_connections_are_spread_over_the_processes(
     before = sockets(edge)
     couriers = []
     for n in range(PROCESSES * EACH):
-        couriers.append(Kept(edge))
+        couriers.append(PersistentConnection(edge))
         assert couriers[-1].post(f"evt_{n}").status in (200, 202)
         await_true(lambda: all(map(waits, edge.workers())), 20, "a moment without any work")
-    # Beside its connections each has at most the one to Redis.
+    # In addition each has at most one connection to Redis.
     gained = [count - before[pid] for pid, count in sockets(edge).items()]
     assert sum(gained) >= PROCESSES * EACH
-    if kind == "meinheld":  # the first one had them all; gthread's threads serve many at once
+    # Without sharing, one process had them all; gthread's threads serve many at once.
+    if kind == "meinheld":
         assert max(gained) <= 2 * EACH, gained
 
 
@@ -51,7 +52,7 @@ def test_a_client_that_does_not_read_its_answers_delays_no_other_client(
         deaf.setblocking(False)
         deadline = time.monotonic() + 20
         asked = 0
-        while asked < 600 and time.monotonic() < deadline:  # its answers are 10 MB
+        while asked < 600 and time.monotonic() < deadline:  # the answers are 10 MB
             with contextlib.suppress(BlockingIOError):
                 asked += deaf.send(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n") > 0
             assert edge.get("/healthz").seconds < 5

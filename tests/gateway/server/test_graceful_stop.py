@@ -1,4 +1,4 @@
-"""How the edge stops: whoever has a connection gets an answer on it, and nobody holds it up."""
+"""The edge stops gracefully: open connections get a last answer, and no client delays the stop."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from tests.gateway.conftest import StartEdge
 from tests.support.edge import Edge, bench_headers, event
 from tests.support.servers import RedisServer, await_true
 
-LONG = "60"  # seconds of a drain that nothing in these tests may use up
+LONG = "60"  # DRAIN_SECONDS, so long that a test which waits for it fails
 
 
-class Kept:
-    """A courier's connection that is kept open between two events."""
+class PersistentConnection:
+    """A courier's connection that stays open between two events."""
 
     def __init__(self, edge: Edge) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=20)
         self._connection.connect()
         assert self._connection.sock is not None
-        self._same = self._connection.sock.dup()  # the client closes its own when it is told to
+        # http.client closes its own socket on Connection: close.
+        self._duplicate = self._connection.sock.dup()
 
     def post(self, id: str) -> http.client.HTTPResponse:
         body = event(id)
@@ -35,7 +36,7 @@ class Kept:
         return response
 
     def post_until_the_last(self) -> None:
-        """Post, each time at once, until an answer says that it was the last one."""
+        """Post repeatedly until an answer has Connection: close."""
         for n in range(1_000_000):
             response = self.post(f"evt_{n % 10}")
             assert response.status in (200, 202)
@@ -43,17 +44,17 @@ class Kept:
                 return
 
     def closed(self) -> bool:
-        return self._same.recv(1) == b""
+        return self._duplicate.recv(1) == b""
 
 
 @pytest.fixture
 def edge(start_edge: StartEdge, own_redis: RedisServer) -> Edge:
-    """One worker, and patience that would show."""
+    """An edge with one worker and a long drain."""
     return start_edge(own_redis.url, DRAIN_SECONDS=LONG)
 
 
 def open_files(pid: int) -> list[str]:
-    """What the file descriptors of a process are."""
+    """The targets of a process's file descriptors."""
     found = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -62,7 +63,7 @@ def open_files(pid: int) -> list[str]:
 
 
 def waits(pid: int) -> bool:
-    """Whether a worker has its loop and sleeps in it."""
+    """Whether a worker has started its event loop and sleeps in it."""
     asleep = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
     return asleep and "anon_inode:[eventpoll]" in open_files(pid)
 
@@ -79,7 +80,7 @@ def assert_ended(edge: Edge) -> None:
 
 
 def test_a_persistent_connection_gets_one_more_answer_with_connection_close(edge: Edge) -> None:
-    courier = Kept(edge)
+    courier = PersistentConnection(edge)
     assert courier.post("evt_1").getheader("Connection") != "close"
     stop(edge)
     courier.post_until_the_last()
@@ -88,7 +89,7 @@ def test_a_persistent_connection_gets_one_more_answer_with_connection_close(edge
 
 
 def test_each_of_many_persistent_connections_gets_its_last_answer(edge: Edge) -> None:
-    couriers = [Kept(edge) for _ in range(6)]
+    couriers = [PersistentConnection(edge) for _ in range(6)]
     for n, courier in enumerate(couriers):
         assert courier.post(f"evt_{n}").status == 202
     stop(edge)
@@ -100,12 +101,13 @@ def test_each_of_many_persistent_connections_gets_its_last_answer(edge: Edge) ->
 
 
 def test_idle_connections_do_not_delay_a_stop_until_the_end_of_the_drain(edge: Edge) -> None:
-    idle = Kept(edge)
+    idle = PersistentConnection(edge)
     assert idle.post("evt_1").status == 202
     silent = socket.create_connection(("127.0.0.1", edge.port), 20)
     partial = socket.create_connection(("127.0.0.1", edge.port), 20)
     partial.sendall(b"POST /v1/events/bench HTTP/1.1\r\nHost: x\r\n")
-    assert Kept(edge).post("evt_2").status == 202  # those before it are accepted, too
+    # The earlier connections are accepted, too.
+    assert PersistentConnection(edge).post("evt_2").status == 202
     stop(edge)
     assert_ended(edge)
     assert idle.closed()
@@ -114,7 +116,7 @@ def test_idle_connections_do_not_delay_a_stop_until_the_end_of_the_drain(edge: E
 
 
 def test_a_quick_stop_is_clean(edge: Edge) -> None:
-    idle = Kept(edge)
+    idle = PersistentConnection(edge)
     assert idle.post("evt_1").status == 202
     stop(edge, signal.SIGINT)
     assert_ended(edge)
@@ -136,21 +138,21 @@ def test_a_draining_worker_does_not_consume_the_wake_up_for_a_new_connection(
 ) -> None:
     edge = start_edge(own_redis.url, DRAIN_SECONDS=LONG, WEB_CONCURRENCY="2")
     await_true(lambda: sum(map(waits, edge.workers())) == 2, 20, "both workers")
-    couriers = [Kept(edge) for _ in range(10)]
+    couriers = [PersistentConnection(edge) for _ in range(10)]
     for n, courier in enumerate(couriers):
         assert courier.post(f"evt_{n}").status == 202
-    # meinheld's are woken in turn; of gthread's, always the same one that has nothing else to do.
+    # The kernel wakes meinheld's workers round-robin, and always the same idle one of gthread's.
     other, woken = sorted(edge.workers(), key=lambda pid: len(open_files(pid)))
 
     def drains() -> bool:
-        """Until the first: its other connections keep it there for its linger."""
+        """Post until a worker answers as draining; other connections keep it alive for a while."""
         return any(probe.post("evt_0").getheader("Connection") == "close" for probe in couriers)
 
-    stop(edge, signal.SIGSTOP)  # or the master would start another one, which would help out
+    stop(edge, signal.SIGSTOP)  # else the master starts another worker, which would accept
     try:
         os.kill(woken, signal.SIGTERM)
         await_true(drains, 20, "the last answer of a connection")
-        await_true(lambda: waits(other) and waits(woken), 20, "a moment in which nobody is busy")
+        await_true(lambda: waits(other) and waits(woken), 20, "both workers to be idle")
         for n in range(20):
             assert edge.post(event(f"evt_new_{n}")).status == 202
     finally:

@@ -1,4 +1,4 @@
-"""SIGHUP reads sources.toml anew, and a wrong one takes nothing down."""
+"""SIGHUP reads sources.toml again, and a wrong file does not stop the edge."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def edge(start_edge: StartEdge, own_redis: RedisServer) -> Edge:
 
 
 def write(edge: Edge, text: str) -> None:
-    """As a careful operator does: whoever reads it sees the old file or the new one."""
+    """Replace the file atomically: a reader sees the old or the new one."""
     new = edge.folder / "new.toml"
     new.write_text(text)
     new.replace(edge.folder / "sources.toml")
 
 
 def hang_up(edge: Edge) -> None:
-    """Returns when all workers are new ones, and serve."""
+    """Send SIGHUP and wait until all workers are new and serve."""
     old = set(edge.workers())
     stop(edge, signal.SIGHUP)
     await_true(lambda: bool(now := set(edge.workers())) and not now & old, 20, "other workers")
@@ -52,7 +52,7 @@ def test_a_wrong_file_is_logged_and_the_previous_sources_stay_live(edge: Edge) -
     assert "the sources are unchanged" in edge.log
     assert edge.post(event("evt_1")).status == 202
     (worker,) = edge.workers()
-    os.kill(worker, signal.SIGKILL)  # the one that takes its place does not read the file either
+    os.kill(worker, signal.SIGKILL)  # its replacement does not read the file either
     await_true(lambda: edge.workers() not in ([], [worker]), 20, "a new worker")
     assert edge.post(event("evt_2")).status == 202
     write(edge, SOURCES + ACME)
