@@ -1,4 +1,4 @@
-"""The simulated Routing Service: slow, scriptable and honest about what it was asked.
+"""The simulated Routing Service: slow, fails on demand, and counts every call.
 
-Invariant: it imports nothing of the gateway's, so that it can stand for a stranger's service.
+Invariant: it imports nothing from the gateway's packages, as a service of another company would.
 """

@@ -1,7 +1,7 @@
 """The process: ``python -m routingsim``.
 
-Invariant: it prints its address only when calls are taken, and it is gone within a second of
-SIGTERM, whatever it holds: to its callers that is one more way in which a service may fail.
+Invariant: it prints its address only once it accepts calls, and it ends within a second of SIGTERM
+whatever calls it holds: to its callers that is one more way in which a service may fail.
 """
 
 from __future__ import annotations
@@ -21,9 +21,14 @@ from routingsim.behaviour import DEFAULT_LATENCY_MS, Behaviour
 from routingsim.behaviour_document import RULES
 
 DEFAULT_BIND = "127.0.0.1:8090"
-BACKLOG = 4096  # connections not yet accepted; the kernel caps it at net.core.somaxconn
-ENOUGH_FILES = 10_240
-STOP_SECONDS = 0.1  # given twice by aiohttp to held calls: to finish, then to be cancelled
+# Connections that wait to be accepted. A smaller backlog refuses calls in a burst; the kernel caps
+# it at net.core.somaxconn.
+BACKLOG = 4096
+# Open files where the system names no limit; one is needed for each held call.
+FILE_LIMIT = 10_240
+# aiohttp gives it to held calls twice: to finish, and to be cancelled. Longer delays the end of the
+# process.
+STOP_SECONDS = 0.1
 
 
 class BadSetting(Exception):
@@ -50,7 +55,7 @@ def read_defaults(environ: Mapping[str, str]) -> Behaviour:
 
 
 async def serve(host: str, port: int, defaults: Behaviour) -> None:
-    """Take calls until SIGTERM or SIGINT."""
+    """Accept calls until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -69,10 +74,10 @@ async def serve(host: str, port: int, defaults: Behaviour) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Open as many files as allowed: each held call is one."""
+    """Allow as many open files as the system permits: each held call is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS calls the limit infinite and then refuses more than this.
-    wanted = max(soft, ENOUGH_FILES) if hard == resource.RLIM_INFINITY else hard
+    # macOS reports no limit and then refuses more than FILE_LIMIT.
+    wanted = max(soft, FILE_LIMIT) if hard == resource.RLIM_INFINITY else hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
@@ -84,7 +89,7 @@ def main(environ: Mapping[str, str]) -> int:
         print(f"routingsim: {bad}", file=sys.stderr)
         return 2
     _raise_file_limit()
-    gc.freeze()  # what is loaded by now lives for ever: no collection need look at it again
+    gc.freeze()  # what is loaded by now is never freed, so no collection needs to scan it
     try:
         asyncio.run(serve(host, port, defaults))
     except OSError as error:

@@ -1,8 +1,8 @@
-"""The HTTP face of the simulated Routing Service.
+"""The HTTP interface of the simulated Routing Service.
 
-Invariant: every call ends in the book exactly once: as succeeded when its route is handed over,
-as failed otherwise, a client that left included. Such a call may or may not have acted, as with
-any service; its key stands for the same route either way.
+Invariant: every call is counted exactly once at its end: as succeeded when its route is sent, else
+as failed, also when the client has disconnected. Such a call may or may not have acted, as with any
+service; its key has the same route either way.
 """
 
 from __future__ import annotations
@@ -14,24 +14,27 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from routingsim.arrival import waited_seconds
-from routingsim.behaviour import Behaviour, Decision, Outcome, call_rng, decide
+from routingsim.arrival import seconds_since_arrival
+from routingsim.behaviour import Behaviour, CallDecision, Outcome, call_rng, decide
 from routingsim.behaviour_document import BadBehaviour, read_behaviour
 from routingsim.route import read_key, route_for
 from routingsim.stats import Stats
 
-HANG_SECONDS = 3600.0  # far beyond any client's patience; an end, so that none is held for ever
+# Beyond every client's timeout. It is finite, so that no call is held for ever.
+HANG_SECONDS = 3600.0
 GARBAGE = b"\x16\x03\x00 this is no HTTP \x00\xff\r\n\r\n"
 
 
 class RoutingService:
-    """The state of the service: its script, its book, and the calls it holds."""
+    """The state of the service: its behaviour, its counters and the calls in flight."""
 
     def __init__(self, defaults: Behaviour) -> None:
         self._defaults = defaults
         self._behaviour = defaults
         self._stats = Stats()
-        self._in_flight = 0  # outlives a reset of the book: capacity counts what is really held
+        self._in_flight = (
+            0  # not reset with the counters: ``capacity`` limits the calls really held
+        )
 
     async def post_route(self, request: web.Request) -> web.Response:
         key = read_key(request.headers.get("Idempotency-Key"))
@@ -61,7 +64,7 @@ class RoutingService:
         return web.json_response(asdict(self._behaviour))
 
     async def put_behaviour(self, request: web.Request) -> web.Response:
-        """Calls that are already held keep what was decided on their arrival."""
+        """Calls in flight keep what was decided on their arrival."""
         try:
             self._behaviour = read_behaviour(await request.read(), self._defaults)
         except BadBehaviour as bad:
@@ -80,7 +83,7 @@ class RoutingService:
 
 
 def create_app(defaults: Behaviour) -> web.Application:
-    """The application; ``defaults`` is what a behaviour's unnamed values go back to."""
+    """defaults: the values of a behaviour that a PUT does not name."""
     service = RoutingService(defaults)
     app = web.Application()
     app.router.add_post("/v1/routes", service.post_route)
@@ -97,13 +100,13 @@ async def _healthz(_: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
 
 
-def _wait_seconds(request: web.Request, decision: Decision) -> float:
+def _wait_seconds(request: web.Request, decision: CallDecision) -> float:
     if decision.outcome is Outcome.HANG:
         return HANG_SECONDS
-    return max(0.0, decision.delay - waited_seconds(request.transport))
+    return max(0.0, decision.delay_seconds - seconds_since_arrival(request.transport))
 
 
-def _failed(request: web.Request, decision: Decision) -> web.Response:
+def _failed(request: web.Request, decision: CallDecision) -> web.Response:
     if decision.outcome in (Outcome.FAIL, Outcome.REFUSE):
         return _problem(decision.status, "failed", decision.reason, decision.retry_after)
     transport = request.transport
@@ -111,7 +114,7 @@ def _failed(request: web.Request, decision: Decision) -> web.Response:
         if decision.outcome is Outcome.GARBAGE:
             transport.write(GARBAGE)
             transport.close()
-        else:  # closing with a linger of 0 s makes the kernel send RST
+        else:  # with a linger of 0 s the kernel sends RST
             linger = struct.pack("ii", 1, 0)
             transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, linger

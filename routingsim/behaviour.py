@@ -1,7 +1,7 @@
-"""What becomes of a call, decided on its arrival.
+"""How a call ends, decided on its arrival.
 
-Invariant: ``decide`` is pure. The same behaviour, key, count of the call and random source give
-the same decision, so a run can be repeated whatever order its calls arrive in.
+Invariant: ``decide`` is pure. The same behaviour, key, number of the call and random source give
+the same decision, so that a run can be repeated in whatever order its calls arrive.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """The script of the service; ``behaviour_document`` has the range of each value."""
+    """Settings of the service; ``behaviour_document`` has the range of each."""
 
     latency_ms: int = DEFAULT_LATENCY_MS
-    jitter_ms: int = 0  # added to the latency, evenly from 0 to this
+    jitter_ms: int = 0  # added to the latency, uniform from 0 to this
     fail_ratio: float = 0.0
     fail_status: int = 500
     retry_after: int | None = None  # seconds, sent with fail_status
@@ -46,53 +46,56 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """An outcome, the seconds to wait before it, and the status and reason of an HTTP error."""
+class CallDecision:
+    """delay_seconds: from the call's arrival to its outcome. status, reason, retry_after: of an
+    HTTP error."""
 
     outcome: Outcome
-    delay: float = 0.0
+    delay_seconds: float = 0.0
     status: int = 200
     reason: str = ""
     retry_after: int | None = None
 
 
 def call_rng(behaviour: Behaviour, key: str, nth: int) -> Random:
-    """The random source of one call: its own, so that the order of arrivals changes nothing."""
+    """The random source of one call, so that the order of arrivals does not matter."""
     return Random(f"{behaviour.seed}/{nth}/{key}")
 
 
-def decide(behaviour: Behaviour, key: str, nth: int, in_flight: int, rng: Random) -> Decision:
+def decide(behaviour: Behaviour, key: str, nth: int, in_flight: int, rng: Random) -> CallDecision:
     """Decide the ``nth`` call (from 1) of ``key`` while ``in_flight`` other calls are held.
 
-    ``fail_first`` comes before the ratios. These share one draw, in the order hang, reset,
-    garbage, fail: each is exact while they add up to at most 1, beyond that the last ones give.
+    ``fail_first`` comes before the ratios. These share one draw, in the order hang, reset, garbage,
+    fail: each is exact while their sum is at most 1; beyond that the last ones are shortened.
     """
     if behaviour.outage:
-        return Decision(Outcome.REFUSE, status=REFUSED_STATUS, reason="outage")
+        return CallDecision(Outcome.REFUSE, status=REFUSED_STATUS, reason="outage")
     if behaviour.capacity is not None and in_flight >= behaviour.capacity:
-        return Decision(Outcome.REFUSE, status=REFUSED_STATUS, reason="capacity")
-    delay = (behaviour.latency_ms + rng.uniform(0, behaviour.jitter_ms)) / 1000
+        return CallDecision(Outcome.REFUSE, status=REFUSED_STATUS, reason="capacity")
+    delay_seconds = (behaviour.latency_ms + rng.uniform(0, behaviour.jitter_ms)) / 1000
     draw = rng.random()
     if nth <= behaviour.fail_first and is_chosen(behaviour, key):
-        return _failure(behaviour, delay, "fail_first")
+        return _failure(behaviour, delay_seconds, "fail_first")
     for outcome, ratio in (
         (Outcome.HANG, behaviour.hang_ratio),
         (Outcome.RESET, behaviour.reset_ratio),
         (Outcome.GARBAGE, behaviour.garbage_ratio),
     ):
         if draw < ratio:
-            return Decision(outcome, delay)
+            return CallDecision(outcome, delay_seconds)
         draw -= ratio
     if draw < behaviour.fail_ratio:
-        return _failure(behaviour, delay, "fail_ratio")
-    return Decision(Outcome.ROUTE, delay)
+        return _failure(behaviour, delay_seconds, "fail_ratio")
+    return CallDecision(Outcome.ROUTE, delay_seconds)
 
 
 def is_chosen(behaviour: Behaviour, key: str) -> bool:
-    """Whether ``fail_first`` applies to this key: the same answer for ever under one seed."""
+    """Whether ``fail_first`` applies to this key; depends on key and seed only."""
     digest = hashlib.sha256(f"{behaviour.seed}/{key}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64 < behaviour.fail_first_ratio
 
 
-def _failure(behaviour: Behaviour, delay: float, reason: str) -> Decision:
-    return Decision(Outcome.FAIL, delay, behaviour.fail_status, reason, behaviour.retry_after)
+def _failure(behaviour: Behaviour, delay_seconds: float, reason: str) -> CallDecision:
+    return CallDecision(
+        Outcome.FAIL, delay_seconds, behaviour.fail_status, reason, behaviour.retry_after
+    )

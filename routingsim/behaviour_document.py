@@ -1,7 +1,7 @@
 """The JSON form of a behaviour, read strictly.
 
-Invariant: a document is taken as a whole or not at all, and a refusal names every wrong value. A
-misspelt name must not pass for a service that was told to fail.
+Invariant: a document is applied as a whole or not at all, and the error names every wrong value. A
+misspelt name is an error, so that a test does not believe that the service fails when it does not.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ HOUR_MS = 3_600_000
 
 
 class BadBehaviour(Exception):
-    """The document is refused; ``str()`` names every reason."""
+    """The document is rejected; ``str()`` names every wrong value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a value must be: ``accepts`` judges it, ``wanted`` says it."""
+    """What a value must be. wanted: in words, for messages."""
 
     wanted: str
     accepts: Callable[[Any], bool]
@@ -31,7 +31,7 @@ class Rule:
 def _whole(low: int, high: int) -> Rule:
     return Rule(
         f"a whole number from {low} to {high}",
-        lambda value: type(value) is int and low <= value <= high,  # bool is an int too: refused
+        lambda value: type(value) is int and low <= value <= high,  # type(), because bool is an int
     )
 
 

@@ -1,7 +1,7 @@
-"""The route a key stands for, and the key a request carries.
+"""The route of an idempotency key, and the key of a request.
 
-Invariant: a route follows from its key alone. Nothing needs storing for a repeated key to get the
-same route, however many calls run at once and across restarts.
+Invariant: a route is a function of its key, so that a repeated key gets the same route, at the same
+time or after a restart, and nothing has to be stored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ CARRIERS = ("bosta", "aramex", "mylerz", "egypt-post")
 
 
 def route_for(key: str) -> dict[str, str]:
-    """The answer to a successful call, every value a string."""
+    """The answer to a successful call. Every value is a string."""
     digest = hashlib.sha256(key.encode()).digest()
     return {
         "route_id": f"rt_{digest[:8].hex()}",
@@ -26,8 +26,8 @@ def route_for(key: str) -> dict[str, str]:
 def read_key(header: str | None) -> str | None:
     """The key in an ``Idempotency-Key`` header; None where it is missing or blank.
 
-    Header bytes are UTF-8 or, as HTTP once had it and some clients still send, Latin-1. aiohttp
-    marks what is not UTF-8 with lone surrogates, which neither hash nor print.
+    Header bytes are UTF-8 or, from some clients, Latin-1, as older HTTP had it. aiohttp decodes
+    bytes that are not UTF-8 to lone surrogates, which can be neither hashed nor printed.
     """
     raw = (header or "").strip().encode("utf-8", "surrogateescape")
     try:

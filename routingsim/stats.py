@@ -1,6 +1,6 @@
-"""What the service was asked and what it answered.
+"""The service's counters.
 
-Invariant: ``calls`` = ``succeeded`` + ``failed`` + the calls still held, at any moment.
+Invariant: ``calls`` = ``succeeded`` + ``failed`` + the calls still in flight, at any time.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ from collections import Counter
 
 
 class Stats:
-    """The book of one stretch of time; a reset opens a new one and the old one is let go.
+    """The counters since a reset, which replaces the object.
 
-    A call is entered in the book that was open when it arrived, so that an answer given after a
-    reset never shows up in a book that did not see the call. Keys are kept until the reset.
+    A call keeps the object of its arrival, so that an answer sent after a reset is not counted
+    among calls that do not include it. Keys are kept until the reset.
     """
 
     def __init__(self) -> None:
         self.calls = 0
         self.failed = 0
-        self.abandoned = 0  # those among the failed whose client left before the answer
+        self.abandoned = 0  # of the failed: the client disconnected before the answer
         self.max_concurrent = 0
         self._calls_of: Counter[str] = Counter()
         self._successes_of: Counter[str] = Counter()
         self._succeeded = 0
 
     def arrive(self, key: str) -> int:
-        """Enter a call; which call of its key it is, from 1."""
+        """Count a call. Returns its number among the calls of its key, from 1."""
         self.calls += 1
         self._calls_of[key] += 1
         return self._calls_of[key]
 
     def hold(self, in_flight: int) -> None:
-        """Note that ``in_flight`` calls are held now."""
+        """``in_flight`` calls are held now."""
         self.max_concurrent = max(self.max_concurrent, in_flight)
 
     def succeed(self, key: str) -> None:
@@ -58,5 +58,5 @@ class Stats:
         }
 
     def successes(self) -> dict[str, int]:
-        """How many calls succeeded, for every key seen, with 0 for those that never did."""
+        """Successful calls by key, 0 for keys without one."""
         return {key: self._successes_of[key] for key in self._calls_of}

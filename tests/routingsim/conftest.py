@@ -1,4 +1,4 @@
-"""Real routing services: a process of their own each, on a port that the system chooses."""
+"""Real Routing Services, each a process on a port that the system chooses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import urllib3
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30.0  # seconds that a condition may take on a busy machine
+CONDITION_SECONDS = 30.0  # that a condition may take on a busy machine
 LATENCY_MS = 50
 
 Start = Callable[..., tuple["subprocess.Popen[str]", str]]
@@ -22,7 +22,7 @@ Start = Callable[..., tuple["subprocess.Popen[str]", str]]
 
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
-    """Start a service with these settings: its process and its URL. All are ended in the end."""
+    """Start a service with these settings. Returns its process and its URL."""
     processes: list[subprocess.Popen[str]] = []
 
     def launch(**settings: str) -> tuple[subprocess.Popen[str], str]:
@@ -54,7 +54,7 @@ def shared_url(start: Start) -> str:
 
 @pytest.fixture
 def url(shared_url: str) -> str:
-    """A service with the default behaviour, an empty book and no call in hand."""
+    """A service with the default behaviour, counters at 0 and no call in flight."""
     urllib3.request("PUT", f"{shared_url}/behaviour", json={})
     _wait_for(shared_url, "in_flight", 0)
     urllib3.request("DELETE", f"{shared_url}/stats")
@@ -68,7 +68,7 @@ def wait_for() -> Callable[[str, str, int], None]:
 
 
 def _wait_for(url: str, counter: str, value: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + CONDITION_SECONDS
     while (stats := urllib3.request("GET", f"{url}/stats").json())[counter] != value:
         assert time.monotonic() < deadline, f"{counter} never became {value}: {stats}"
         time.sleep(0.005)

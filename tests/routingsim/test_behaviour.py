@@ -1,4 +1,4 @@
-"""The decision about a call: pure, so no service is needed."""
+"""The decision about a call, which is pure, without a service."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from random import Random
 
 import pytest
 
-from routingsim.behaviour import Behaviour, Decision, Outcome, call_rng, decide, is_chosen
+from routingsim.behaviour import Behaviour, CallDecision, Outcome, call_rng, decide, is_chosen
 
 KEYS = [f"bench:evt_{number}" for number in range(4000)]
 
 
 class Draws(Random):
-    """A random source that gives one number for ever."""
+    """A random source that always returns the same number."""
 
     def __init__(self, draw: float) -> None:
         super().__init__()
@@ -27,40 +27,46 @@ def outcome(behaviour: Behaviour, key: str = "k", nth: int = 1, in_flight: int =
 
 
 def test_a_call_is_routed_after_two_seconds_by_default() -> None:
-    assert decide(Behaviour(), "k", 1, 0, Random(1)) == Decision(Outcome.ROUTE, delay=2.0)
+    assert decide(Behaviour(), "k", 1, 0, Random(1)) == CallDecision(
+        Outcome.ROUTE, delay_seconds=2.0
+    )
 
 
 def test_jitter_lengthens_the_latency_and_never_shortens_it() -> None:
     behaviour = Behaviour(latency_ms=100, jitter_ms=50)
-    delays = [decide(behaviour, key, 1, 0, call_rng(behaviour, key, 1)).delay for key in KEYS]
+    delays = [
+        decide(behaviour, key, 1, 0, call_rng(behaviour, key, 1)).delay_seconds for key in KEYS
+    ]
     assert 0.1 <= min(delays) < 0.105
     assert 0.145 < max(delays) <= 0.15
 
 
 def test_an_outage_refuses_every_call_at_once_with_503() -> None:
     decision = decide(Behaviour(outage=True, fail_first=1), "k", 1, 0, Random(1))
-    assert decision == Decision(Outcome.REFUSE, delay=0.0, status=503, reason="outage")
+    assert decision == CallDecision(Outcome.REFUSE, delay_seconds=0.0, status=503, reason="outage")
 
 
 def test_capacity_refuses_the_call_beyond_it_at_once_with_503() -> None:
     behaviour = Behaviour(capacity=3)
     assert outcome(behaviour, in_flight=2) is Outcome.ROUTE
     decision = decide(behaviour, "k", 1, 3, Random(1))
-    assert decision == Decision(Outcome.REFUSE, delay=0.0, status=503, reason="capacity")
+    assert decision == CallDecision(
+        Outcome.REFUSE, delay_seconds=0.0, status=503, reason="capacity"
+    )
 
 
 def test_the_first_calls_of_a_key_fail_after_the_latency_and_the_next_is_routed() -> None:
     behaviour = Behaviour(latency_ms=10, fail_first=2, fail_status=429, retry_after=7)
-    failure = Decision(Outcome.FAIL, 0.01, 429, "fail_first", retry_after=7)
+    failure = CallDecision(Outcome.FAIL, 0.01, 429, "fail_first", retry_after=7)
     decisions = [decide(behaviour, "k", nth, 0, call_rng(behaviour, "k", nth)) for nth in (1, 2, 3)]
-    assert decisions == [failure, failure, Decision(Outcome.ROUTE, 0.01)]
+    assert decisions == [failure, failure, CallDecision(Outcome.ROUTE, 0.01)]
 
 
-def test_fail_first_strikes_its_share_of_the_keys_and_always_the_same_ones() -> None:
+def test_fail_first_applies_to_its_share_of_the_keys_and_always_the_same_ones() -> None:
     behaviour = Behaviour(fail_first=1, fail_first_ratio=0.3)
-    struck = [key for key in KEYS if outcome(behaviour, key) is Outcome.FAIL]
-    assert len(struck) / len(KEYS) == pytest.approx(0.3, abs=0.03)
-    assert struck == [key for key in KEYS if is_chosen(behaviour, key)]
+    failed = [key for key in KEYS if outcome(behaviour, key) is Outcome.FAIL]
+    assert len(failed) / len(KEYS) == pytest.approx(0.3, abs=0.03)
+    assert failed == [key for key in KEYS if is_chosen(behaviour, key)]
 
 
 def test_another_seed_chooses_other_keys() -> None:
@@ -72,7 +78,7 @@ def test_another_seed_chooses_other_keys() -> None:
     assert chosen[1] - chosen[0]
 
 
-def test_a_fail_first_ratio_of_none_strikes_none_and_of_one_strikes_all() -> None:
+def test_a_fail_first_ratio_of_0_chooses_no_key_and_of_1_every_key() -> None:
     assert not any(is_chosen(Behaviour(fail_first_ratio=0), key) for key in KEYS)
     assert all(is_chosen(Behaviour(fail_first_ratio=1), key) for key in KEYS)
 

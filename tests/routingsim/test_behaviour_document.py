@@ -1,4 +1,4 @@
-"""The JSON form of a behaviour: strict, whole, and naming what is wrong."""
+"""The JSON form of a behaviour is read strictly, and errors name every wrong value."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_value_can_be_written_and_has_a_rule() -> None:
     assert read_behaviour(written, Behaviour()) == EVERYTHING
 
 
-def test_what_is_shown_can_be_written_back() -> None:
+def test_a_document_from_get_can_be_put_back() -> None:
     shown = json.dumps(asdict(Behaviour())).encode()
     assert read_behaviour(shown, EVERYTHING) == Behaviour()
 
@@ -80,7 +80,7 @@ def test_a_ratio_may_be_written_as_a_whole_number() -> None:
         ("seed", "9223372036854775808"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name(name: str, written: str) -> None:
+def test_a_wrong_value_is_rejected_by_name(name: str, written: str) -> None:
     with pytest.raises(BadBehaviour, match=rf"\b{name}\b"):
         read_behaviour(f'{{"{name}": {written}}}'.encode(), Behaviour())
 
@@ -90,7 +90,7 @@ def test_every_wrong_value_is_named_at_once() -> None:
         read_behaviour(b'{"outage": 1, "fail_first": 1, "surprise": 1}', Behaviour())
 
 
-def test_a_name_given_twice_is_refused() -> None:
+def test_a_name_given_twice_is_rejected() -> None:
     with pytest.raises(BadBehaviour, match="named twice: outage"):
         read_behaviour(b'{"outage": true, "outage": false}', Behaviour())
 
@@ -100,6 +100,6 @@ def test_a_name_given_twice_is_refused() -> None:
     [b"", b"[]", b"null", b"{", b"\xff", b"[" * 100_000, b'{"seed": ' + b"1" * 5000 + b"}"],
     ids=["empty", "list", "null", "cut", "not-utf8", "deep", "long-number"],
 )
-def test_what_is_no_json_object_is_refused(document: bytes) -> None:
+def test_what_is_not_a_json_object_is_rejected(document: bytes) -> None:
     with pytest.raises(BadBehaviour, match="is not"):
         read_behaviour(document, Behaviour())

@@ -1,4 +1,4 @@
-"""Calls to a real service: routes, keys, failures, and what the book says of them."""
+"""Calls to a real service: routes, keys, failures, and how they are counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import urllib3
 
 WaitFor = Callable[[str, str, int], None]
 NO_RETRY = urllib3.Retry(0)
-LATENCY = 0.05  # seconds: what the shared service is started with
+LATENCY = 0.05  # seconds; the shared service is started with it
 
 
 def call(url: str, key: str, timeout: float = 30.0) -> urllib3.BaseHTTPResponse:
@@ -29,7 +29,7 @@ def behave(url: str, **behaviour: Any) -> None:
     assert urllib3.request("PUT", f"{url}/behaviour", json=behaviour).status == 200
 
 
-def book(url: str) -> dict[str, int]:
+def counters(url: str) -> dict[str, int]:
     """The counters that are not zero."""
     stats: dict[str, int] = urllib3.request("GET", f"{url}/stats").json()
     return {name: value for name, value in stats.items() if value}
@@ -61,7 +61,7 @@ def test_a_call_is_answered_with_a_route_after_the_latency(url: str) -> None:
     assert route["route_id"].startswith("rt_")
     assert route["hub"]
     assert route["carrier"]
-    assert book(url) == {"calls": 1, "succeeded": 1, "keys": 1, "max_concurrent": 1}
+    assert counters(url) == {"calls": 1, "succeeded": 1, "keys": 1, "max_concurrent": 1}
 
 
 def test_a_repeated_key_takes_the_latency_and_gets_the_same_route(url: str) -> None:
@@ -71,7 +71,7 @@ def test_a_repeated_key_takes_the_latency_and_gets_the_same_route(url: str) -> N
     assert time.monotonic() - began >= LATENCY
     assert call(url, "another").json()["route_id"] != first["route_id"]
     assert keys(url) == {"k": 2, "another": 1}
-    assert book(url)["repeats"] == 1
+    assert counters(url)["repeats"] == 1
 
 
 def test_a_key_repeated_at_the_same_time_gets_the_same_route(url: str) -> None:
@@ -80,16 +80,16 @@ def test_a_key_repeated_at_the_same_time_gets_the_same_route(url: str) -> None:
         routes = list(pool.map(lambda _: call(url, "k").json(), range(8)))
     assert routes == [routes[0]] * 8
     assert keys(url) == {"k": 8}
-    assert book(url)["repeats"] == 7
+    assert counters(url)["repeats"] == 7
 
 
-def test_a_route_survives_a_reset_of_the_book(url: str) -> None:
+def test_a_route_stays_the_same_after_a_reset_of_the_counters(url: str) -> None:
     first = call(url, "k").json()
     assert urllib3.request("DELETE", f"{url}/stats").status == 204
-    assert book(url) == {}
+    assert counters(url) == {}
     assert keys(url) == {}
     assert call(url, "k").json() == first
-    assert "repeats" not in book(url)
+    assert "repeats" not in counters(url)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": ""}, {"Idempotency-Key": "  "}])
@@ -100,7 +100,7 @@ def test_a_call_without_a_key_is_a_problem_and_not_counted(
     assert response.status == 400
     assert response.headers["Content-Type"].startswith("application/problem+json")
     assert "Idempotency-Key" in response.json()["detail"]
-    assert book(url) == {}
+    assert counters(url) == {}
 
 
 def test_a_key_is_the_same_in_either_encoding_of_header_bytes(url: str) -> None:
@@ -122,12 +122,12 @@ def test_the_first_calls_of_a_key_fail_with_the_status_and_retry_after(url: str)
     assert time.monotonic() - began >= 0.05
     assert (refused.status, refused.headers["Retry-After"]) == (429, "7")
     assert call(url, "k").status == 200
-    assert book(url) == {
+    assert counters(url) == {
         "calls": 2, "succeeded": 1, "failed": 1, "keys": 1, "max_concurrent": 1
     }  # fmt: skip
 
 
-def test_there_is_no_retry_after_unless_asked(url: str) -> None:
+def test_there_is_no_retry_after_by_default(url: str) -> None:
     behave(url, latency_ms=0, fail_ratio=1)
     response = call(url, "k")
     assert response.status == 500
@@ -138,7 +138,7 @@ def test_there_is_no_retry_after_unless_asked(url: str) -> None:
 def test_an_outage_fails_at_once(url: str) -> None:
     behave(url, latency_ms=3_600_000, outage=True)
     assert call(url, "k").status == 503
-    assert book(url) == {"calls": 1, "failed": 1, "keys": 1}
+    assert counters(url) == {"calls": 1, "failed": 1, "keys": 1}
 
 
 def test_calls_beyond_the_capacity_fail_at_once(url: str, wait_for: WaitFor) -> None:
@@ -149,10 +149,16 @@ def test_calls_beyond_the_capacity_fail_at_once(url: str, wait_for: WaitFor) -> 
     for connection in held:
         connection.close()
     wait_for(url, "in_flight", 0)
-    assert book(url) == {"calls": 3, "failed": 3, "abandoned": 2, "keys": 3, "max_concurrent": 2}
+    assert counters(url) == {
+        "calls": 3,
+        "failed": 3,
+        "abandoned": 2,
+        "keys": 3,
+        "max_concurrent": 2,
+    }
 
 
-def test_a_client_that_leaves_is_not_counted_as_succeeded(url: str, wait_for: WaitFor) -> None:
+def test_a_call_whose_client_disconnects_is_counted_as_failed(url: str, wait_for: WaitFor) -> None:
     behave(url, latency_ms=3_600_000)
     connection = send_unread(url, "k")
     wait_for(url, "in_flight", 1)
@@ -161,7 +167,7 @@ def test_a_client_that_leaves_is_not_counted_as_succeeded(url: str, wait_for: Wa
     assert keys(url) == {"k": 0}
     behave(url)
     assert call(url, "k").status == 200
-    assert book(url) == {
+    assert counters(url) == {
         "calls": 2, "succeeded": 1, "failed": 1, "abandoned": 1, "keys": 1, "max_concurrent": 1
     }  # fmt: skip
 
@@ -171,7 +177,13 @@ def test_a_hanging_call_is_never_answered(url: str, wait_for: WaitFor) -> None:
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         call(url, "k", timeout=0.3)
     wait_for(url, "abandoned", 1)
-    assert book(url) == {"calls": 1, "failed": 1, "abandoned": 1, "keys": 1, "max_concurrent": 1}
+    assert counters(url) == {
+        "calls": 1,
+        "failed": 1,
+        "abandoned": 1,
+        "keys": 1,
+        "max_concurrent": 1,
+    }
 
 
 def test_a_reset_is_a_reset_and_not_an_orderly_close(url: str) -> None:
@@ -180,10 +192,10 @@ def test_a_reset_is_a_reset_and_not_an_orderly_close(url: str) -> None:
     with pytest.raises(ConnectionResetError):
         connection.recv(1)
     connection.close()
-    assert book(url) == {"calls": 1, "failed": 1, "keys": 1, "max_concurrent": 1}
+    assert counters(url) == {"calls": 1, "failed": 1, "keys": 1, "max_concurrent": 1}
 
 
-def test_garbage_is_no_http_and_then_the_end(url: str) -> None:
+def test_garbage_is_not_http_and_closes_the_connection(url: str) -> None:
     behave(url, latency_ms=50, garbage_ratio=1)
     with send_unread(url, "k") as connection, connection.makefile("rb") as stream:
         received = stream.read()
@@ -191,10 +203,10 @@ def test_garbage_is_no_http_and_then_the_end(url: str) -> None:
     assert b"HTTP/" not in received
     with pytest.raises(urllib3.exceptions.ProtocolError):
         call(url, "k")
-    assert book(url) == {"calls": 2, "failed": 2, "keys": 1, "max_concurrent": 1}
+    assert counters(url) == {"calls": 2, "failed": 2, "keys": 1, "max_concurrent": 1}
 
 
-def test_a_call_that_began_before_a_reset_of_the_book_is_not_in_it(
+def test_a_call_that_arrived_before_a_reset_is_not_counted_after_it(
     url: str, wait_for: WaitFor
 ) -> None:
     behave(url, latency_ms=500)
@@ -203,10 +215,10 @@ def test_a_call_that_began_before_a_reset_of_the_book_is_not_in_it(
         urllib3.request("DELETE", f"{url}/stats")
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     wait_for(url, "in_flight", 0)
-    assert book(url) == {}
+    assert counters(url) == {}
 
 
-def test_a_wrong_behaviour_is_refused_by_name_and_changes_nothing(url: str) -> None:
+def test_a_wrong_behaviour_is_rejected_by_name_and_changes_nothing(url: str) -> None:
     behave(url, fail_first=3)
     before = urllib3.request("GET", f"{url}/behaviour").json()
     response = urllib3.request("PUT", f"{url}/behaviour", json={"outage": True, "latenzy": 1})

@@ -18,7 +18,7 @@ Start = Callable[..., tuple["subprocess.Popen[str]", str]]
 CALL = b"POST /v1/routes HTTP/1.1\r\nHost: sim\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n"
 
 
-def test_it_is_healthy_once_it_has_said_where_it_listens(start: Start) -> None:
+def test_it_accepts_calls_once_it_has_printed_its_address(start: Start) -> None:
     _, url = start()
     assert urllib3.request("GET", f"{url}/healthz").status == 200
     assert urllib3.request("GET", f"{url}/behaviour").json()["latency_ms"] == 2000
@@ -43,25 +43,25 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(
     start: Start, name: str, value: str
 ) -> None:
     process, _ = start(**{name: value})
-    _, complaint = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert complaint.count("\n") == 1
-    assert name in complaint
-    assert repr(value) in complaint
+    assert stderr.count("\n") == 1
+    assert name in stderr
+    assert repr(value) in stderr
 
 
 def test_a_port_that_is_taken_is_named_in_one_line(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
         process, _ = start(ROUTINGSIM_BIND=bind)
-        _, complaint = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert complaint.count("\n") == 1
-    assert bind in complaint
+    assert stderr.count("\n") == 1
+    assert bind in stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly_and_soon_although_it_holds_calls(
+def test_it_ends_cleanly_and_soon_with_calls_in_flight(
     start: Start, wait_for: Callable[[str, str, int], None], number: signal.Signals
 ) -> None:
     process, url = start(ROUTINGSIM_LATENCY_MS="3600000")
@@ -71,13 +71,13 @@ def test_it_ends_cleanly_and_soon_although_it_holds_calls(
         connection.sendall(CALL)
     wait_for(url, "in_flight", len(held))
     process.send_signal(number)
-    _, complaint = process.communicate(timeout=10)  # it takes 0.3 s; 1 s is promised
-    assert (process.returncode, complaint) == (0, "")
+    _, stderr = process.communicate(timeout=10)  # it takes about 0.3 s
+    assert (process.returncode, stderr) == (0, "")
     for connection in held:
         connection.close()
 
 
-if sys.platform == "linux":  # only Linux tells when a request came in
+if sys.platform == "linux":  # only Linux reports when a request arrived
 
     def test_the_latency_counts_from_the_arrival_of_the_call_however_busy_the_process(
         start: Start,
@@ -88,7 +88,7 @@ if sys.platform == "linux":  # only Linux tells when a request came in
             process.send_signal(signal.SIGSTOP)
             sent = time.monotonic()
             connection.sendall(CALL)
-            time.sleep(1.0)  # the time that the call lies unread, not a wait for something
+            time.sleep(1.0)  # the call stays unread for this long
             process.send_signal(signal.SIGCONT)
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
             took = time.monotonic() - sent
