@@ -14,13 +14,13 @@ from workers import mongo
 
 
 class MongoServer:
-    """url: without a database; see ``named``."""
+    """url: without the name of a database."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         (port,) = free_ports(1)
         (folder / "data").mkdir()
-        # Tethered: it must not outlive a test run that is killed.
+        # It must not outlive a test run that is killed.
         self._command = [
             sys.executable,
             "-m",

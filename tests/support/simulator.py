@@ -18,12 +18,12 @@ from tests.support.servers import ROOT
 
 @dataclass(frozen=True)
 class Simulator:
-    """A routing service in a process of its own."""
+    """Its base URL, and what a test asks of it."""
 
     url: str
 
     def behave(self, **behaviour: Any) -> None:
-        """Script it; what is not named goes back to its default."""
+        """Set its behaviour; what is not named gets its default."""
         answer = urllib3.request("PUT", f"{self.url}/behaviour", json=behaviour)
         assert answer.status == 200, answer.data
 
@@ -34,8 +34,8 @@ class Simulator:
 
 @contextmanager
 def running() -> Iterator[Simulator]:
-    """One that answers at once."""
-    # Tethered: it must not outlive a test run that is killed.
+    """A Routing Service without latency."""
+    # It must not outlive a test run that is killed.
     process = subprocess.Popen(
         [
             sys.executable,

@@ -38,7 +38,7 @@ def test_the_fields_are_found_where_the_source_says() -> None:
     )
 
 
-def test_a_courier_s_own_words_and_places_become_ours() -> None:
+def test_a_courier_s_own_fields_and_statuses_are_mapped() -> None:
     raw = orjson.dumps(
         {
             "id": "evt_9",
@@ -83,17 +83,15 @@ def test_no_time_is_later_than_five_minutes_after_receipt(moment: datetime) -> N
         ("9999-12-31T23:59:59.999999Z", 300),
     ],
 )
-def test_the_clamp_lets_pass_up_to_five_minutes_and_no_millisecond_more(
-    text: str, seconds: float
-) -> None:
+def test_a_time_is_clamped_to_exactly_five_minutes_after_receipt(text: str, seconds: float) -> None:
     assert occurred(text) == RECEIVED + timedelta(seconds=seconds)
 
 
-def test_a_time_without_an_offset_is_taken_for_utc() -> None:
+def test_a_time_without_an_offset_counts_as_utc() -> None:
     assert occurred("2026-11-23T05:00:00") == datetime(2026, 11, 23, 5, tzinfo=UTC)
 
 
-def test_times_are_kept_to_the_millisecond_as_mongodb_does() -> None:
+def test_times_are_whole_milliseconds_as_in_mongodb() -> None:
     assert occurred("2026-11-23T05:00:00.123999Z").microsecond == 123_000
     assert read(body(), RECEIVED.replace(microsecond=5_999)).received_at.microsecond == 5_000
 
@@ -118,10 +116,10 @@ def test_a_time_that_cannot_be_read_is_malformed_and_the_message_names_the_field
 
 
 @pytest.mark.parametrize(
-    "word", ["teleported", "", "DELIVERED", 5, True, ["delayed"], {"delayed": 1}]
+    "status", ["teleported", "", "DELIVERED", 5, True, ["delayed"], {"delayed": 1}]
 )
-def test_a_status_that_is_not_in_the_map_is_malformed(word: object) -> None:
-    raw = orjson.dumps({"shipment_id": "SHP-1", "status": word})
+def test_a_status_that_is_not_in_the_map_is_malformed(status: object) -> None:
+    raw = orjson.dumps({"shipment_id": "SHP-1", "status": status})
     with pytest.raises(Malformed, match="not in the status map of source bench"):
         read(raw)
 
@@ -147,7 +145,9 @@ def test_a_body_that_lacks_a_field_is_malformed(document: object, message: str) 
 
 
 @pytest.mark.parametrize("field", ["shipment_id", "status", "occurred_at"])
-def test_a_value_too_deep_to_be_written_out_is_malformed_and_no_fault_of_ours(field: str) -> None:
+def test_a_value_nested_too_deeply_to_be_printed_is_malformed_and_not_an_internal_error(
+    field: str,
+) -> None:
     deep = b'{"x":' * 500 + b"[" * 500 + b"]" * 500 + b"}" * 500
     fields = {"shipment_id": b'"SHP-1"', "status": b'"delayed"', field: deep}
     raw = b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), value) for name, value in fields.items())
@@ -156,7 +156,7 @@ def test_a_value_too_deep_to_be_written_out_is_malformed_and_no_fault_of_ours(fi
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"shipment_id": "\\ud800"}'])
-def test_bytes_that_are_no_json_are_malformed(raw: bytes) -> None:
+def test_a_body_that_is_not_json_is_malformed(raw: bytes) -> None:
     with pytest.raises(Malformed, match="body is not JSON"):
         read(raw)
 
@@ -176,6 +176,6 @@ def test_bytes_that_are_no_json_are_malformed(raw: bytes) -> None:
         max_leaves=6,
     ).map(orjson.dumps)
 )
-def test_whatever_a_courier_signs_is_read_or_malformed(raw: bytes) -> None:
+def test_any_signed_body_is_either_read_or_malformed(raw: bytes) -> None:
     with suppress(Malformed):
         assert read(raw).occurred_at <= RECEIVED + AHEAD

@@ -1,4 +1,4 @@
-"""The limit on calls at once: it follows an overloaded service and ignores a merely faulty one."""
+"""The concurrency limit: it adapts to an overloaded service and ignores random failures."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ class Clock:
         return self.now
 
 
-def play(limit: ConcurrencyLimit, clock: Clock, *, good: int, pushed: int, rounds: int = 1) -> None:
-    """Whole rounds of calls, then time enough that every slot has rested."""
+def run_rounds(
+    limit: ConcurrencyLimit, clock: Clock, *, good: int, pushed: int, rounds: int = 1
+) -> None:
+    """Rounds of calls, each followed by the time that a slot rests."""
     for _ in range(rounds):
         for _ in range(good):
             limit.succeeded()
@@ -34,40 +36,40 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_it_begins_with_all_slots(clock: Clock) -> None:
+def test_at_the_start_all_slots_are_allowed(clock: Clock) -> None:
     assert ConcurrencyLimit(64, clock).allowed == 64
 
 
-def test_an_overloaded_service_is_called_less_with_every_round_but_never_not_at_all(
+def test_every_round_of_overload_lowers_the_limit_to_one_at_least(
     clock: Clock,
 ) -> None:
     limit = ConcurrencyLimit(64, clock)
     seen = []
     for _ in range(20):
-        play(limit, clock, good=0, pushed=10)
+        run_rounds(limit, clock, good=0, pushed=10)
         seen.append(limit.allowed)
     assert seen[0] < 64
     assert seen == sorted(seen, reverse=True)
     assert seen[-1] == 1
 
 
-def test_random_failures_are_no_overload(clock: Clock) -> None:
+def test_random_failures_do_not_lower_the_limit(clock: Clock) -> None:
     limit = ConcurrencyLimit(64, clock)
-    play(limit, clock, good=70, pushed=30, rounds=10)
+    run_rounds(limit, clock, good=70, pushed=30, rounds=10)
     assert limit.allowed == 64
 
 
-def test_it_grows_back_to_the_slots_and_no_further(clock: Clock) -> None:
+def test_the_limit_rises_back_to_the_slots_and_no_further(clock: Clock) -> None:
     limit = ConcurrencyLimit(8, clock)
-    play(limit, clock, good=0, pushed=10, rounds=20)
+    run_rounds(limit, clock, good=0, pushed=10, rounds=20)
     assert limit.allowed == 1
-    play(limit, clock, good=10, pushed=0)
+    run_rounds(limit, clock, good=10, pushed=0)
     assert limit.allowed == 2
-    play(limit, clock, good=10, pushed=0, rounds=50)
+    run_rounds(limit, clock, good=10, pushed=0, rounds=50)
     assert limit.allowed == 8
 
 
-def test_calls_in_flight_together_count_as_one_pushback(clock: Clock) -> None:
+def test_calls_pushed_back_in_one_round_lower_the_limit_once(clock: Clock) -> None:
     limit = ConcurrencyLimit(64, clock)
     clock.now += ROUND_SECONDS
     for _ in range(64):
@@ -76,7 +78,7 @@ def test_calls_in_flight_together_count_as_one_pushback(clock: Clock) -> None:
     assert limit.allowed == int(64 * 0.7)
 
 
-def test_a_slot_that_was_pushed_back_rests_a_moment(clock: Clock) -> None:
+def test_a_slot_whose_call_was_pushed_back_rests(clock: Clock) -> None:
     limit = ConcurrencyLimit(8, clock)
     limit.pushed_back()
     limit.pushed_back()
@@ -85,14 +87,14 @@ def test_a_slot_that_was_pushed_back_rests_a_moment(clock: Clock) -> None:
     assert limit.allowed == 8
 
 
-def test_resting_slots_leave_at_least_one_call(clock: Clock) -> None:
+def test_however_many_slots_rest_one_call_is_allowed(clock: Clock) -> None:
     limit = ConcurrencyLimit(4, clock)
     for _ in range(50):
         limit.pushed_back()
     assert limit.allowed == 1
 
 
-def test_many_threads_leave_it_between_one_and_the_slots() -> None:
+def test_with_many_threads_the_limit_stays_between_one_and_the_slots() -> None:
     limit = ConcurrencyLimit(16)
     wrong: list[int] = []
 

@@ -53,7 +53,7 @@ def test_of_two_holders_that_process_the_same_event_only_one_takes_effect(
     assert before[0]["events_applied"] == 1
 
 
-def test_many_events_of_one_shipment_at_once_are_each_counted_once(
+def test_many_concurrent_events_of_one_shipment_are_each_counted_once(
     database: Database[Document],
 ) -> None:
     threads_count, each = 8, 8

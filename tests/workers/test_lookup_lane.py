@@ -1,4 +1,4 @@
-"""The lookup lane on a real MongoDB, driven with events as ``reserve`` hands them out."""
+"""The lookup lane on a real MongoDB, with events as ``Queue.reserve`` returns them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stored(database: Database[Document]) -> tuple[Document, Document]:
     entry = database["events"].find_one({"_id": "bench:evt_1"}) or {}
     for name in ("applied_at", "done_at"):
         if name in entry:
-            entry[name] = "noted"
+            entry[name] = "recorded"
     return database["shipments"].find_one({"_id": "SHP-1"}) or {}, entry
 
 
@@ -60,7 +60,7 @@ def test_an_event_that_needs_a_route_is_applied_and_forwarded(
         ),
         entry(
             status="delivery_failed",
-            applied_at="noted",
+            applied_at="recorded",
             decision={"apply": True, "route": True, "reason": "route"},
         ),
     )
@@ -81,8 +81,8 @@ def test_an_event_that_needs_no_route_is_recorded_and_closed(
             status="in_transit",
             state="done",
             outcome="recorded",
-            applied_at="noted",
-            done_at="noted",
+            applied_at="recorded",
+            done_at="recorded",
             decision={"apply": True, "route": False, "reason": "status_needs_no_route"},
         ),
     )
@@ -115,15 +115,15 @@ def test_without_an_active_shipment_and_an_open_order_the_status_is_recorded_onl
     assert stored(database)[1]["decision"]["reason"] == reason
 
 
-def test_a_malformed_event_is_buried_and_touches_nothing(
+def test_a_malformed_event_is_dead_lettered_and_changes_nothing(
     database: Database[Document], lane: LookupLane
 ) -> None:
-    for odd in (
+    for malformed in (
         job(body=b"{}"),
-        job(body=body(status="lost in space")),
-        job(source="a courier of the past"),
+        job(body=body(status="teleported")),
+        job(source="removed"),
     ):
-        result = lane.handle(odd)
+        result = lane.handle(malformed)
         assert isinstance(result, Bury)
         assert (result.reason, result.attempts) == ("malformed", 0)
         assert result.error
@@ -131,32 +131,32 @@ def test_a_malformed_event_is_buried_and_touches_nothing(
 
 
 def unknown_to_easypost(**more: str) -> bytes:
-    """A body that says nothing about where its shipment stands."""
+    """A body with a status that the source's table ignores."""
     return orjson.dumps({"id": "evt_1", "result": {"status": "unknown", **more}})
 
 
 @pytest.mark.parametrize(
-    ("more", "facts"),
+    ("more", "fields"),
     [
         ({"tracking_code": "SHP-1"}, {"shipment_id": "SHP-1"}),
         ({"tracking_code": "SHP-9", "updated_at": "soon"}, {"shipment_id": "SHP-9"}),
         ({}, {}),
     ],
 )
-def test_an_ignored_status_is_closed_in_the_ledger_and_no_shipment_is_looked_for(
-    database: Database[Document], lane: LookupLane, more: dict[str, str], facts: Document
+def test_an_ignored_status_is_closed_in_the_ledger_and_no_shipment_is_read(
+    database: Database[Document], lane: LookupLane, more: dict[str, str], fields: Document
 ) -> None:
     assert lane.handle(job(body=unknown_to_easypost(**more), source="easypost")) == Done("ignored")
     expected = entry(
         source="easypost",
         state="done",
         outcome="ignored",
-        done_at="noted",
+        done_at="recorded",
         courier_status="unknown",
         decision={"apply": False, "route": False, "reason": "status_ignored"},
-        **facts,
+        **fields,
     )
-    for name in {"shipment_id", "occurred_at"} - facts.keys():
+    for name in {"shipment_id", "occurred_at"} - fields.keys():
         del expected[name]
     assert stored(database) == (shipment(), expected)
     with pytest.raises(AlreadyDone):
@@ -174,7 +174,7 @@ def test_an_unknown_shipment_is_waited_for_and_not_claimed(
     assert stored(database) == (shipment(), {})
 
 
-def test_an_unknown_shipment_is_waited_for_no_longer_than_patience_allows(lane: LookupLane) -> None:
+def test_an_unknown_shipment_is_waited_for_no_longer_than_configured(lane: LookupLane) -> None:
     result = lane.handle(job(body=body("SHP-9"), age_seconds=61))
     assert result == Bury("unknown_shipment", "no shipment SHP-9")
 
@@ -187,7 +187,7 @@ def test_a_done_event_is_done_although_its_shipment_is_gone(
     assert lane.handle(job(body=NEEDS_NO_ROUTE, fence=101)) == Done("already_done")
 
 
-def test_a_done_event_changes_nothing_when_it_comes_again(
+def test_a_done_event_that_is_reserved_again_changes_nothing(
     database: Database[Document], lane: LookupLane
 ) -> None:
     lane.handle(job(body=NEEDS_NO_ROUTE))
@@ -197,7 +197,7 @@ def test_a_done_event_changes_nothing_when_it_comes_again(
     assert stored(database) == before
 
 
-def test_a_holder_whose_fence_is_behind_changes_nothing(
+def test_a_holder_with_a_lower_fence_changes_nothing(
     database: Database[Document], lane: LookupLane, ledger: Ledger
 ) -> None:
     ledger.claim(reserved(fence=200), {})
@@ -218,7 +218,7 @@ def test_a_replayed_event_keeps_its_decision_and_is_forwarded_again(
     assert stored(database)[0] == before
 
 
-def test_an_event_that_its_shipment_remembers_no_more_is_known_by_the_ledger(
+def test_an_event_that_left_recent_events_is_found_in_the_ledger(
     database: Database[Document], lane: LookupLane, ledger: Ledger
 ) -> None:
     lane.handle(job())
@@ -238,7 +238,7 @@ def test_a_shipment_in_another_shape_is_a_permanent_failure(
     assert database["events"].count_documents({}) == 0
 
 
-def test_a_shipment_that_never_stays_as_it_was_read_ends_in_a_failed_attempt(
+def test_a_shipment_that_changes_after_every_read_fails_the_attempt(
     database: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.lookup_lane.READS_MAX", 5)

@@ -1,4 +1,4 @@
-"""A connection to MongoDB that breaks while it is being made: the next write goes as any other."""
+"""A connection to MongoDB that breaks in its handshake is an outage, and later writes succeed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _RESET = struct.pack("ii", 1, 0)
 _numbers = itertools.count(1)
 
 
-class Doorway:
-    """Passes connections on to mongod; ``slams`` of those to come are reset at their first word,
-    which the driver sends to shake hands."""
+class HandshakeProxy:
+    """Forwards connections to mongod, but resets the next ``resets`` of them at their first
+    message, the driver's handshake."""
 
     def __init__(self, port: int) -> None:
-        self.slams = 0
+        self.resets = 0
         self._upstream = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -37,17 +37,17 @@ class Doorway:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                threading.Thread(target=self._welcome, args=(client,), daemon=True).start()
+                threading.Thread(target=self._forward, args=(client,), daemon=True).start()
 
-    def _welcome(self, client: socket.socket) -> None:
+    def _forward(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
-            word = client.recv(65_536)
-            if self.slams:
-                self.slams -= 1
+            handshake = client.recv(65_536)
+            if self.resets:
+                self.resets -= 1
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 return
             with socket.create_connection(("127.0.0.1", self._upstream)) as server:
-                server.sendall(word)
+                server.sendall(handshake)
                 back = threading.Thread(target=_pump, args=(server, client), daemon=True)
                 back.start()
                 _pump(client, server)
@@ -65,31 +65,29 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 @pytest.fixture
-def doorway(mongod: MongoServer) -> Iterator[Doorway]:
-    doorway = Doorway(int(mongod.url.rpartition(":")[2]))
-    yield doorway
-    doorway.close()
+def proxy(mongod: MongoServer) -> Iterator[HandshakeProxy]:
+    proxy = HandshakeProxy(int(mongod.url.rpartition(":")[2]))
+    yield proxy
+    proxy.close()
 
 
-def test_a_write_whose_connection_broke_in_its_handshake_is_done_or_told_as_an_outage(
-    doorway: Doorway,
+def test_a_write_whose_handshake_is_reset_succeeds_or_raises_store_unavailable(
+    proxy: HandshakeProxy,
 ) -> None:
-    # Nothing is kept idle, so that each write shakes hands.
-    url = f"mongodb://127.0.0.1:{doorway.port}/test_handshake_{next(_numbers)}?maxIdleTimeMS=1"
+    # No connection stays idle, so that each write starts with a handshake.
+    url = f"mongodb://127.0.0.1:{proxy.port}/test_handshake_{next(_numbers)}?maxIdleTimeMS=1"
     database = mongo.connect(url, 1)
     ledger, event = Ledger(database), reserved()
     try:
         ledger.claim(event, {"shipment_id": "SHP-1"})
-        doorway.slams = 1
+        proxy.resets = 1
 
-        def slammed() -> bool:
-            with contextlib.suppress(
-                StoreUnavailable
-            ):  # the worker comes back, and burns no attempt
+        def was_reset() -> bool:
+            with contextlib.suppress(StoreUnavailable):  # the worker defers the event
                 ledger.mark_applied(event)
-            return doorway.slams == 0
+            return proxy.resets == 0
 
-        await_true(slammed, 10, "a handshake")
+        await_true(was_reset, 10, "a handshake")
         ledger.close(event, "recorded", applied=True)
         assert ledger.is_done(event.id)
     finally:

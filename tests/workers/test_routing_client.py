@@ -1,4 +1,4 @@
-"""One call to the real simulated Routing Service, and what each of its failures means."""
+"""Calls to the simulated Routing Service: which failures are transient, permanent, a pushback."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def failure(client: RoutingClient) -> Transient:
     return caught.value
 
 
-def test_a_call_brings_a_route_under_the_event_s_id(
+def test_a_call_returns_a_route_for_the_event_s_id(
     client: RoutingClient, simulator: Simulator
 ) -> None:
     answer = client.route("bench:evt_1", {"shipment_id": "SHP-1"})
@@ -49,7 +49,7 @@ def test_a_call_brings_a_route_under_the_event_s_id(
         ('bench:a"b/c,d;e', 'bench:a"b/c,d;e'),
     ],
 )
-def test_every_printable_id_is_a_key_of_its_own(client: RoutingClient, id: str, key: str) -> None:
+def test_every_printable_id_can_be_a_key(client: RoutingClient, id: str, key: str) -> None:
     assert client.route(id, {})["idempotency_key"] == key
 
 
@@ -57,7 +57,7 @@ def test_every_printable_id_is_a_key_of_its_own(client: RoutingClient, id: str, 
     st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=200),
     st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=200),
 )
-def test_two_ids_never_become_one_key(one: str, other: str) -> None:
+def test_two_ids_never_have_the_same_key(one: str, other: str) -> None:
     def key(id: str) -> str:
         sent: dict[str, Any] = {}
 
@@ -76,12 +76,12 @@ def test_two_ids_never_become_one_key(one: str, other: str) -> None:
     assert key(one).isascii()
 
 
-def test_ids_of_another_system_s_making_are_sent_as_text(client: RoutingClient) -> None:
+def test_ids_of_mongodb_are_sent_as_text(client: RoutingClient) -> None:
     assert client.route("bench:evt_1", {"order_id": ObjectId()})["route_id"]
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 599])
-def test_statuses_that_may_pass_are_transient(
+def test_statuses_that_another_attempt_may_avoid_are_transient(
     client: RoutingClient, simulator: Simulator, status: int
 ) -> None:
     simulator.behave(fail_ratio=1, fail_status=status)
@@ -92,7 +92,7 @@ def test_statuses_that_may_pass_are_transient(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 451])
-def test_other_refusals_are_permanent(
+def test_all_other_4xx_statuses_are_permanent(
     client: RoutingClient, simulator: Simulator, status: int
 ) -> None:
     simulator.behave(fail_ratio=1, fail_status=status)
@@ -106,7 +106,7 @@ def test_retry_after_is_passed_on(client: RoutingClient, simulator: Simulator, s
     assert failure(client).retry_after_seconds == 7
 
 
-def test_a_call_that_hangs_is_transient_after_the_timeout_and_asks_for_fewer_calls(
+def test_a_call_without_an_answer_is_transient_after_the_timeout_and_a_pushback(
     simulator: Simulator,
 ) -> None:
     simulator.behave(hang_ratio=1)
@@ -118,7 +118,7 @@ def test_a_call_that_hangs_is_transient_after_the_timeout_and_asks_for_fewer_cal
 
 
 @pytest.mark.parametrize("behaviour", ["reset_ratio", "garbage_ratio"])
-def test_a_broken_reply_is_transient_and_says_nothing_about_load(
+def test_a_broken_reply_is_transient_and_no_pushback(
     client: RoutingClient, simulator: Simulator, behaviour: str
 ) -> None:
     simulator.behave(**{behaviour: 1})
@@ -132,7 +132,7 @@ def test_an_outage_is_transient(client: RoutingClient, simulator: Simulator) -> 
     assert failure(client).pushback
 
 
-def test_a_service_that_is_not_there_is_transient_and_says_nothing_about_load() -> None:
+def test_a_refused_connection_is_transient_and_no_pushback() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     error = failure(RoutingClient(f"http://127.0.0.1:{port}", 5, 1))
@@ -140,7 +140,7 @@ def test_a_service_that_is_not_there_is_transient_and_says_nothing_about_load() 
     assert not error.pushback
 
 
-def test_a_call_is_never_repeated_by_itself(client: RoutingClient, simulator: Simulator) -> None:
+def test_the_client_never_repeats_a_call(client: RoutingClient, simulator: Simulator) -> None:
     for behaviour in ({"reset_ratio": 1}, {"fail_ratio": 1, "fail_status": 503, "retry_after": 1}):
         before = simulator.stats()["calls"]
         simulator.behave(**behaviour)
@@ -148,7 +148,7 @@ def test_a_call_is_never_repeated_by_itself(client: RoutingClient, simulator: Si
         assert simulator.stats()["calls"] == before + 1
 
 
-def test_after_any_failure_the_next_call_is_whole_again(
+def test_after_any_failure_the_next_call_succeeds(
     client: RoutingClient, simulator: Simulator
 ) -> None:
     for behaviour in (

@@ -1,4 +1,4 @@
-"""Answers that no well-behaved service gives: each is transient, and harms no other call."""
+"""Answers that break HTTP or the contract: each is transient and does not affect other calls."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
 
 
 class OddService:
-    """Gives each request on every connection the next of its answers.
+    """Gives every request, on whichever connection, the next of its answers.
 
-    requests: begun; answered: ended.
+    requests: received. answered: whose answer was sent, or refused by the client.
     """
 
     def __init__(self, answers: list[bytes | Answer]) -> None:
@@ -47,7 +47,7 @@ class OddService:
                 self.requests += 1
                 try:
                     answer(connection) if callable(answer) else connection.sendall(answer)
-                finally:  # the client may have heard enough before
+                finally:  # also if the client has closed the connection
                     self.answered += 1
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ def failure(client: RoutingClient) -> Transient:
     return caught.value
 
 
-def and_closes(data: bytes) -> Answer:
+def then_close(data: bytes) -> Answer:
     def answer(connection: socket.socket) -> None:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_RDWR)
@@ -108,7 +108,7 @@ def and_closes(data: bytes) -> Answer:
         b'{"a": {"b": [18446744073709551615]}}',
     ],
 )
-def test_a_success_whose_body_is_no_document_is_transient(body: bytes) -> None:
+def test_a_success_whose_body_cannot_be_stored_is_transient(body: bytes) -> None:
     with service(LENGTH % (len(body), body)) as odd:
         error = failure(RoutingClient(odd.url, 5, 1))
     assert str(error) == "status 200 with a body that is not a JSON object"
@@ -116,7 +116,7 @@ def test_a_success_whose_body_is_no_document_is_transient(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 299])
-def test_every_status_of_success_with_a_document_is_one(status: int) -> None:
+def test_every_2xx_status_with_a_json_object_is_a_success(status: int) -> None:
     head = b"HTTP/1.1 %d Whatever\r\nContent-Length: 8\r\n\r\n" % status
     with service(head + b'{"a": 1}') as odd:
         client = RoutingClient(odd.url, 5, 1)
@@ -135,7 +135,7 @@ def test_a_redirect_is_transient_and_not_followed(status: int) -> None:
 
 
 @pytest.mark.parametrize("extra", [1, 400, 200_000])
-def test_an_answer_that_is_too_long_is_transient_and_does_not_spoil_the_next_call(
+def test_an_answer_that_is_too_long_is_transient_and_the_next_call_succeeds(
     extra: int,
 ) -> None:
     long = b" " * (ANSWER_MAX_BYTES + extra)
@@ -151,7 +151,7 @@ def test_the_longest_answer_that_is_allowed_is_read() -> None:
         assert RoutingClient(odd.url, 5, 1).route("k", {}) == {"a": 1}
 
 
-def test_a_compressed_flood_is_cut_off() -> None:
+def test_a_compressed_answer_is_limited_by_its_uncompressed_length() -> None:
     body = gzip.compress(b" " * 50_000_000)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     with service(head + body) as odd:
@@ -175,15 +175,15 @@ def test_a_compressed_flood_is_cut_off() -> None:
     ],
     ids=lambda answer: repr(answer[:60]),
 )
-def test_what_is_no_http_is_a_broken_reply_and_the_next_call_is_whole(answer: bytes) -> None:
-    with service(and_closes(answer), LENGTH % (8, b'{"a": 1}')) as odd:
+def test_a_reply_that_is_not_http_is_broken_and_the_next_call_succeeds(answer: bytes) -> None:
+    with service(then_close(answer), LENGTH % (8, b'{"a": 1}')) as odd:
         client = RoutingClient(odd.url, 5, 1)
         assert str(failure(client)).startswith("broken: ")
         await_true(lambda: odd.answered == 1)
         assert client.route("k", {}) == {"a": 1}
 
 
-def test_a_reply_that_goes_on_after_its_end_is_never_taken_for_the_next_one() -> None:
+def test_bytes_after_the_end_of_a_reply_are_never_taken_for_the_next_one() -> None:
     with service(
         LENGTH % (8, b'{"a": 1}') + LENGTH % (8, b'{"b": 2}'), LENGTH % (8, b'{"c": 3}')
     ) as odd:
@@ -192,29 +192,29 @@ def test_a_reply_that_goes_on_after_its_end_is_never_taken_for_the_next_one() ->
         assert client.route("k", {}) == {"c": 3}
 
 
-def test_a_connection_that_was_closed_between_two_calls_is_opened_anew() -> None:
-    with service(and_closes(LENGTH % (8, b'{"a": 1}')), LENGTH % (8, b'{"b": 2}')) as odd:
+def test_a_connection_that_was_closed_between_two_calls_is_replaced() -> None:
+    with service(then_close(LENGTH % (8, b'{"a": 1}')), LENGTH % (8, b'{"b": 2}')) as odd:
         client = RoutingClient(odd.url, 5, 1)
         assert client.route("k", {}) == {"a": 1}
         await_true(lambda: odd.answered == 1)
         assert client.route("k", {}) == {"b": 2}
 
 
-def test_an_answer_that_drips_is_given_up_although_every_drop_is_in_time() -> None:
-    dripping = threading.Event()
+def test_an_answer_sent_byte_by_byte_is_given_up_at_the_timeout() -> None:
+    stopped = threading.Event()
 
-    def drip(connection: socket.socket) -> None:
+    def send_slowly(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
         with suppress(OSError):
-            while not dripping.wait(0.05):
+            while not stopped.wait(0.05):
                 connection.sendall(b" ")
-        dripping.set()
+        stopped.set()
 
-    with service(drip) as odd:
+    with service(send_slowly) as odd:
         began = time.monotonic()
         error = failure(RoutingClient(odd.url, 0.3, 1))
         took = time.monotonic() - began
-        await_true(dripping.is_set, what="the connection is closed, or the service drips on")
+        await_true(stopped.is_set, what="the client to close the connection")
     assert str(error) == "timeout: the answer does not end"
     assert error.pushback
     assert took < 20  # at this pace the answer would take 500 s

@@ -48,7 +48,7 @@ def test_a_late_event_is_counted_and_changes_nothing_else(
     )
 
 
-def test_an_effect_misses_a_shipment_that_changed_since_it_was_read(
+def test_an_effect_is_not_applied_to_a_shipment_that_changed_since_it_was_read(
     database: Database[Document], shipments: Shipments
 ) -> None:
     as_read = read(shipments)
@@ -58,7 +58,7 @@ def test_an_effect_misses_a_shipment_that_changed_since_it_was_read(
     assert database["shipments"].find_one({"_id": "SHP-1"}) == before
 
 
-def test_an_effect_that_is_repeated_misses_whatever_was_read(
+def test_a_repeated_effect_is_not_applied(
     database: Database[Document], shipments: Shipments
 ) -> None:
     assert shipments.apply("bench:a", read(shipments), CHANGE, none_applied)
@@ -67,7 +67,7 @@ def test_an_effect_that_is_repeated_misses_whatever_was_read(
     assert database["shipments"].find_one({"_id": "SHP-1"}) == before
 
 
-def test_an_effect_misses_a_shipment_that_was_deleted(
+def test_an_effect_is_not_applied_to_a_deleted_shipment(
     database: Database[Document], shipments: Shipments
 ) -> None:
     as_read = read(shipments)
@@ -76,7 +76,7 @@ def test_an_effect_misses_a_shipment_that_was_deleted(
     assert shipments.find("SHP-1") is None
 
 
-def test_recent_events_lose_only_those_that_the_ledger_vouches_for(
+def test_recent_events_lose_only_ids_that_the_ledger_has_recorded(
     database: Database[Document], shipments: Shipments
 ) -> None:
     recent = [f"bench:{n}" for n in range(RECENT_MAX)]
@@ -97,14 +97,14 @@ def test_recent_events_lose_only_those_that_the_ledger_vouches_for(
     )
 
 
-def test_a_short_list_of_recent_events_is_left_alone(
+def test_a_short_list_of_recent_events_is_not_trimmed(
     database: Database[Document], shipments: Shipments
 ) -> None:
     recent = [f"bench:{n}" for n in range(RECENT_MAX - 1)]
     overwrite(database, recent_events=recent, events_applied=RECENT_MAX - 1)
 
     def applied(ids: Iterable[str]) -> set[str]:
-        raise AssertionError("the ledger need not be asked")
+        raise AssertionError("the ledger is asked")
 
     assert shipments.apply("bench:new", read(shipments), CHANGE, applied)
     assert read(shipments).recent_events == (*recent, "bench:new")
@@ -155,7 +155,7 @@ def test_a_counter_may_be_any_kind_of_whole_number(
         ("last_event_at", ""),
     ],
 )
-def test_a_history_in_another_shape_is_refused_by_name_for_no_condition_on_it_would_hold(
+def test_a_history_in_another_shape_is_rejected_by_the_name_of_the_field(
     database: Database[Document], shipments: Shipments, name: str, value: object
 ) -> None:
     overwrite(database, **{name: value})
@@ -172,7 +172,7 @@ def test_a_history_in_another_shape_is_refused_by_name_for_no_condition_on_it_wo
         ({"_id": "ORD-2", "status": "open"}, False),
     ],
 )
-def test_an_order_is_open_only_if_it_says_so(
+def test_an_order_is_open_only_if_its_status_is_open(
     database: Database[Document], shipments: Shipments, order: Document, wanted: bool
 ) -> None:
     database["orders"].delete_many({})
@@ -190,7 +190,7 @@ def route(id: str, minute: int, status: str = "delayed") -> Document:
     }
 
 
-def test_a_later_event_s_route_is_not_overwritten_by_an_earlier_one_s(shipments: Shipments) -> None:
+def test_an_earlier_event_s_route_does_not_replace_a_later_one_s(shipments: Shipments) -> None:
     assert shipments.set_route("SHP-1", route("bench:second", 2))
     assert not shipments.set_route("SHP-1", route("bench:first", 1))
     assert read(shipments).route == route("bench:second", 2)
@@ -198,13 +198,13 @@ def test_a_later_event_s_route_is_not_overwritten_by_an_earlier_one_s(shipments:
     assert read(shipments).route == route("bench:third", 3)
 
 
-def test_of_two_events_of_one_time_the_route_is_that_of_the_one_whose_status_it_is(
+def test_of_two_events_of_one_time_the_route_is_of_the_one_that_ranks_higher(
     shipments: Shipments,
 ) -> None:
     low, high = route("bench:low", 1, "picked_up"), route("bench:high", 1, "delivery_failed")
     assert shipments.set_route("SHP-1", low)
     assert shipments.set_route("SHP-1", high)
-    assert not shipments.set_route("SHP-1", low)  # a retry, or a worker that slept
+    assert not shipments.set_route("SHP-1", low)  # a retry, or a worker that was suspended
     assert read(shipments).route == high
 
 
@@ -214,21 +214,21 @@ def test_a_route_may_be_recorded_again(shipments: Shipments) -> None:
     assert read(shipments).route == route("bench:a", 1)
 
 
-@pytest.mark.parametrize("there", ["by hand", {"occurred_at": "yesterday"}, [], 5])
-def test_a_route_of_another_making_gives_way(
-    database: Database[Document], shipments: Shipments, there: object
+@pytest.mark.parametrize("existing", ["text", {"occurred_at": "yesterday"}, [], 5])
+def test_a_route_in_another_shape_is_replaced(
+    database: Database[Document], shipments: Shipments, existing: object
 ) -> None:
-    overwrite(database, route=there)
+    overwrite(database, route=existing)
     read(shipments)
     assert shipments.set_route("SHP-1", route("bench:a", 1))
     assert read(shipments).route == route("bench:a", 1)
 
 
-def test_an_answer_s_names_may_hold_dollars_and_dots(shipments: Shipments) -> None:
+def test_field_names_of_an_answer_may_hold_dollar_signs_and_dots(shipments: Shipments) -> None:
     odd = route("bench:a", 1) | {"answer": {"$set": {"a.b": 1, "": [2]}}}
     assert shipments.set_route("SHP-1", odd)
     assert read(shipments).route == odd
 
 
-def test_a_route_for_a_shipment_that_is_gone_is_no_effect(shipments: Shipments) -> None:
+def test_a_route_is_not_set_on_a_deleted_shipment(shipments: Shipments) -> None:
     assert not shipments.set_route("SHP-2", route("bench:a", 1))
