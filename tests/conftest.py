@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -28,11 +30,28 @@ def redis_server(
 
 @pytest.fixture
 def store(redis_server: RedisServer) -> Iterator[Redis]:
-    """An ordinary client on the emptied server, with the configuration as it was started."""
+    """An ordinary client on the emptied server. A test that leaves its configuration changed fails
+    itself, instead of a test after it."""
     client = redis_server.client()
     client.flushall()
+    before: dict[str, Any] = client.config_get("*")
     yield client
+    after: dict[str, Any] = client.config_get("*")
+    changed = {name: value for name, value in before.items() if after[name] != value}
+    for name, value in changed.items():
+        client.config_set(name, value)
     client.close()
+    assert not changed, "the test left the configuration of a shared Redis changed"
+
+
+@pytest.fixture
+def many_files() -> Iterator[int]:
+    """Raise this process's limit of open files for one test; the new limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 16_384 if hard == resource.RLIM_INFINITY else min(16_384, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield max(soft, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

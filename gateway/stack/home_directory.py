@@ -93,7 +93,8 @@ def recall(home: Path) -> dict[str, str]:
 def free_ports(count: int) -> list[int]:
     """Ports on loopback that nothing listens on."""
     found: list[int] = []
-    for port in random.sample(_PORTS, len(_PORTS)):
+    # The system's randomness: two processes seeded alike (pytest-randomly) must not choose alike.
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

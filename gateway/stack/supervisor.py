@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import xmlrpc.client
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,14 +38,16 @@ class Supervisor:
     def pid(self) -> int | None:
         """supervisord's pid; None if it is unavailable."""
         try:
-            return int(self._rpc().getPID())
+            with self._rpc() as supervisord:
+                return int(supervisord.getPID())
         except _UNAVAILABLE:
             return None
 
     def processes(self) -> list[Process]:
         """All processes of supervisord; empty if it is unavailable."""
         try:
-            answer = self._rpc().getAllProcessInfo()
+            with self._rpc() as supervisord:
+                answer = supervisord.getAllProcessInfo()
         except (*_UNAVAILABLE, xmlrpc.client.Fault):  # Fault: supervisord is stopping
             return []
         return [
@@ -57,6 +61,8 @@ class Supervisor:
             for item in answer
         ]
 
-    def _rpc(self) -> Any:
+    @contextmanager
+    def _rpc(self) -> Iterator[Any]:
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+            yield proxy.supervisor

@@ -1,5 +1,5 @@
-"""One stack for all these tests, quick where the product is patient; each test has its own
-shipments and events, and leaves balanced books behind."""
+"""One stack for all these tests, with short waits. Each test begins with empty stores, and its
+counters must agree at its end."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ SETTINGS = {
     "ROUTING_THREADS": "8",
     "OPS_TOKEN": "operators-token",
 }
+WORKERS = {"worker-lookup_00", "worker-routing_00", "worker-routing_01"}
 
 
 @pytest.fixture(scope="session")
@@ -48,18 +49,23 @@ def answers(url: str) -> bool:
 
 @pytest.fixture
 def gateway(stack: Stack) -> Iterator[RunningGateway]:
-    """With a well-behaved Routing Service, a closed breaker and nothing in the queue."""
-    gateway = RunningGateway(stack)
-    reset(gateway)
-    yield gateway
-    reset(gateway)
-    await_true(
-        lambda: gateway.counters().unfinished == 0, PATIENCE, "an empty queue after the test"
-    )
-    gateway.assert_balanced()
+    """Empty stores, a Routing Service with its default behaviour and no call in flight, a closed
+    circuit breaker, and every worker alive."""
+    with RunningGateway(stack) as gateway:
+        close_circuit(gateway)
+        await_true(lambda: gateway.routing("in_flight") == 0, PATIENCE, "calls of an earlier test")
+        await_true(lambda: gateway.living_workers() == WORKERS, PATIENCE, "every worker")
+        gateway.empty_stores()
+        urllib3.request("DELETE", f"{stack.routing_url}/stats")
+        yield gateway
+        close_circuit(gateway)
+        await_true(
+            lambda: gateway.counters().unfinished == 0, PATIENCE, "an empty queue after the test"
+        )
+        gateway.assert_balanced()
 
 
-def reset(gateway: RunningGateway) -> None:
+def close_circuit(gateway: RunningGateway) -> None:
+    """The Routing Service is well again, and the workers need not find out by probes."""
     gateway.behave()
-    urllib3.request("DELETE", f"{gateway.stack.routing_url}/stats")
     gateway.redis.delete("{gw:0}:breaker", "{gw:0}:probes")

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from tests.support.running_gateway import PATIENCE, RunningGateway
 from tests.support.servers import await_true
 from workers import mongo
+
+
+@pytest.fixture(autouse=True)
+def _all_run_again(gateway: RunningGateway) -> Iterator[None]:
+    """The next test finds every program running, also one that this test needed no longer."""
+    before = gateway.pids().keys()
+    yield
+    await_true(lambda: gateway.pids().keys() == before, PATIENCE, "every program to run again")
 
 
 def one_effect_each(gateway: RunningGateway, ids: list[str], shipments: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import selectors
 import socket
 import time
@@ -23,11 +22,7 @@ CONDITION_SECONDS = 60.0
 Start = Callable[..., tuple[Any, str]]
 
 
-@pytest.fixture(autouse=True)
-def _files_for_every_call() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < 2 * CALLS:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (2 * CALLS, hard))
+pytestmark = pytest.mark.usefixtures("many_files")
 
 
 def request(key: str) -> bytes:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.stack.home_directory import free_ports
 from tests.support.contract import Contract
 from tests.support.servers import ROOT, await_true
 
@@ -119,7 +120,7 @@ class Edge:
 
     def __init__(self, folder: Path, redis_url: str, kind: str, **settings: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         (folder / "sources.toml").write_text(SOURCES)
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -243,9 +244,3 @@ class Edge:
             response.begin()
             reply = self._reply("POST", "/v1/events/bench", response, response.read(), 0)
             return reply.status, reply.body
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

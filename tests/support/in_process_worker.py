@@ -79,7 +79,15 @@ class ScriptedLane:
             self.running -= 1
 
 
-started: list[InProcessWorker] = []  # a fixture stops them after the test
+_started: list[InProcessWorker] = []
+
+
+def end_all() -> None:
+    """End every worker that a test started, so that none logs or works during the next test."""
+    for worker in _started:
+        worker.stop.set("the test is over")
+    while _started:
+        _started.pop().wait()
 
 
 class InProcessWorker:
@@ -111,10 +119,10 @@ class InProcessWorker:
             self.stop,
         )
         self._thread = threading.Thread(target=self.process.run, daemon=True)
-        started.append(self)
 
     def start(self) -> InProcessWorker:
         self._thread.start()
+        _started.append(self)
         return self
 
     def end(self, seconds: float = 60) -> None:

@@ -53,6 +53,23 @@ class RunningGateway:
         self._http = urllib3.PoolManager(retries=False, timeout=10)
         self._before = self.counters()
 
+    def __enter__(self) -> RunningGateway:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.redis.close()
+        self.mongo.client.close()
+        self._http.clear()
+
+    def empty_stores(self) -> None:
+        """Delete all events, shipments and orders. The processes stay registered in Redis."""
+        names = list(self.redis.scan_iter("{gw:0}:*"))
+        if names:
+            self.redis.delete(*names)
+        for name in ("events", "shipments", "orders"):
+            self.mongo[name].delete_many({})
+        self._before = self.counters()
+
     # ---- what couriers do
 
     def shipment(self) -> str:
@@ -186,6 +203,10 @@ class RunningGateway:
         return Run(code, out.getvalue(), err.getvalue())
 
     # ---- processes
+
+    def living_workers(self) -> set[str]:
+        """The names under which worker processes have registered themselves in Redis lately."""
+        return {name.rpartition("/")[2] for name in self.redis.scan_iter("gw:proc:*")}
 
     def pid(self, program: str) -> int:
         return int(self.stack.ctl("pid", program))

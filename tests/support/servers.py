@@ -58,8 +58,8 @@ class RedisServer:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> RedisServer:
-        log = (self.folder / "redis.log").open("ab")
-        self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        with (self.folder / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
         await_true(self.answers, what="redis-server")
         return self
 

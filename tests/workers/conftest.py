@@ -17,7 +17,7 @@ from scheduler.queue import Queue
 from tests.support import in_process_worker
 from tests.support.mongo_server import MongoServer
 from tests.support.samples import shipment
-from tests.support.servers import RedisServer, redis_binaries
+from tests.support.servers import RedisServer, await_true, redis_binaries
 from tests.support.simulator import Simulator, running
 from tests.support.worker_environment import MAX_CRASHES, SLOTS, WorkerEnvironment
 from workers import mongo
@@ -64,8 +64,9 @@ def _simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def simulator(_simulator: Simulator) -> Simulator:
-    """With its default behaviour and counters at 0. It answers without latency."""
+    """With its default behaviour, no call in flight and counters at 0. It answers without latency."""
     _simulator.behave()
+    await_true(lambda: _simulator.stats()["in_flight"] == 0, 60, "no call of an earlier test")
     urllib3.request("DELETE", f"{_simulator.url}/stats")
     return _simulator
 
@@ -85,8 +86,7 @@ def url(own_redis: RedisServer) -> Iterator[str]:
     client.flushall()
     client.close()
     yield own_redis.url
-    while in_process_worker.started:
-        in_process_worker.started.pop().stop.set("the test is over")
+    in_process_worker.end_all()
 
 
 @pytest.fixture

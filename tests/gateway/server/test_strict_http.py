@@ -438,7 +438,10 @@ def test_gthread_serves_if_it_is_configured(tmp_path: Path, http_redis: RedisSer
         edge.stop()
 
 
-def test_the_log_names_the_address_of_the_rejected_client(edge: Edge) -> None:
+def test_the_log_names_the_address_of_the_rejected_client(
+    start_edge: StartEdge, http_redis: RedisServer
+) -> None:
+    edge = start_edge(http_redis.url)  # its own log: no earlier rejection suppresses the line
     look = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     body = event("evt_other")
     unsigned = request(body=body, line="POST /v1/events/standard HTTP/1.1")
@@ -454,6 +457,7 @@ def test_the_log_names_the_address_of_the_rejected_client(edge: Edge) -> None:
     assert line.endswith("remote=127.0.0.2")
 
 
+@pytest.mark.usefixtures("many_files")
 def test_3000_half_open_connections_do_not_delay_good_clients(
     start_edge: StartEdge, http_redis: RedisServer
 ) -> None:
