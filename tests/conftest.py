@@ -34,9 +34,9 @@ def store(redis_server: RedisServer) -> Iterator[Redis]:
     itself, instead of a test after it."""
     client = redis_server.client()
     client.flushall()
-    before: dict[str, Any] = client.config_get("*")
+    before: Any = client.config_get("*")
     yield client
-    after: dict[str, Any] = client.config_get("*")
+    after: Any = client.config_get("*")
     changed = {name: value for name, value in before.items() if after[name] != value}
     for name, value in changed.items():
         client.config_set(name, value)

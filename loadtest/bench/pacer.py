@@ -51,7 +51,14 @@ class Pacer:
         return connection
 
     def run(self) -> None:
-        """Until every request is answered, or the patience is over."""
+        """Until every request is answered, or the patience is over. Closes its connections."""
+        try:
+            self._run()
+        finally:
+            for connection in (*self._idle, *self._busy):
+                connection.close()
+
+    def _run(self) -> None:
         count, rate = len(self.latency), self._rate
         began = time.perf_counter() + LEAD_SECONDS
         give_up = began + count / rate + PATIENCE_SECONDS

@@ -118,3 +118,5 @@ def _answer(listener: socket.socket, count: int, stall: float) -> None:
                 answered += 1
                 time.sleep(stall if answered == 20 else 0)
                 connection.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok")
+    for connection in connections:
+        connection.close()

@@ -78,14 +78,15 @@ def test_a_killed_process_is_gone_when_kill_returns() -> None:
 
 
 def test_a_frozen_process_goes_on_after_the_block() -> None:
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    with faults.frozen(process.pid):
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.3)
-    assert process.wait(20) == 0
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        with faults.frozen(process.pid):
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.3)
+        assert process.wait(20) == 0
 
 
 class _Edge(BaseHTTPRequestHandler):
@@ -111,6 +112,7 @@ class _Edge(BaseHTTPRequestHandler):
 def test_couriers_note_every_request_also_those_that_no_answer_came_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(_Edge, "seen", 0)
     monkeypatch.setattr(constant_load, "COURIERS", 1)
     monkeypatch.setattr(constant_load, "PAUSE_SECONDS", 0.001)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Edge)

@@ -7,8 +7,9 @@ import socket
 import time
 
 from tests.gateway.conftest import StartEdge
-from tests.gateway.server.test_graceful_stop import PersistentConnection, open_files, waits
+from tests.gateway.server.test_graceful_stop import open_files, waits
 from tests.support.edge import Edge, event
+from tests.support.persistent_connection import Connect
 from tests.support.servers import RedisServer, await_true
 
 PROCESSES = 4
@@ -23,14 +24,14 @@ def sockets(edge: Edge) -> dict[int, int]:
 
 
 def test_persistent_connections_are_spread_over_the_processes(
-    start_edge: StartEdge, http_redis: RedisServer, kind: str
+    start_edge: StartEdge, http_redis: RedisServer, kind: str, connect: Connect
 ) -> None:
     edge = start_edge(http_redis.url, WEB_CONCURRENCY=str(PROCESSES))
     await_true(lambda: sum(map(waits, edge.workers())) == PROCESSES, 20, "all workers")
     before = sockets(edge)
     couriers = []
     for n in range(PROCESSES * EACH):
-        couriers.append(PersistentConnection(edge))
+        couriers.append(connect(edge))
         assert couriers[-1].post(f"evt_{n}").status in (200, 202)
         await_true(lambda: all(map(waits, edge.workers())), 20, "a moment without any work")
     # In addition each has at most one connection to Redis.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import signal
 import socket
@@ -12,39 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.conftest import StartEdge
-from tests.support.edge import Edge, bench_headers, event
+from tests.support.edge import Edge, event
+from tests.support.persistent_connection import Connect
 from tests.support.servers import RedisServer, await_true
 
 LONG = "60"  # DRAIN_SECONDS, so long that a test which waits for it fails
-
-
-class PersistentConnection:
-    """A courier's connection that stays open between two events."""
-
-    def __init__(self, edge: Edge) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=20)
-        self._connection.connect()
-        assert self._connection.sock is not None
-        # http.client closes its own socket on Connection: close.
-        self._duplicate = self._connection.sock.dup()
-
-    def post(self, id: str) -> http.client.HTTPResponse:
-        body = event(id)
-        self._connection.request("POST", "/v1/events/bench", body, bench_headers(body))
-        response = self._connection.getresponse()
-        response.read()
-        return response
-
-    def post_until_the_last(self) -> None:
-        """Post repeatedly until an answer has Connection: close."""
-        for n in range(1_000_000):
-            response = self.post(f"evt_{n % 10}")
-            assert response.status in (200, 202)
-            if response.getheader("Connection") == "close":
-                return
-
-    def closed(self) -> bool:
-        return self._duplicate.recv(1) == b""
 
 
 @pytest.fixture
@@ -79,8 +50,10 @@ def assert_ended(edge: Edge) -> None:
     assert "SIGKILL" not in edge.log
 
 
-def test_a_persistent_connection_gets_one_more_answer_with_connection_close(edge: Edge) -> None:
-    courier = PersistentConnection(edge)
+def test_a_persistent_connection_gets_one_more_answer_with_connection_close(
+    edge: Edge, connect: Connect
+) -> None:
+    courier = connect(edge)
     assert courier.post("evt_1").getheader("Connection") != "close"
     stop(edge)
     courier.post_until_the_last()
@@ -88,8 +61,8 @@ def test_a_persistent_connection_gets_one_more_answer_with_connection_close(edge
     assert_ended(edge)
 
 
-def test_each_of_many_persistent_connections_gets_its_last_answer(edge: Edge) -> None:
-    couriers = [PersistentConnection(edge) for _ in range(6)]
+def test_each_of_many_persistent_connections_gets_its_last_answer(edge: Edge, connect: Connect) -> None:
+    couriers = [connect(edge) for _ in range(6)]
     for n, courier in enumerate(couriers):
         assert courier.post(f"evt_{n}").status == 202
     stop(edge)
@@ -100,14 +73,16 @@ def test_each_of_many_persistent_connections_gets_its_last_answer(edge: Edge) ->
     assert_ended(edge)
 
 
-def test_idle_connections_do_not_delay_a_stop_until_the_end_of_the_drain(edge: Edge) -> None:
-    idle = PersistentConnection(edge)
+def test_idle_connections_do_not_delay_a_stop_until_the_end_of_the_drain(
+    edge: Edge, connect: Connect
+) -> None:
+    idle = connect(edge)
     assert idle.post("evt_1").status == 202
     silent = socket.create_connection(("127.0.0.1", edge.port), 20)
     partial = socket.create_connection(("127.0.0.1", edge.port), 20)
     partial.sendall(b"POST /v1/events/bench HTTP/1.1\r\nHost: x\r\n")
     # The earlier connections are accepted, too.
-    assert PersistentConnection(edge).post("evt_2").status == 202
+    assert connect(edge).post("evt_2").status == 202
     stop(edge)
     assert_ended(edge)
     assert idle.closed()
@@ -115,8 +90,8 @@ def test_idle_connections_do_not_delay_a_stop_until_the_end_of_the_drain(edge: E
     partial.close()
 
 
-def test_a_quick_stop_is_clean(edge: Edge) -> None:
-    idle = PersistentConnection(edge)
+def test_a_quick_stop_is_clean(edge: Edge, connect: Connect) -> None:
+    idle = connect(edge)
     assert idle.post("evt_1").status == 202
     stop(edge, signal.SIGINT)
     assert_ended(edge)
@@ -134,11 +109,11 @@ def test_a_worker_that_hangs_is_killed_at_the_end_of_the_drain(
 
 
 def test_a_draining_worker_does_not_consume_the_wake_up_for_a_new_connection(
-    start_edge: StartEdge, own_redis: RedisServer
+    start_edge: StartEdge, own_redis: RedisServer, connect: Connect
 ) -> None:
     edge = start_edge(own_redis.url, DRAIN_SECONDS=LONG, WEB_CONCURRENCY="2")
     await_true(lambda: sum(map(waits, edge.workers())) == 2, 20, "both workers")
-    couriers = [PersistentConnection(edge) for _ in range(10)]
+    couriers = [connect(edge) for _ in range(10)]
     for n, courier in enumerate(couriers):
         assert courier.post(f"evt_{n}").status == 202
     # The kernel wakes meinheld's workers round-robin, and always the same idle one of gthread's.
