@@ -149,6 +149,7 @@ class Stack:
         return {**self.env, environment.HOME_VARIABLE: str(self.home)}
 
     def _spawn(self) -> None:
+        self._reap()  # a supervisord that was killed, if this is not the first start
         launcher = [sys.executable, "-m", "gateway.stack.die_with_parent", str(os.getpid())]
         self._child = subprocess.Popen(
             [*launcher, *self.command("--nodaemon", "--silent")],
@@ -177,7 +178,12 @@ class Stack:
             os.kill(pid, signal.SIGTERM)
             self._wait_for_exit(pid)
         left = orphans.stop(self.home)
+        self._reap()
         return pid is not None or bool(left)
+
+    def _reap(self) -> None:
+        if self._child:
+            self._child.wait()
 
     def _wait_for_exit(self, pid: int) -> None:
         seconds = STOP_GROUPS * int(self.env["STOP_SECONDS"])
@@ -187,8 +193,6 @@ class Stack:
                 raise StackError(f"supervisord (pid {pid}) did not stop within {seconds} s")
             self.supervisor.processes()  # wakes its loop, which otherwise checks once a second
             time.sleep(readiness.POLL_SECONDS)
-        if self._child:
-            self._child.wait()
 
     def reload(self) -> None:
         """Apply the current sources.toml to every process, without failing a request.

@@ -64,7 +64,7 @@ def _simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def simulator(_simulator: Simulator) -> Simulator:
-    """With its default behaviour, no call in flight and counters at 0. It answers without latency."""
+    """With its default behaviour, no call in flight and counters at 0; no latency."""
     _simulator.behave()
     await_true(lambda: _simulator.stats()["in_flight"] == 0, 60, "no call of an earlier test")
     urllib3.request("DELETE", f"{_simulator.url}/stats")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -56,7 +57,10 @@ class WaitingClient:
         self._connection.request("GET", "/healthz")
 
     def status(self) -> int:
-        return self._connection.getresponse().status
+        with contextlib.closing(self._connection):
+            response = self._connection.getresponse()
+            response.read()
+        return response.status
 
 
 def test_a_connection_made_while_the_edge_is_stopped_is_answered_after_its_start(
