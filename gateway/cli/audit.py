@@ -47,7 +47,8 @@ def audit(settings: Settings, arguments: Namespace) -> int:
     """Print the findings; returns 0 if there are none, else 1."""
     inspector = Inspector(RedisConnection(settings.redis_url))
     database = mongo.connect(settings.mongo_url, 1)
-    findings = examine(inspector, database, effects=arguments.effects)
+    with database.client:
+        findings = examine(inspector, database, effects=arguments.effects)
     for line in report(findings):
         print(line)
     return 0 if findings.clean else 1

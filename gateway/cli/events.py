@@ -26,8 +26,10 @@ def show(settings: Settings, arguments: Namespace) -> int:
     id = arguments.id
     fields = inspector.event(id)
     body = inspector.body(id)
+    database = mongo.connect(settings.mongo_url, 1)
     try:
-        entry = mongo.connect(settings.mongo_url, 1)["events"].find_one({"_id": id})
+        with database.client:
+            entry = database["events"].find_one({"_id": id})
     except PyMongoError as error:
         print(f"(the ledger cannot be read: {type(error).__name__})", file=sys.stderr)
         entry = None

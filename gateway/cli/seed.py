@@ -18,10 +18,11 @@ COURIERS = ("bosta", "aramex", "easypost", "mylerz")
 def seed(settings: Settings, arguments: Namespace) -> int:
     """Create SHP-1 … SHP-<count>, active and with open orders; existing ones stay unchanged."""
     database = mongo.connect(settings.mongo_url, 1)
-    if arguments.if_empty and database["shipments"].find_one({}, {"_id": 1}) is not None:
-        print("shipments is not empty: nothing was seeded")
-        return 0
-    created = insert_missing(database, arguments.count)
+    with database.client:
+        if arguments.if_empty and database["shipments"].find_one({}, {"_id": 1}) is not None:
+            print("shipments is not empty: nothing was seeded")
+            return 0
+        created = insert_missing(database, arguments.count)
     print(
         f"{created} shipments with open orders created, {arguments.count - created} existed already"
     )

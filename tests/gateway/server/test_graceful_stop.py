@@ -61,7 +61,9 @@ def test_a_persistent_connection_gets_one_more_answer_with_connection_close(
     assert_ended(edge)
 
 
-def test_each_of_many_persistent_connections_gets_its_last_answer(edge: Edge, connect: Connect) -> None:
+def test_each_of_many_persistent_connections_gets_its_last_answer(
+    edge: Edge, connect: Connect
+) -> None:
     couriers = [connect(edge) for _ in range(6)]
     for n, courier in enumerate(couriers):
         assert courier.post(f"evt_{n}").status == 202
