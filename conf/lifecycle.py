@@ -67,13 +67,13 @@ def process_name(default: str) -> str:
     return os.environ.get("SUPERVISOR_PROCESS_NAME") or default
 
 
-def begin(name: str) -> Settings:
+def start_process(name: str) -> Settings:
     """Read the settings and start the log. Wrong settings end the process, with a line for each."""
     try:
         settings = load()
     except SettingsError as error:
         exit_with_problems(name, error)
-    log.start(settings, name)
+    log.configure(settings, name)
     return settings
 
 

@@ -9,7 +9,7 @@ import time
 from conf.settings import Settings
 
 
-class _Line(logging.Formatter):
+class _LineFormatter(logging.Formatter):
     """``2026-11-23T06:00:00.123Z INFO worker-routing_00 workers.lane: message``."""
 
     converter = time.gmtime  # type: ignore[assignment]
@@ -26,10 +26,10 @@ class _Line(logging.Formatter):
         return "\n".join([head, *("    | " + line for line in trace)])
 
 
-def start(settings: Settings, process: str) -> None:
+def configure(settings: Settings, process: str) -> None:
     """Configure logging for this process. process: its name, which each line shows."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Line(process))
+    handler.setFormatter(_LineFormatter(process))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for noisy in ("urllib3", "pymongo"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from conf.lifecycle import Stop, begin, process_name, sources_without_secrets
+from conf.lifecycle import Stop, process_name, sources_without_secrets, start_process
 from scheduler.promoter import Promoter
 
 
 def main() -> None:
     name = process_name("scheduler")
-    settings = begin(name)
+    settings = start_process(name)
     sources = sources_without_secrets(name, settings)
     stop = Stop()
     stop.install()

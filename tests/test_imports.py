@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.servers import ROOT
 
-# Each package of the product, and the packages of ours that it may import.
+# Each package of the product, and the project's packages that it may import.
 PACKAGES = {
     "conf": {"conf"},
     "scheduler": {"conf", "scheduler"},
@@ -22,7 +22,7 @@ PACKAGES = {
 # They use the product from outside; the product must not import them.
 OUTSIDE = {"loadtest", "tests"}
 
-# Each room of a package, and what of ours it may import besides itself.
+# Each room of a package, and what of the project it may import in addition to itself.
 ROOMS = {
     "conf.sources": {"conf.settings"},
     "gateway.courier": {"conf"},
@@ -50,7 +50,7 @@ READERS = {
     "conf/install.py": "compiler and PATH, before any package is installed",
     "conf/lifecycle.py": "the variables that supervisord sets for its programs",
     "gateway/stack/environment.py": "the environment that a stack passes to its processes",
-    "routingsim/__main__.py": "its own settings: the simulator imports nothing of ours",
+    "routingsim/__main__.py": "its own settings: the simulator imports nothing of the project",
 }
 
 
@@ -69,12 +69,12 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 def _forbidden(tree: ast.Module, allowed: Iterable[str]) -> set[str]:
-    """What of ours a module imports although it lies in none of the allowed packages or rooms."""
-    ours = PACKAGES.keys() | OUTSIDE
+    """The project's modules that a module imports outside of the allowed packages and rooms."""
+    project = PACKAGES.keys() | OUTSIDE
     return {
         name
         for name in _imported(tree)
-        if name.partition(".")[0] in ours
+        if name.partition(".")[0] in project
         and not any(f"{name}.".startswith(f"{prefix}.") for prefix in allowed)
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from conf.lifecycle import Stop, begin, process_name, sources_without_secrets
+from conf.lifecycle import Stop, process_name, sources_without_secrets, start_process
 from conf.settings import Settings
 from conf.sources.model import Source
 from scheduler.breaker import Breaker, BreakerPolicy
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         return 64  # EX_USAGE
     lane = arguments[0]
     name = process_name(f"worker-{lane}_00")
-    settings = begin(name)
+    settings = start_process(name)
     sources = sources_without_secrets(name, settings)
     os.nice(settings.worker_nice)
     stop = Stop()

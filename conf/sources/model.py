@@ -74,22 +74,22 @@ class Source:
         """Whether its events are accepted. An optional source without a secret is not enabled."""
         return bool(self.secrets)
 
-    def status(self, word: Any) -> Status | None:
+    def status(self, courier_status: Any) -> Status | None:
         """The canonical status for a courier's status; None if there is none."""
-        text = _word(word)
-        if text is None or self.ignores(word):
+        text = _status_key(courier_status)
+        if text is None or self.ignores(courier_status):
             return None
         return self.statuses.get(text) or self.statuses.get(OTHER)
 
-    def ignores(self, word: Any) -> bool:
+    def ignores(self, courier_status: Any) -> bool:
         """Whether events with this courier's status are configured to change nothing."""
-        text = _word(word)
+        text = _status_key(courier_status)
         return text is not None and (
             text in self.ignored or (OTHER in self.ignored and text not in self.statuses)
         )
 
 
-def _word(value: Any) -> str | None:
+def _status_key(value: Any) -> str | None:
     """The key in the status map. Some couriers send numbers: 11 is the key "11"."""
     if type(value) is int:  # a bool is not
         return str(value)
@@ -115,9 +115,9 @@ class Sources(Mapping[str, Source]):
 
     @property
     def remember_at_least_seconds(self) -> int:
-        """How long a captured request of any source may stay within the tolerance of its signed
-        time (0: no source signs one). The tolerance is symmetric, so twice as long as it is; an id
-        that is forgotten sooner could be accepted a second time."""
+        """How long Redis must remember a finished event: as long as a captured request of any
+        source can be valid. The tolerance is symmetric, so that is twice the largest one. 0 if no
+        source signs a time."""
         longest = max((s.signature.tolerance_seconds for s in self._sources.values()), default=0)
         return 2 * longest + CLOCK_DIFFERENCE_SECONDS_MAX if longest else 0
 

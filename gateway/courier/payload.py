@@ -1,4 +1,4 @@
-"""A payload in the shape of any source, made from its table."""
+"""Makes a payload for any source from its table."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from conf.sources.statuses import Status
 def payload(
     source: Source, event_id: str, shipment_id: str, status: Status, occurred_at: datetime
 ) -> bytes:
-    """The body that a courier would send, its own word for the status included.
+    """The body that the courier would send, with its own name for the status.
 
-    Raises ``ValueError`` when the source's status map has no word for it.
+    Raises ``ValueError`` if the source's status map has no name for it.
     """
-    words = [
-        word for word, canonical in source.statuses.items() if canonical is status and word != OTHER
+    names = [
+        name for name, canonical in source.statuses.items() if canonical is status and name != OTHER
     ]
-    if not words:
-        raise ValueError(f"source {source.name} has no word for status {status}")
+    if not names:
+        raise ValueError(f"source {source.name} has no name for status {status}")
     p = source.pointers
     document: Any = {}
     for pointer, value in (
         (p.event_id, event_id),
         (p.shipment_id, shipment_id),
-        (p.status, words[0]),
+        (p.status, names[0]),
         (p.occurred_at, occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")),
     ):
         if pointer is not None:
@@ -41,8 +41,8 @@ def payload(
 
 
 def _with(place: Any, tokens: Sequence[str], value: str) -> Any:
-    """``place`` with the value where the tokens lead; what is missing is made on the way, a list
-    where the token is 0."""
+    """``place`` with ``value`` at the pointer's tokens. Missing objects are added, or a list where
+    the token is 0."""
     if not tokens:
         return value
     head, rest = tokens[0], tokens[1:]

@@ -1,6 +1,6 @@
-"""Signing as a courier does: for ``python -m gateway send``, the demo and the load test.
+"""Signs payloads as couriers do, for ``python -m gateway send``, the demo and the load tests.
 
-The edge itself only verifies. Tests of the schemes use signers of their own.
+The edge itself only verifies. Tests of the schemes use independent signers.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from conf.sources.model import Source
 
 
 def sign(source: Source, event_id: str, body: bytes, now: float) -> dict[str, str]:
-    """The headers with which ``source`` would send ``body``, by its first live secret.
+    """The headers with which ``source`` would send ``body``, signed with its first live secret.
 
-    event_id goes into its header, where the source has one. Raises ``ValueError`` for a source
-    without a secret.
+    event_id: for the id header, if the source has one. now: seconds since 1970. Raises
+    ``ValueError`` for a source without a secret.
     """
     if not source.secrets:
         raise ValueError(f"source {source.name} is off: none of its secrets is set")

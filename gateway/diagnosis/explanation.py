@@ -17,7 +17,7 @@ from gateway.diagnosis.search import differences, search, signed_times, token_pr
 from gateway.edge import problems, request_body
 from gateway.edge.event_id import NoEventId, event_id
 from gateway.edge.signatures import Reason, Verification, prepare
-from gateway.edge.signatures.timestamp import untimely
+from gateway.edge.signatures.timestamp import timestamp_fault
 from workers.canonical import to_canonical
 from workers.errors import Ignored, Malformed
 
@@ -180,7 +180,7 @@ def _signed_time(inquiry: Inquiry, ok: bool) -> list[str]:
     text = next(signed_times(replace(inquiry.captured, headers=headers), [signature]), None)
     if text is None:
         return []
-    why = untimely(text, inquiry.now, signature.tolerance_seconds)
+    why = timestamp_fault(text, inquiry.now, signature.tolerance_seconds)
     if why is Reason.TIMESTAMP_MALFORMED:
         unit = " Is it in milliseconds, not seconds?" if len(text) == 13 else ""
         return [f"the signed time is not a plain decimal number of seconds since 1970.{unit}"]

@@ -16,8 +16,8 @@ import orjson
 from conf.sources.json_pointer import MISSING
 from conf.sources.model import Source
 
-MAX_CHARACTERS = 200
-SAFE_DIGITS = 18  # a whole number of so many digits fits into 64 bits
+ID_CHARACTERS_MAX = 200
+INT64_DIGITS = 18  # a whole number of so many digits fits into 64 bits
 
 # Characters that Python calls printable although a terminal shows nothing for them: joiners,
 # fillers, blanks and variation selectors. With them two different ids could look the same.
@@ -72,7 +72,7 @@ def _exact_values(source: Source, body: bytes) -> list[Any]:
 
 def _number(text: str) -> int | dict[str, str]:
     """A number as it was written, in a form that no string of the body has."""
-    return int(text) if len(text) <= SAFE_DIGITS and text.isdigit() else {"number": text}
+    return int(text) if len(text) <= INT64_DIGITS and text.isdigit() else {"number": text}
 
 
 def _usable(value: Any, what: str) -> str:
@@ -84,8 +84,8 @@ def _usable(value: Any, what: str) -> str:
         raise NoEventId(f"{what} is neither a string nor a whole number")
     if not value.strip(" "):
         raise NoEventId(f"{what} is empty")
-    if len(value) > MAX_CHARACTERS:
-        raise NoEventId(f"{what} has more than {MAX_CHARACTERS} characters")
+    if len(value) > ID_CHARACTERS_MAX:
+        raise NoEventId(f"{what} has more than {ID_CHARACTERS_MAX} characters")
     if not value.isprintable() or (not value.isascii() and _INVISIBLE.search(value)):
         raise NoEventId(f"{what} has characters that cannot be printed")
     return value

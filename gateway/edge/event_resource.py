@@ -141,5 +141,5 @@ class EventResource:
     ) -> None:
         self._rejection_log.note(source, problem.code, remote(environ))
         problem.send(resp, detail=detail)
-        if problem.closes:
+        if problem.closes_connection:
             close_after(environ, resp)

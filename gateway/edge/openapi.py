@@ -16,7 +16,7 @@ import orjson
 
 from conf.sources.model import Source
 from gateway.edge import problems
-from gateway.edge.event_id import MAX_CHARACTERS
+from gateway.edge.event_id import ID_CHARACTERS_MAX
 from gateway.edge.openapi_sources import examples, security, security_schemes
 from gateway.edge.problems import RETRY_SECONDS_MAX, Problem
 
@@ -80,7 +80,7 @@ OTHER_METHODS, OTHER_PATHS = problems.METHOD_NOT_ALLOWED, problems.NOT_FOUND
 
 NAME = {
     "type": "string",
-    "maxLength": 64 + 1 + MAX_CHARACTERS,
+    "maxLength": 64 + 1 + ID_CHARACTERS_MAX,
     "description": "<source>:<event id>, which identifies the event everywhere",
 }
 COUNT = {"type": "integer", "minimum": 0}
@@ -197,7 +197,7 @@ def _body(sources: Mapping[str, Source], max_body_bytes: int) -> Json:
         "required": True,
         "description": f"A JSON object in UTF-8 of at most {max_body_bytes} bytes, signed by the "
         "scheme of its source. The event id in it, or in the signed header, has at most "
-        f"{MAX_CHARACTERS} printable characters.",
+        f"{ID_CHARACTERS_MAX} printable characters.",
         "content": {
             "application/json": content,
             "application/*+json": {"schema": {"type": "object"}},

@@ -20,13 +20,14 @@ RETRY_SECONDS_MAX = 3600  # of a Retry-After; couriers give up on longer waits
 @dataclass(frozen=True)
 class Problem:
     """A kind of error response. code: the last part of its ``type``, which senders may rely on.
-    closes: the connection must be closed, because the end of the request is not certain."""
+    closes_connection: the connection must be closed, because the end of the request is not
+    certain."""
 
     status: HTTPStatus
     code: str
     title: str
     body: bytes
-    closes: bool = False
+    closes_connection: bool = False
 
     def send(
         self,
@@ -62,14 +63,22 @@ def _body(status: HTTPStatus, code: str, title: str, detail: str | None) -> byte
 
 
 def problem(
-    status: int, code: str, title: str, detail: str | None = None, *, closes: bool = False
+    status: int,
+    code: str,
+    title: str,
+    detail: str | None = None,
+    *,
+    closes_connection: bool = False,
 ) -> Problem:
     known = HTTPStatus(status)
-    return Problem(known, code, title, _body(known, code, title, detail), closes)
+    return Problem(known, code, title, _body(known, code, title, detail), closes_connection)
 
 
 BAD_LENGTH = problem(
-    400, "bad-length", "The Content-Length is not a number, or the body is shorter", closes=True
+    400,
+    "bad-length",
+    "The Content-Length is not a number, or the body is shorter",
+    closes_connection=True,
 )
 NOT_JSON = problem(400, "not-json", "The body is not JSON")
 NOT_AN_OBJECT = problem(400, "not-an-object", "The body is not a JSON object")
@@ -87,7 +96,7 @@ LENGTH_REQUIRED = problem(
     "length-required",
     "A Content-Length is required",
     "Send the body with a Content-Length and no Transfer-Encoding.",
-    closes=True,
+    closes_connection=True,
 )
 TOO_LARGE = problem(413, "too-large", "The body is too large")
 NOT_JSON_CONTENT = problem(

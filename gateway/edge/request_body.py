@@ -12,7 +12,7 @@ from typing import Any
 from gateway.edge import problems
 from gateway.edge.problems import Problem
 
-DIGITS = 18  # of a Content-Length; any number with more digits is too large
+LENGTH_DIGITS_MAX = 18  # of a Content-Length; any number with more digits is too large
 
 _JSON = re.compile(r"application/(?:json|[a-z0-9!#$&^_.-]{1,100}\+json)", re.IGNORECASE)
 _UTF_8 = re.compile(r'\s*charset\s*=\s*"?utf-?8"?\s*', re.IGNORECASE)
@@ -25,7 +25,7 @@ def rejection(environ: dict[str, Any], max_body_bytes: int) -> Problem | None:
         return problems.LENGTH_REQUIRED
     if not (length.isascii() and length.isdigit()):
         return problems.BAD_LENGTH
-    if len(length) > DIGITS or int(length) > max_body_bytes:
+    if len(length) > LENGTH_DIGITS_MAX or int(length) > max_body_bytes:
         return problems.TOO_LARGE
     content_type = environ.get("CONTENT_TYPE")
     if content_type != "application/json" and not is_json(content_type or ""):

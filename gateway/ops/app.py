@@ -14,7 +14,7 @@ from scheduler.errors import RedisUnavailable
 from scheduler.inspector import Inspector
 
 
-class Token:
+class BearerToken:
     """Middleware: compares the bearer token in constant time; an empty one never matches."""
 
     def __init__(self, token: str) -> None:
@@ -76,7 +76,7 @@ class Ops:
 
 def create_app(redis_url: str, token: str) -> falcon.App[Any, Any]:
     """The application. token: OPS_TOKEN."""
-    app: falcon.App[Any, Any] = falcon.App(middleware=[Token(token)])
+    app: falcon.App[Any, Any] = falcon.App(middleware=[BearerToken(token)])
     ops = Ops(redis_url)
     app.add_route("/healthz", ops, suffix="health")
     app.add_route("/metrics", ops, suffix="metrics")

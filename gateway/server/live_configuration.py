@@ -10,7 +10,7 @@ import logging
 import os
 from dataclasses import dataclass
 
-from conf.lifecycle import begin, exit_with_problems, process_name
+from conf.lifecycle import exit_with_problems, process_name, start_process
 from conf.settings import Settings, SettingsError
 from conf.sources.loader import load_sources
 from conf.sources.model import Sources
@@ -33,7 +33,7 @@ def load() -> LiveConfiguration:
     Problems end the process at the first call. Later they are logged and the current sources stay.
     """
     global _current
-    settings = _current.settings if _current else begin(process_name("gateway"))
+    settings = _current.settings if _current else start_process(process_name("gateway"))
     try:
         sources = load_sources(settings.sources_file, os.environ, settings.profile)
     except SettingsError as error:

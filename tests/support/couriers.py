@@ -70,7 +70,7 @@ def by_shiphero(body: bytes, id: str, at: int) -> Headers:
     return in_base64("x-shiphero-hmac-sha256")(body, id, at) | {"X-Shiphero-Message-ID": id}
 
 
-def ours(id: str, shipment: str) -> Any:
+def our_document(id: str, shipment: str) -> Any:
     return {"id": id, "shipment_id": shipment, "status": "in_transit"}
 
 
@@ -135,7 +135,7 @@ class Courier:
     sends an event id, which ``document`` or ``sign`` inserts."""
 
     sign: Sign
-    document: Callable[[str, str], Any] = ours
+    document: Callable[[str, str], Any] = our_document
     table: str = WITH_ID
     secret: str = SECRET
     names_events: bool = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from conf.sources.model import Secret, Signature
 from gateway.edge.signatures.keyring import DECODERS, Keyring
 from gateway.edge.signatures.verification import (
-    Headers,
+    HeaderLookup,
     Reason,
     Verification,
     environ_name,
@@ -27,7 +27,7 @@ class BodyHmac:
         self._id = environ_name(signature.id_header) if signature.id_header else ""
         self._keys = Keyring(secrets)
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
+    def verify(self, headers: HeaderLookup, body: bytes, now: float) -> Verification:
         text = headers(self._header)
         if not text:
             return Verification(Reason.MISSING)

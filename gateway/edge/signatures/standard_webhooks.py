@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from conf.sources.model import Secret, Signature
 from gateway.edge.signatures.keyring import Keyring, from_base64
-from gateway.edge.signatures.timestamp import untimely
+from gateway.edge.signatures.timestamp import timestamp_fault
 from gateway.edge.signatures.verification import (
-    Headers,
+    HeaderLookup,
     Reason,
     Verification,
     environ_name,
@@ -29,7 +29,7 @@ class StandardWebhooks:
         self._tolerance = signature.tolerance_seconds
         self._keys = Keyring(secrets)
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
+    def verify(self, headers: HeaderLookup, body: bytes, now: float) -> Verification:
         id, timestamp = headers(self._id), headers(self._timestamp)
         signatures = headers(self._signature)
         if not signatures:
@@ -38,7 +38,7 @@ class StandardWebhooks:
             return Verification(Reason.ID_MISSING)
         if not timestamp:
             return Verification(Reason.TIMESTAMP_MISSING)
-        reason = untimely(timestamp, now, self._tolerance)
+        reason = timestamp_fault(timestamp, now, self._tolerance)
         if reason is not None:
             return Verification(reason)
         signed_id, macs = raw(id), _macs(signatures)

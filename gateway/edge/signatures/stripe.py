@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from conf.sources.model import Secret, Signature
 from gateway.edge.signatures.keyring import Keyring, from_hex
-from gateway.edge.signatures.timestamp import untimely
-from gateway.edge.signatures.verification import Headers, Reason, Verification, environ_name
+from gateway.edge.signatures.timestamp import timestamp_fault
+from gateway.edge.signatures.verification import HeaderLookup, Reason, Verification, environ_name
 
 
 class Stripe:
@@ -16,7 +16,7 @@ class Stripe:
         self._tolerance = signature.tolerance_seconds
         self._keys = Keyring(secrets)
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
+    def verify(self, headers: HeaderLookup, body: bytes, now: float) -> Verification:
         text = headers(self._header)
         if not text:
             return Verification(Reason.MISSING)
@@ -32,7 +32,7 @@ class Stripe:
             return Verification(Reason.TIMESTAMP_MISSING)
         if len(timestamps) > 1 or not macs:
             return Verification(Reason.MALFORMED)  # with two timestamps the signed one is ambiguous
-        reason = untimely(timestamps[0], now, self._tolerance)
+        reason = timestamp_fault(timestamps[0], now, self._tolerance)
         if reason is not None:
             return Verification(reason)
         signer = self._keys.signer((timestamps[0].encode(), b".", body), macs)

@@ -8,7 +8,13 @@ from __future__ import annotations
 import hmac
 
 from conf.sources.model import Secret, Signature
-from gateway.edge.signatures.verification import Headers, Reason, Verification, environ_name, raw
+from gateway.edge.signatures.verification import (
+    HeaderLookup,
+    Reason,
+    Verification,
+    environ_name,
+    raw,
+)
 
 
 class TokenOnly:
@@ -20,7 +26,7 @@ class TokenOnly:
         # An empty secret would match an empty header.
         self._secrets = [secret for secret in secrets if secret.key]
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
+    def verify(self, headers: HeaderLookup, body: bytes, now: float) -> Verification:
         text = headers(self._header)
         if not text:
             return Verification(Reason.MISSING)

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 # Returns a header by its WSGI name (HTTP_X_SIGNATURE), which a scheme builds once, not per request.
 # The value is the header's bytes decoded as Latin-1, as WSGI defines it.
-Headers = Callable[[str], str | None]
+HeaderLookup = Callable[[str], str | None]
 
 
 class Reason(StrEnum):
@@ -39,7 +39,7 @@ class Verification(NamedTuple):
 class Scheme(Protocol):
     """A signature scheme, prepared for one source."""
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> Verification:
+    def verify(self, headers: HeaderLookup, body: bytes, now: float) -> Verification:
         """now: seconds since 1970."""
 
 

@@ -28,7 +28,7 @@ class Broken(Producer):
         super().__init__("redis://127.0.0.1:1", 0.5, Caps(1, 1, 1))
 
     def accept(self, event: IncomingEvent) -> Acceptance:
-        raise KeyError("a name of ours")
+        raise KeyError("unexpected")
 
     def warm(self) -> None:
         pass

@@ -69,7 +69,7 @@ FAITHFUL = {
     + b"}",
     "a time too deep to print": b'{"id":"evt_1","shipment_id":"S","status":"delayed",'
     b'"occurred_at":' + b"[" * 1000 + b"]" * 1000 + b"}",
-    "a time that is none": b'{"id":"evt_1","shipment_id":"S","status":"delayed",'
+    "an invalid time": b'{"id":"evt_1","shipment_id":"S","status":"delayed",'
     b'"occurred_at":"9999-12-31T23:59:59-23:59"}',
     "nothing but the id": b'{"id":"evt_1"}',
 }

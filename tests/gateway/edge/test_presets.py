@@ -276,7 +276,7 @@ def test_a_payload_has_the_couriers_fields_and_statuses(tmp_path: Path) -> None:
     source = load(tmp_path, text, A_SECRET="x")["a"]
     made = json.loads(payload(source, "evt_1", "SHP-1", Status.DELIVERED, datetime.now(UTC)))
     assert made == {"parcels": [{"id": "SHP-1", "at": ["11"], "scan": "evt_1"}], "sent": "evt_1"}
-    with pytest.raises(ValueError, match="has no word for status delayed"):
+    with pytest.raises(ValueError, match="has no name for status delayed"):
         payload(source, "evt_1", "SHP-1", Status.DELAYED, datetime.now(UTC))
 
 

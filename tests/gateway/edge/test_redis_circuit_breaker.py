@@ -240,7 +240,7 @@ def test_another_exception_does_not_open_the_circuit(
     redis: FakeRedis, breaker: RedisCircuitBreaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> Acceptance:
-        raise KeyError("a fault of ours")
+        raise KeyError("unexpected")
 
     monkeypatch.setattr(FakeProducer, "accept", broken)
     with pytest.raises(KeyError):

@@ -55,9 +55,9 @@ def edge(redis_server: RedisServer, store: Redis) -> Edge:
 
 def status(redis: RedisServer) -> list[list[str]]:
     """The rows about secrets, as ``python -m gateway status`` prints them."""
-    link = RedisConnection(redis.url)
-    printed = lines(Inspector(link), Settings())
-    link.close()
+    connection = RedisConnection(redis.url)
+    printed = lines(Inspector(connection), Settings())
+    connection.close()
     head = next(n for n, line in enumerate(printed) if "last matched" in line)
     return [line.split(maxsplit=3) for line in printed[head + 1 :] if line]
 
@@ -76,7 +76,7 @@ def test_each_secret_has_a_count_and_the_time_of_its_last_signature(
     begin = time.time()
     statuses = [post(edge, "evt_1", OLD), post(edge, "evt_1", OLD), post(edge, "evt_2", NEW)]
     assert statuses == [202, 200, 202]
-    assert post(edge, "evt_3", b"nobody's") == 401
+    assert post(edge, "evt_3", b"an unknown secret") == 401
     samples = metrics(redis_server)
     labels = '{source="bench",secret="BENCH_SECRET%s"}'
     assert samples["gateway_secret_matched_total" + labels % ""] == 1

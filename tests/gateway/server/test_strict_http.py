@@ -91,7 +91,7 @@ CODINGS = [
 
 
 @pytest.mark.parametrize("coding", CODINGS, ids=ascii)
-@pytest.mark.parametrize("length", [True, False], ids=["with a length", "alone"])
+@pytest.mark.parametrize("length", [True, False], ids=["with a length", "without"])
 def test_no_transfer_encoding_is_accepted_in_any_spelling(
     edge: Edge, coding: str, length: bool
 ) -> None:
