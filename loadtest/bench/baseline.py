@@ -83,16 +83,13 @@ def _as_published() -> Path:
     folder = Path(sys.prefix) / "meinheld-as-published"
     if not (folder / "meinheld").is_dir():
         say("building meinheld as it is published")
-        (step,) = (step for step in install.OPTIONAL if step.name == "meinheld")
-        lines = install.parse((ROOT / install.LOCKS[0]).read_text())["meinheld"]
-        environ = {name: value for name, value in step.build.items() if name == "CFLAGS"}
-        output = install.Installer(Path(sys.prefix), install.this_machine()).pip(
-            folder.name,
-            {step.name: lines},
-            environ,
-            [*install.LOCKED_BUILD, "--no-cache-dir", "--target", str(folder)],
+        (meinheld,) = (one for one in install.OPTIONAL if one.packages == ("meinheld",))
+        output = install.pip(
+            install.parse((ROOT / install.LOCKS[0]).read_text())["meinheld"],
+            *(*install.LOCKED_BUILD, "--no-cache-dir", "--target", str(folder)),
+            environ={"CFLAGS": meinheld.environ["CFLAGS"]},
         )
-        if output is not None:
+        if output:
             raise BenchError(f"the baseline was not built: {install.why_not(output)}")
     return folder
 
