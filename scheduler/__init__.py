@@ -1,5 +1,5 @@
-"""The queue: durable, at a controlled pace, and able to account for every event it was given.
+"""The queue: a library over Redis, and the scheduler process.
 
-Treats an event's body as opaque bytes. ``keys`` is the data dictionary, ``lua/`` holds one verb a
-file, ``queue`` one method a verb; docs/architecture.md draws the states of an event.
+An event's body is opaque bytes to it. ``keys`` is the data dictionary, ``lua/`` has one file for
+each verb, ``queue`` one method; docs/architecture.md draws the states of an event.
 """

@@ -29,15 +29,14 @@ class AcceptCommand:
         self, keys: Keys, source: str, caps: Caps, quota_per_second: float, quota_burst: float
     ) -> None:
         self.script = load("accept")
-        fixed_keys = (
+        keys_of_source = (
             keys.ready("lookup", source),
             keys.turn("lookup"),
             keys.wake("lookup"),
-            keys.stats,
             keys.dead,
             keys.quota(source),
         )
-        key_count = 2 + len(fixed_keys)
+        key_count = 3 + len(keys_of_source)
         event_key, body_key = keys.event("").encode(), keys.body("").encode()  # without the id
         self._event_key_bytes, self._body_key_bytes = len(event_key), len(body_key)
         limits = (*caps, quota_per_second, quota_burst)
@@ -46,14 +45,14 @@ class AcceptCommand:
         self._template = b"".join(
             (
                 _escaped(b"*%d\r\n" % part_count),
-                _fixed("EVALSHA", self.script.sha, key_count),
+                _fixed("EVALSHA", self.script.sha, key_count, keys.stats),
                 b"$%d\r\n",
                 _escaped(event_key),
                 b"%b\r\n",
                 b"$%d\r\n",
                 _escaped(body_key),
                 b"%b\r\n",
-                _fixed(*fixed_keys),
+                _fixed(*keys_of_source),
                 variable,
                 _fixed(source),
                 variable,

@@ -1,7 +1,7 @@
-"""The routing breaker: one for all worker processes, its state in Redis (see the two Lua files).
+"""The circuit breaker of routing calls: one for all worker processes, with its state in Redis.
 
-While it is not closed nobody calls without a permit. Neither a probe nor a deferral burns an
-attempt, so an outage of any length sends nothing to the dead letters.
+While it is not closed, a call needs a permit. Neither a failed probe nor a deferral consumes an
+attempt, so no event is dead-lettered because of an outage, however long.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ Verdict = Literal["good", "bad", "unused"]
 
 @dataclass(frozen=True)
 class BreakerPolicy:
-    """min_calls and ratio judge a window of 10 s; pauses (seconds) double from first to last."""
+    """When the breaker opens, and for how long.
+
+    min_calls, ratio: it opens when so many calls ended within ``BREAKER_WINDOW_SECONDS`` and this
+    share of them failed. The pause before the next probe doubles from the first to the longest.
+    """
 
     min_calls: int = 20
     ratio: float = 0.6
@@ -31,8 +35,8 @@ class BreakerPolicy:
 
 @dataclass(frozen=True)
 class Permits:
-    """permits: names of allowed probes; none are needed while closed. wait: seconds until the
-    breaker lets anybody try, 0 if it does now."""
+    """permits: names of allowed probes; while closed none are needed. wait_seconds: until a probe
+    is allowed, 0 if it is allowed now."""
 
     state: State
     wait_seconds: float
@@ -40,7 +44,7 @@ class Permits:
 
 
 class Breaker:
-    """Asks and tells Redis; belongs to one thread, as its ``RedisConnection`` does."""
+    """Belongs to one thread, like its ``RedisConnection``. Methods raise ``RedisUnavailable``."""
 
     def __init__(
         self, connection: RedisConnection, policy: BreakerPolicy, keys: Keys | None = None
@@ -50,13 +54,13 @@ class Breaker:
         self._keys = [keys.breaker, keys.probes]
 
     def ask(self, wanted: int, *, lifetime_seconds: float, holder: str) -> Permits:
-        """Up to ``wanted`` permits that end after ``life`` seconds unless reported before."""
-        args: list[Arg] = [wanted, round(lifetime_seconds * 1000), holder]
-        state, wait, *permits = self._connection.run(load("breaker_permit"), self._keys, args)
-        return Permits(_state(state), wait / 1000, tuple(p.decode() for p in permits))
+        """Up to ``wanted`` permits, which expire after ``lifetime_seconds`` unless reported."""
+        args: list[Arg] = [holder, wanted, round(lifetime_seconds * 1000)]
+        state, wait_ms, *permits = self._connection.run(load("breaker_permit"), self._keys, args)
+        return Permits(_state(state), wait_ms / 1000, tuple(p.decode() for p in permits))
 
     def report(self, good: int, bad: int, permits: Iterable[tuple[str, Verdict]] = ()) -> Permits:
-        """How calls without a permit went (counts) and what became of permits."""
+        """Report calls without a permit (good and bad: how many) and what became of permits."""
         p = self._policy
         args: list[Arg] = [
             good,
@@ -67,8 +71,8 @@ class Breaker:
             round(p.longest_pause_seconds * 1000),
         ]
         args += [part for pair in permits for part in pair]
-        state, wait = self._connection.run(load("breaker_report"), self._keys, args)
-        return Permits(_state(state), float(wait) / 1000)
+        state, wait_ms = self._connection.run(load("breaker_report"), self._keys, args)
+        return Permits(_state(state), float(wait_ms) / 1000)
 
 
 def _state(raw: bytes) -> State:

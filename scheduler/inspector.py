@@ -1,4 +1,4 @@
-"""Looking at the queue without touching it: the books, and what is where."""
+"""Reads the queue without changing it: the counters, and which event is where."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from scheduler.errors import RedisUnavailable
 from scheduler.keys import LANES, Keys, LaneName
 from scheduler.scripts import load
 
-PAGE = 500  # ids a command: larger ones hold up Redis
+PAGE = 500  # ids per command. Larger: each blocks Redis for longer. Smaller: more round trips.
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Everything the books balance over, read at one instant (``now`` in ms by Redis's clock).
+    """Every structure's size and every counter, read at one instant.
 
-    waiting: lane -> source -> events. stats: every counter and gauge.
+    now_ms: by Redis's clock. waiting: lane -> source -> ready events. stats: counters and gauges.
     """
 
     now_ms: int
@@ -30,7 +30,7 @@ class Counters:
     stats: dict[str, str]
 
     def count(self, name: str) -> int:
-        """A counter or gauge as a whole number, 0 while it was never counted."""
+        """A counter or gauge as a whole number; 0 if it was never written."""
         return int(float(self.stats.get(name, "0")))
 
     @property
@@ -43,12 +43,12 @@ class Counters:
 
     @property
     def unfinished(self) -> int:
-        """Events that are not at their end: waiting, locked or retrying."""
+        """Events that are ready, locked or in retry."""
         return self.waiting_total + self.locked_total + self.retrying
 
     @property
     def unaccounted(self) -> int:
-        """Accepted events that are nowhere (negative: events that were never accepted)."""
+        """Accepted events that are in no structure (negative: events that were never accepted)."""
         return self.count("accepted") - (
             self.count("done") + self.unfinished + self.dead + self.count("dropped")
         )
@@ -61,7 +61,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Listed:
-    """An event in the retry or dead set. at: next attempt or time of death (ms)."""
+    """An event in the retry or dead set. at_ms: when it is due, or when it was dead-lettered."""
 
     id: str
     at_ms: int
@@ -69,25 +69,25 @@ class Listed:
 
 
 class Inspector:
-    """Reads over one connection. Every method raises ``RedisUnavailable``."""
+    """Reads over one connection. Every method may raise ``RedisUnavailable``."""
 
     def __init__(self, connection: RedisConnection, keys: Keys | None = None) -> None:
         self._connection, self.keys = connection, keys or Keys()
 
     def counters(self) -> Counters:
-        """All counts in one script."""
+        """Every count, read by one script."""
         k = self.keys
-        now, retrying, dead, tombstones, lookup, routing, *rows = self._connection.run(
+        now_ms, retrying, dead, tombstones, lookup, routing, *rows = self._connection.run(
             load("books"),
             [
                 k.stats,
+                k.turn("lookup"),
+                k.turn("routing"),
+                k.locks("lookup"),
+                k.locks("routing"),
                 k.retry,
                 k.dead,
                 k.done,
-                k.locks("lookup"),
-                k.locks("routing"),
-                k.turn("lookup"),
-                k.turn("routing"),
             ],
             [k.prefix],
         )
@@ -97,7 +97,7 @@ class Inspector:
         }
         stats = {name.decode(): value.decode() for name, value in _pairs(rows[2])}
         return Counters(
-            int(now),
+            int(now_ms),
             waiting,
             {"lookup": lookup, "routing": routing},
             retrying,
@@ -107,16 +107,16 @@ class Inspector:
         )
 
     def event(self, id: str) -> dict[str, str]:
-        """The event's hash; empty for an id that Redis does not know."""
+        """The event's hash; empty for an unknown id."""
         return _text(self._connection.command("HGETALL", self.keys.event(id)))
 
     def body(self, id: str) -> bytes | None:
-        """The signed bytes, while they are kept."""
+        """The signed bytes; None if they are not kept any more."""
         body: bytes | None = self._connection.command("GET", self.keys.body(id))
         return body
 
     def listed(self, which: Literal["retry", "dead"], start: int, count: int) -> list[Listed]:
-        """Events of a set by their time, the earliest first."""
+        """Events of a set in the order of their time, the earliest first."""
         key = self.keys.retry if which == "retry" else self.keys.dead
         rows = self._connection.command("ZRANGE", key, start, start + count - 1, "WITHSCORES")
         return [
@@ -124,7 +124,7 @@ class Inspector:
         ]
 
     def states(self, ids: Iterable[str]) -> dict[str, str]:
-        """id -> state, for those that Redis knows."""
+        """id -> state, for the ids that Redis knows."""
         found = {}
         for id in ids:
             state = self._connection.command("HGET", self.keys.event(id), "state")
@@ -133,8 +133,7 @@ class Inspector:
         return found
 
     def known_ids(self) -> Iterator[list[str]]:
-        """Every id that Redis knows, a page at a time; one that changes meanwhile may come
-        twice."""
+        """Every id that Redis knows, in pages; an id that changes meanwhile may come twice."""
         prefix = self.keys.event("")
         pattern = prefix.replace("[", "\\[") + "*"
         cursor = b"0"
@@ -148,7 +147,7 @@ class Inspector:
                 return
 
     def processes(self) -> list[dict[str, str]]:
-        """The living worker processes: owner, pid, boot, lane, slots, busy."""
+        """The running worker processes: owner, pid, boot, lane, slots, busy."""
         found = []
         cursor = b"0"
         while True:
@@ -167,7 +166,7 @@ class Inspector:
         return _text(self._connection.command("HGETALL", self.keys.breaker))
 
     def memory(self) -> dict[str, str]:
-        """Redis's own account of its memory; empty where it does not tell."""
+        """``INFO memory``; empty if Redis does not allow the command."""
         try:
             info = self._connection.command("INFO", "memory").decode()
         except RedisUnavailable:

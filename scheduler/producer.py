@@ -1,6 +1,6 @@
-"""What the edge needs of the queue: accept an event, tell whether Redis would take one.
+"""The edge's side of the queue: accept an event, check whether Redis would accept one.
 
-Safe for threads: each has its own connection, opened when it first needs it, so after the fork.
+Thread-safe: each thread has its own connection, which its first command opens, so after the fork.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from scheduler.scripts import load
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """durability: what a kill of Redis may lose, by its own configuration: ``always`` (nothing),
-    ``everysec`` (up to 2 s), ``none``, or ``unknown`` where it does not tell."""
+    """Whether the queue can accept events.
+
+    durability: what a kill of Redis may lose, from its configuration: ``always`` (nothing),
+    ``everysec`` (up to 2 s), ``none`` (everything) or ``unknown``.
+    """
 
     durability: str
     backlog: int
@@ -43,7 +46,7 @@ class Readiness:
 
 
 class Producer:
-    """The edge's side of the queue. timeout: seconds to wait for Redis before giving up."""
+    """timeout_seconds: longest wait for a reply of Redis."""
 
     def __init__(self, url: str, timeout_seconds: float, caps: Caps) -> None:
         self.timeout_seconds = timeout_seconds
@@ -60,8 +63,10 @@ class Producer:
         return queue
 
     def warm(self) -> None:
-        """Do what this thread's first event would have to wait for: connect, and have Redis know
-        the script. Nothing is said of a Redis that is away; the event will meet it."""
+        """Connect this thread and load the script, so that its first event need not wait for it.
+
+        Ignores an unavailable Redis: the first event reports it.
+        """
         with contextlib.suppress(RedisUnavailable):
             self._queue().connection.command("SCRIPT", "LOAD", load("accept").text)
 
@@ -70,10 +75,7 @@ class Producer:
         return self._queue().accept(event, self._caps)
 
     def probe(self, timeout_seconds: float) -> None:
-        """Does Redis answer within ``timeout`` seconds, on a new connection?
-
-        Raises ``RedisUnavailable`` if not.
-        """
+        """Raises ``RedisUnavailable`` unless Redis answers on a new connection in time."""
         connection = RedisConnection(self._url, timeout_seconds)
         try:
             if connection.command("PING") != b"PONG":
@@ -82,7 +84,7 @@ class Producer:
             connection.close()
 
     def ready(self) -> Readiness:
-        """What ``/readyz`` tells, within one timeout. Raises ``RedisUnavailable``."""
+        """Read within one timeout in all. Raises ``RedisUnavailable``."""
         connection, keys = self._queue().connection, self._keys
         deadline = time.monotonic() + self.timeout_seconds
 
@@ -99,12 +101,12 @@ class Producer:
 
 
 def durability(ask: Callable[..., Any]) -> str:
-    """What Redis's own configuration promises; see ``Readiness``. ask: runs a command."""
+    """What Redis's configuration guarantees; see ``Readiness``. ask: runs a command."""
     try:
         append_only = ask("CONFIG", "GET", "appendonly")
         fsync = ask("CONFIG", "GET", "appendfsync")
     except RedisUnavailable as error:
-        if str(error) in ("ERR", "NOPERM"):  # managed servers hide CONFIG
+        if str(error) in ("ERR", "NOPERM"):  # managed servers do not allow CONFIG
             return "unknown"
         raise
     if not append_only or append_only[1] != b"yes":

@@ -1,8 +1,8 @@
-"""The queue: one method a verb, each of them one Lua script and one round trip.
+"""The queue: one method for each verb, each of them one Lua script and one round trip.
 
-Holder verbs (forward, done, retry, defer, bury) raise ``NotHolder`` when the lock is another's by
-now; every method raises ``RedisUnavailable`` when Redis did not confirm. All are safe to repeat.
-A ``Queue`` belongs to one thread, as its ``RedisConnection`` does.
+The methods of holders (forward, done, retry, defer, bury) raise ``NotHolder`` if the caller does
+not hold the lock any more. Every method raises ``RedisUnavailable`` if Redis did not confirm, and
+may be repeated then. A ``Queue`` belongs to one thread, like its ``RedisConnection``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from scheduler.scripts import load
 
 _CODES: dict[bytes, AcceptCode] = {code.encode(): code for code in get_args(AcceptCode)}
 
-ERROR_CHARACTERS = 160  # of last_error: enough to explain, short enough to read in redis-cli
+# Length of last_error. Longer: explains more. Shorter: less memory, and readable in redis-cli.
+ERROR_CHARACTERS = 160
 
 
 class Queue:
@@ -42,11 +43,7 @@ class Queue:
 
     # ---- the edge
 
-    def accept(
-        self,
-        event: IncomingEvent,
-        caps: Caps,
-    ) -> Acceptance:
+    def accept(self, event: IncomingEvent, caps: Caps) -> Acceptance:
         """Make an event durable, once."""
         variant = (event.source, caps, event.quota_per_second, event.quota_burst)
         command = self._accept_commands.get(variant)
@@ -75,24 +72,24 @@ class Queue:
         held: int = 0,
         max_crashes: int = 5,
     ) -> list[Reserved]:
-        """Lock up to n ready events. lease: seconds. suspects: how many of them may be suspects.
+        """Lock up to n ready events. quarantined: how many of them may be from the quarantine.
 
-        held: events that the caller has in its hands; one that a crash more would make dead is
-        given to a caller without any, and nothing beside it.
+        held: how many events the caller holds. An event whose next crash would dead-letter it is
+        only given to a caller that holds none, and then alone.
         """
         k = self.keys
         rows = self._run(
             "reserve",
-            [k.turn(lane), k.locks(lane), k.wake(lane), k.stats, k.dead, k.exclusive(lane)],
+            [k.stats, k.turn(lane), k.wake(lane), k.locks(lane), k.exclusive(lane), k.dead],
             k.prefix,
             lane,
-            n,
             owner,
             boot,
             _ms(lease_seconds),
+            max_crashes,
+            n,
             quarantined,
             held,
-            max_crashes,
         )
         return [
             Reserved(
@@ -125,7 +122,7 @@ class Queue:
     def extend(
         self, lane: LaneName, held: Iterable[tuple[str, str]], lease_seconds: float
     ) -> list[str]:
-        """Give the locks of (id, gen) pairs a new deadline; returns the ids held no more."""
+        """Give the locks of (id, gen) pairs a new deadline. Returns the ids not held any more."""
         pairs = [part for pair in held for part in pair]
         lost = self._run(
             "extend", [self.keys.locks(lane)], self.keys.prefix, _ms(lease_seconds), *pairs
@@ -133,21 +130,21 @@ class Queue:
         return [id.decode() for id in lost]
 
     def forward(self, event: Reserved) -> None:
-        """From the lookup lane to the routing lane."""
+        """Move the event from the lookup lane to the routing lane."""
         k = self.keys
-        keys = [k.locks("lookup"), k.event(event.id), k.stats]
+        keys = [k.stats, k.event(event.id), k.locks("lookup")]
         self._hold("forward", keys, k.prefix, event.id, event.gen)
 
     def done(self, event: Reserved, outcome: str) -> None:
-        """The ledger is closed. ``outcome`` is counted."""
+        """The event is finished: the ledger is closed. outcome: counted."""
         k = self.keys
-        keys = [k.locks(event.lane), k.event(event.id), k.body(event.id), k.done, k.stats]
+        keys = [k.stats, k.event(event.id), k.body(event.id), k.locks(event.lane), k.done]
         self._hold("done", keys, event.id, event.gen, outcome)
 
     def retry(self, event: Reserved, delay_seconds: float, error: str) -> None:
-        """The attempt failed; the next one is in ``delay`` seconds."""
+        """The attempt failed; the next one is due in ``delay_seconds``."""
         k = self.keys
-        keys = [k.locks(event.lane), k.event(event.id), k.retry, k.wake_scheduler, k.stats]
+        keys = [k.stats, k.event(event.id), k.locks(event.lane), k.retry, k.wake_scheduler]
         self._hold("retry", keys, event.id, event.gen, _ms(delay_seconds), error[:ERROR_CHARACTERS])
 
     def defer(
@@ -159,32 +156,32 @@ class Queue:
         fence: int | None = None,
         route: bytes = b"",
     ) -> None:
-        """Give the event back unburnt, for ``delay`` seconds (0: ready at once).
+        """Give the event back without consuming an attempt. It is due in ``delay_seconds`` (0: at
+        once).
 
-        fence: the next reservation's must be above it. route: what the next holder is to record
-        instead of calling the Routing Service again.
+        fence: the fencing token of the next reservation is above it. route: the next holder records
+        it instead of calling the Routing Service again.
         """
         k = self.keys
-        keys = [k.locks(event.lane), k.event(event.id), k.retry, k.wake_scheduler, k.stats]
-        floor = "" if fence is None else str(fence)
-        self._hold(
-            "defer", keys, event.id, event.gen, _ms(delay_seconds), reason, floor, route, k.prefix
-        )
+        keys = [k.stats, k.event(event.id), k.locks(event.lane), k.retry, k.wake_scheduler]
+        least = "" if fence is None else str(fence)
+        delay_ms = _ms(delay_seconds)
+        self._hold("defer", keys, k.prefix, event.id, event.gen, delay_ms, reason, least, route)
 
     def bury(self, event: Reserved, reason: str, error: str = "", *, attempts: int = 0) -> None:
-        """The event is hopeless. attempts: 1 if this one failed, so that it is counted."""
+        """Dead-letter the event. reason: counted. attempts: 1 if this attempt failed, else 0."""
         k = self.keys
-        keys = [k.locks(event.lane), k.event(event.id), k.dead, k.stats]
+        keys = [k.stats, k.event(event.id), k.locks(event.lane), k.dead]
         error = error[:ERROR_CHARACTERS]
-        self._hold("bury", keys, event.id, event.gen, reason, error, attempts, k.prefix)
+        self._hold("bury", keys, k.prefix, event.id, event.gen, reason, error, attempts)
 
     def reclaim(
         self, lane: LaneName, owner: str, boot: str, max_crashes: int, held: Iterable[str] = ()
     ) -> int:
-        """Make ready what is locked under this owner's name and in nobody's hands; returns how
-        many events. held: ids that this process has in its hands."""
+        """Make ready what is locked under this owner's name but not held by this process. Returns
+        how many events. held: ids that this process holds."""
         k = self.keys
-        keys = [k.locks(lane), k.dead, k.stats]
+        keys = [k.stats, k.locks(lane), k.dead]
         return int(self._run("reclaim", keys, k.prefix, owner, boot, max_crashes, *held))
 
     # ---- scheduler and operators
@@ -199,56 +196,53 @@ class Queue:
         remember_at_least_seconds: float = 0,
         batch: int = 500,
     ) -> Promotion:
-        """Due retries and expired locks become ready; old tombstones go, but none that is younger
-        than remember_at_least_seconds. Times in seconds."""
+        """Make due retries and events with expired locks ready, and trim old tombstones.
+
+        A tombstone younger than remember_at_least_seconds is never trimmed. batch: most events of
+        each kind in one run.
+        """
         k = self.keys
-        due, promoted, expired, trimmed = self._run(
+        next_due_ms, promoted, expired, trimmed = self._run(
             "promote",
-            [
-                k.wake_scheduler,
-                k.retry,
-                k.locks("lookup"),
-                k.locks("routing"),
-                k.done,
-                k.dead,
-                k.stats,
-            ],
+            [k.stats, k.locks("lookup"), k.locks("routing"), k.retry, k.dead, k.done],
             k.prefix,
-            batch,
             _ms(lease_seconds),
             max_crashes,
+            batch,
             _ms(dedup_window_seconds),
             tombstones_max,
             _ms(remember_at_least_seconds),
         )
-        return Promotion(None if due < 0 else due / 1000, promoted, expired, trimmed)
+        next_due_seconds = None if next_due_ms < 0 else next_due_ms / 1000
+        return Promotion(next_due_seconds, promoted, expired, trimmed)
 
     def replay(self, id: str) -> str:
-        """Bring a dead letter back. Returns "replayed", "no_body" or the state it is in ("" if
-        the id is unknown)."""
+        """Bring back a dead letter. Returns "replayed", "no_body" or the event's state ("" for an
+        unknown id)."""
         k = self.keys
-        keys = [k.dead, k.event(id), k.body(id), k.stats]
-        return _verdict(self._run("replay", keys, k.prefix, id))
+        keys = [k.stats, k.event(id), k.body(id), k.dead]
+        return _dead_letter_reply(self._run("replay", keys, k.prefix, id))
 
     def drop(self, id: str) -> str:
-        """Give a dead letter up. Returns "dropped" or the state it is in ("" if unknown, "dropped
-        already" if it was)."""
+        """Give up a dead letter. Returns "dropped" or the event's state ("" for an unknown id,
+        "dropped already" if it was dropped before)."""
         k = self.keys
-        return _verdict(self._run("drop", [k.dead, k.event(id), k.body(id), k.done, k.stats], id))
+        keys = [k.stats, k.event(id), k.body(id), k.dead, k.done]
+        return _dead_letter_reply(self._run("drop", keys, id))
 
     # ---- waiting
 
     def wait(self, what: LaneName | Literal["scheduler"], seconds: float) -> bool:
-        """Sleep until woken or for ``seconds`` (above 0); True if woken."""
+        """Sleep until woken, at most ``seconds`` (above 0). Returns whether woken."""
         key = self.keys.wake_scheduler if what == "scheduler" else self.keys.wake(what)
-        # To Redis 0 means for ever, and 6.2 takes a single millisecond for 0.
+        # Redis takes 0 for no timeout, and 6.2 takes 1 ms for 0.
         reply = self.connection.command(
             "BLPOP", key, f"{max(seconds, 0.01):.3f}", timeout_seconds=seconds + 2
         )
         return reply is not None
 
     def alive(self, owner: str, fields: dict[str, Arg], ttl_seconds: float) -> None:
-        """Say that this process lives."""
+        """Record that this process is running, for ``ttl_seconds``."""
         flat = [part for pair in fields.items() for part in pair]
         self._run("alive", [self.keys.process(owner)], _ms(ttl_seconds), *flat)
 
@@ -257,8 +251,8 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _verdict(reply: Sequence[bytes]) -> str:
+def _dead_letter_reply(reply: Sequence[bytes]) -> str:
     if reply[0] != b"not_dead":
         return reply[0].decode()
-    # Never the word of success: an event may have been dropped before.
+    # "dropped" means success, so an event that was dropped before gets another reply.
     return {b"": "", b"dropped": "dropped already"}.get(reply[1], reply[1].decode())

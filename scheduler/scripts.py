@@ -1,7 +1,17 @@
-"""The Lua verbs, read from ``lua/`` once and known by their SHA-1.
+"""The Lua verbs, read from ``lua/`` once and known to Redis by their SHA-1.
 
-A line ``-- include: name`` is replaced by ``lua/lib/name.lua``, so that a rule that several verbs
-share (what a holder is, how an id becomes ready) is written in one place.
+Each verb is one file. Its head comment lists KEYS, ARGV and every reply; then it names all of them
+as locals, and its body uses these names only. KEYS and ARGV keep one order in all verbs, and each
+verb takes those that it needs:
+
+    KEYS  stats, event, body, ready, turn, wake, locks, exclusive, retry, wake:scheduler, dead,
+          done, quota, process, breaker, probes
+    ARGV  prefix, lane, id, gen, owner, boot, lease, max crashes, then those of this verb alone,
+          a list of any length last
+
+``-- include: name`` inserts ``lua/includes/name.lua``: one function of that name, which gets all
+that it needs as arguments. ``-- constant: NAME`` inserts a local with the value of
+``constants.NAME``. Both are inserted once, wherever a script or its includes name them again.
 """
 
 from __future__ import annotations
@@ -12,8 +22,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from scheduler import constants
+
 FOLDER = Path(__file__).parent / "lua"
-_INCLUDE = re.compile(r"^\s*-- include: (\w+)\n", re.MULTILINE)
+_INSERTION = re.compile(r"^-- (include|constant): (\w+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,26 @@ class Script:
 
 @cache
 def load(name: str) -> Script:
-    """The verb of that name. Raises FileNotFoundError for one that does not exist."""
-    text = (FOLDER / f"{name}.lua").read_text("utf-8")
-    text = _INCLUDE.sub(lambda m: (FOLDER / "lib" / f"{m[1]}.lua").read_text("utf-8"), text)
+    """The verb of that name.
+
+    Raises FileNotFoundError for an unknown verb or include, AttributeError for an unknown constant.
+    """
+    text = _expand((FOLDER / f"{name}.lua").read_text("utf-8"), set())
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _expand(text: str, inserted: set[str]) -> str:
+    def insertion(match: re.Match[str]) -> str:
+        kind, name = match.groups()
+        if name in inserted:
+            return ""
+        inserted.add(name)
+        if kind == "constant":
+            return f"local {name} = {_literal(getattr(constants, name))}\n"
+        return _expand((FOLDER / "includes" / f"{name}.lua").read_text("utf-8"), inserted)
+
+    return _INSERTION.sub(insertion, text)
+
+
+def _literal(value: float | str) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from conf.lifecycle import Stop
 from conf.settings import Settings
+from scheduler.constants import QUARANTINE_CRASHES
 from scheduler.errors import NotHolder, RedisUnavailable
 from scheduler.queue import Queue
 from workers.attempt import Attempts
@@ -40,7 +41,6 @@ OUTAGE_PAUSE_SECONDS = 0.2
 # For returning unfinished events to an unavailable Redis before the process ends without: their
 # locks then expire, which takes a lease.
 RETURN_SECONDS = 2.0
-SUSPECT_CRASHES = 2  # as in lua/lib/push.lua
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class WorkerProcess:
                 return
 
     def _holds_quarantined(self) -> bool:
-        return self._jobs.most_crashes >= SUSPECT_CRASHES
+        return self._jobs.most_crashes >= QUARANTINE_CRASHES
 
     def _concurrency(self) -> int:
         """How many events may be in work now. An event that one more crash would dead-letter is

@@ -9,6 +9,7 @@ from argparse import Namespace
 from conf.settings import Settings
 from gateway.cli.text import span, table
 from scheduler.connection import RedisConnection
+from scheduler.constants import DEAD_WARNING_SHARE
 from scheduler.errors import RedisUnavailable
 from scheduler.inspector import Counters, Inspector
 from scheduler.keys import LANES
@@ -120,7 +121,7 @@ def _waiting(counters: Counters) -> list[tuple[str, ...]]:
 
 def _warnings(counters: Counters, settings: Settings) -> list[str]:
     found = []
-    if counters.dead >= 0.8 * settings.dead_max_events:
+    if counters.dead >= DEAD_WARNING_SHARE * settings.dead_max_events:
         found.append(
             f"WARNING: {counters.dead} dead letters of at most {settings.dead_max_events}: "
             "replay or drop them, or the edge answers 503"

@@ -1,33 +1,39 @@
--- breaker_permit: may routing calls be made now, and how many?
+-- breaker_permit: whether routing calls may be made now, and how many.
 --
 -- KEYS  1 breaker  2 probes
--- ARGV  1 permits wanted  2 life of a permit (ms)  3 name of the holder, to make permits unique
--- Returns { state, ms until the breaker lets anybody try, permit … }
---   closed: no permit is needed | open: none are given | half_open: as many as the ramp allows
--- A permit that is not handed back (its holder died) ends by itself.
--- include: unrefusable
+-- ARGV  1 holder (makes permits unique)  2 permits wanted  3 lifetime of a permit (ms)
+-- Returns { state, ms until a probe is allowed, permit … }
+--   closed: no permit is needed | open: none is given | half_open: as many as the ramp allows
+-- A permit that is never reported (its holder crashed) expires.
+-- constant: BREAKER_RAMP
+-- include: allow_writes_at_maxmemory
 -- include: clock
-local RAMP = 4 -- permits at once for each probe that succeeded; the first goes alone
-local h = redis.call('HMGET', KEYS[1], 'state', 'until', 'good')
-local state = h[1] or 'closed'
-if state == 'closed' then
+local breaker_key = KEYS[1]
+local probes_key = KEYS[2]
+local holder = ARGV[1]
+local wanted = tonumber(ARGV[2])
+local lifetime_ms = tonumber(ARGV[3])
+
+allow_writes_at_maxmemory(breaker_key)
+local now_ms, now_micros = clock()
+local state, open_until, good = unpack(redis.call('HMGET', breaker_key, 'state', 'until', 'good'))
+if not state or state == 'closed' then
   return { 'closed', 0 }
 end
 if state == 'open' then
-  local wait = tonumber(h[2]) - now
-  if wait > 0 then
-    return { 'open', wait }
+  local wait_ms = tonumber(open_until) - now_ms
+  if wait_ms > 0 then
+    return { 'open', wait_ms }
   end
-  state = 'half_open'
-  redis.call('HSET', KEYS[1], 'state', state, 'good', 0, 'bad', 0)
-  h[3] = '0'
+  state, good = 'half_open', 0
+  redis.call('HSET', breaker_key, 'state', state, 'good', 0, 'bad', 0)
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+redis.call('ZREMRANGEBYSCORE', probes_key, '-inf', now_ms)
 local reply = { state, 0 }
-local free = math.max(1, RAMP * tonumber(h[3])) - redis.call('ZCARD', KEYS[2])
-for i = 1, math.min(free, tonumber(ARGV[1])) do
-  local permit = ARGV[3] .. ':' .. time[1] .. ':' .. time[2] .. ':' .. i
-  redis.call('ZADD', KEYS[2], now + tonumber(ARGV[2]), permit)
+local free = math.max(1, BREAKER_RAMP * tonumber(good)) - redis.call('ZCARD', probes_key)
+for i = 1, math.min(free, wanted) do
+  local permit = string.format('%s:%.0f:%d', holder, now_micros, i)
+  redis.call('ZADD', probes_key, now_ms + lifetime_ms, permit)
   reply[#reply + 1] = permit
 end
 return reply

@@ -1,64 +1,95 @@
--- breaker_report: how calls went. Opens at a share of failures over the last 10 s; half open, it
--- judges by probes alone.
+-- breaker_report: how routing calls went. Closed, the breaker opens at a share of failed calls over
+-- the last BREAKER_WINDOW_SECONDS. Half open, it judges by probes alone.
 --
 -- KEYS  1 breaker  2 probes
--- ARGV  1 calls that went well  2 calls that failed (both without a permit)
---       3 smallest number of calls to judge by  4 share of failures that opens (0 to 1)
+-- ARGV  1 calls that succeeded  2 calls that failed (both without a permit)
+--       3 fewest calls to judge by  4 share of failed calls that opens it (0 to 1)
 --       5 first pause (ms)  6 longest pause (ms)
 --       7.. permit, verdict (good | bad | unused), permit, verdict …
--- Returns { state, ms until the breaker lets anybody try }
--- include: unrefusable
+-- Returns { state, ms until a probe is allowed }
+-- constant: BREAKER_WINDOW_SECONDS
+-- constant: BREAKER_CLOSING_PROBES
+-- include: allow_writes_at_maxmemory
 -- include: clock
-local WINDOW = 10 -- seconds, a bucket each
-local CLOSING = 10 -- probes that must go well before it closes
-local h = redis.call('HMGET', KEYS[1], 'state', 'until', 'pause', 'good', 'bad')
-local state = h[1] or 'closed'
-local function open(pause)
+-- include: slice
+local breaker_key = KEYS[1]
+local probes_key = KEYS[2]
+local succeeded = tonumber(ARGV[1])
+local failed = tonumber(ARGV[2])
+local min_calls = tonumber(ARGV[3])
+local failure_ratio = tonumber(ARGV[4])
+local first_pause_ms = tonumber(ARGV[5])
+local longest_pause_ms = tonumber(ARGV[6])
+local verdicts = slice(ARGV, 7)
+
+allow_writes_at_maxmemory(breaker_key)
+local now_ms = clock()
+local state, open_until, last_pause_ms, good, bad = unpack(redis.call('HMGET', breaker_key,
+  'state', 'until', 'pause', 'good', 'bad'))
+state = state or 'closed'
+open_until = tonumber(open_until)
+good, bad = tonumber(good) or 0, tonumber(bad) or 0
+
+local function open(pause_ms)
   state = 'open'
-  h[2] = now + pause
-  redis.call('DEL', KEYS[1], KEYS[2])
-  redis.call('HSET', KEYS[1], 'state', 'open', 'until', h[2], 'pause', pause, 'opened_at', now)
+  open_until = now_ms + pause_ms
+  redis.call('DEL', breaker_key, probes_key)
+  redis.call('HSET', breaker_key, 'state', state, 'until', open_until, 'pause', pause_ms,
+    'opened_at', now_ms)
 end
 
-if state == 'closed' and tonumber(ARGV[1]) + tonumber(ARGV[2]) > 0 then
-  local second = tonumber(time[1])
-  local slot = second % WINDOW
-  if redis.call('HGET', KEYS[1], 'at:' .. slot) ~= time[1] then
-    redis.call('HSET', KEYS[1], 'at:' .. slot, time[1], 'ok:' .. slot, 0, 'failed:' .. slot, 0)
+local function close()
+  state = 'closed'
+  redis.call('DEL', breaker_key, probes_key)
+end
+
+-- One bucket of fields for each second of the window, reused after it.
+local function count_calls()
+  local second = math.floor(now_ms / 1000)
+  local bucket = second % BREAKER_WINDOW_SECONDS
+  if tonumber(redis.call('HGET', breaker_key, 'at:' .. bucket)) ~= second then
+    redis.call('HSET', breaker_key, 'at:' .. bucket, second, 'ok:' .. bucket, 0,
+      'failed:' .. bucket, 0)
   end
-  redis.call('HINCRBY', KEYS[1], 'ok:' .. slot, ARGV[1])
-  redis.call('HINCRBY', KEYS[1], 'failed:' .. slot, ARGV[2])
-  local ok, failed = 0, 0
-  for i = 0, WINDOW - 1 do
-    local b = redis.call('HMGET', KEYS[1], 'at:' .. i, 'ok:' .. i, 'failed:' .. i)
-    if b[1] and second - tonumber(b[1]) < WINDOW then
-      ok, failed = ok + tonumber(b[2]), failed + tonumber(b[3])
+  redis.call('HINCRBY', breaker_key, 'ok:' .. bucket, succeeded)
+  redis.call('HINCRBY', breaker_key, 'failed:' .. bucket, failed)
+  local total, total_failed = 0, 0
+  for i = 0, BREAKER_WINDOW_SECONDS - 1 do
+    local at, ok, not_ok = unpack(redis.call('HMGET', breaker_key, 'at:' .. i, 'ok:' .. i,
+      'failed:' .. i))
+    if at and second - tonumber(at) < BREAKER_WINDOW_SECONDS then
+      total = total + tonumber(ok) + tonumber(not_ok)
+      total_failed = total_failed + tonumber(not_ok)
     end
   end
-  if ok + failed >= tonumber(ARGV[3]) and failed >= tonumber(ARGV[4]) * (ok + failed) then
-    open(tonumber(ARGV[5]))
+  return total, total_failed
+end
+
+if state == 'closed' and succeeded + failed > 0 then
+  local total, total_failed = count_calls()
+  if total >= min_calls and total_failed >= failure_ratio * total then
+    open(first_pause_ms)
   end
 end
 
-local good, bad = tonumber(h[4]) or 0, tonumber(h[5]) or 0
-for i = 7, #ARGV, 2 do
-  -- A permit that has ended, or is of an earlier half-open time, has no say.
-  if redis.call('ZREM', KEYS[2], ARGV[i]) == 1 and state == 'half_open' then
-    if ARGV[i + 1] == 'good' then
+for i = 1, #verdicts, 2 do
+  local permit, verdict = verdicts[i], verdicts[i + 1]
+  -- A permit that has expired, or is from an earlier half-open period, does not count.
+  if redis.call('ZREM', probes_key, permit) == 1 and state == 'half_open' then
+    if verdict == 'good' then
       good = good + 1
-    elseif ARGV[i + 1] == 'bad' then
+    elseif verdict == 'bad' then
       bad = bad + 1
     end
   end
 end
 if state == 'half_open' then
   if bad > good then
-    open(math.min(tonumber(ARGV[6]), 2 * (tonumber(h[3]) or tonumber(ARGV[5]))))
-  elseif good >= CLOSING then
-    state = 'closed'
-    redis.call('DEL', KEYS[1], KEYS[2])
+    open(math.min(longest_pause_ms, 2 * (tonumber(last_pause_ms) or first_pause_ms)))
+  elseif good >= BREAKER_CLOSING_PROBES then
+    close()
   else
-    redis.call('HSET', KEYS[1], 'good', good, 'bad', bad)
+    redis.call('HSET', breaker_key, 'good', good, 'bad', bad)
   end
 end
-return { state, state == 'open' and math.max(0, h[2] - now) or 0 }
+return { state, state == 'open' and math.max(0, open_until - now_ms) or 0 }

@@ -1,21 +1,35 @@
--- bury: hopeless; the event lies among the dead letters, body and history kept, until an operator
+-- bury: dead-letter an event that cannot be retried. Body and history stay until an operator
 -- replays or drops it.
 --
--- KEYS  1 locks:<lane>  2 event  3 dead  4 stats
--- ARGV  1 id  2 gen  3 reason (counted)  4 error (short; '': none)  5 failed attempts to add (0, 1)
---       6 prefix
+-- KEYS  1 stats  2 event  3 locks:<lane>  4 dead
+-- ARGV  1 prefix  2 id  3 gen  4 reason (counted)  5 error (short; '': none)
+--       6 failed attempts to add (0 or 1)
 -- Returns { 'dead' } | { 'not_holder' }
--- include: unrefusable
+-- include: allow_writes_at_maxmemory
 -- include: clock
--- include: holder
--- include: dead
-if not holds(KEYS[1], KEYS[2], ARGV[1], ARGV[2]) then
-  return refused(KEYS[4])
+-- include: holds_lock
+-- include: refuse_stale_holder
+-- include: dead_letter
+local stats_key = KEYS[1]
+local event_key = KEYS[2]
+local locks_key = KEYS[3]
+local dead_key = KEYS[4]
+local prefix = ARGV[1]
+local id = ARGV[2]
+local gen = ARGV[3]
+local reason = ARGV[4]
+local error_text = ARGV[5]
+local failed_attempts = ARGV[6]
+
+allow_writes_at_maxmemory(stats_key)
+if not holds_lock(locks_key, event_key, id, gen) then
+  return refuse_stale_holder(stats_key)
 end
-redis.call('ZREM', KEYS[1], ARGV[1])
-if ARGV[4] ~= '' then
-  redis.call('HSET', KEYS[2], 'last_error', ARGV[4])
+local now_ms = clock()
+redis.call('ZREM', locks_key, id)
+if error_text ~= '' then
+  redis.call('HSET', event_key, 'last_error', error_text)
 end
-redis.call('HINCRBY', KEYS[2], 'attempts', ARGV[5])
-entomb(ARGV[6], KEYS[3], KEYS[4], now, ARGV[1], ARGV[3])
+redis.call('HINCRBY', event_key, 'attempts', failed_attempts)
+dead_letter(prefix, stats_key, dead_key, now_ms, id, reason)
 return { 'dead' }

@@ -1,36 +1,53 @@
--- defer: give the event back without burning an attempt (a store is away, the breaker is open, the
--- process stops, its shipment is not known yet).
+-- defer: give an event back without consuming an attempt (a store is unavailable, the breaker is
+-- open, the process stops, the shipment is unknown).
 --
--- KEYS  1 locks:<lane>  2 event  3 retry  4 wake:scheduler  5 stats
--- ARGV  1 id  2 gen  3 delay (ms; 0: ready again at once, at the head)  4 reason
---       5 floor of the next gen ('': none)  6 answer of the Routing Service to carry ('': none)
---       7 prefix
+-- KEYS  1 stats  2 event  3 locks:<lane>  4 retry  5 wake:scheduler
+-- ARGV  1 prefix  2 id  3 gen  4 delay (ms; 0: ready at once, as the next of its source)  5 reason
+--       6 fence that the next gen must exceed ('': none)
+--       7 reply of the Routing Service that is still to be recorded ('': none)
 -- Returns { 'deferred', next attempt (ms) } | { 'not_holder' }
--- include: unrefusable
+-- include: allow_writes_at_maxmemory
 -- include: clock
--- include: holder
--- include: push
-if not holds(KEYS[1], KEYS[2], ARGV[1], ARGV[2]) then
-  return refused(KEYS[5])
+-- include: holds_lock
+-- include: refuse_stale_holder
+-- include: push_ready
+-- include: wake_scheduler
+local stats_key = KEYS[1]
+local event_key = KEYS[2]
+local locks_key = KEYS[3]
+local retry_key = KEYS[4]
+local wake_scheduler_key = KEYS[5]
+local prefix = ARGV[1]
+local id = ARGV[2]
+local gen = ARGV[3]
+local delay_ms = tonumber(ARGV[4])
+local reason = ARGV[5]
+local fence = ARGV[6]
+local route = ARGV[7]
+
+allow_writes_at_maxmemory(stats_key)
+if not holds_lock(locks_key, event_key, id, gen) then
+  return refuse_stale_holder(stats_key)
 end
-local next_at = now + tonumber(ARGV[3])
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HSET', KEYS[2], 'reason', ARGV[4])
-redis.call('HINCRBY', KEYS[5], 'deferred', 1)
-if ARGV[5] ~= '' and tonumber(ARGV[5]) > tonumber(ARGV[2]) then
-  redis.call('HSET', KEYS[2], 'gen', ARGV[5])
+local now_ms = clock()
+local next_at_ms = now_ms + delay_ms
+redis.call('ZREM', locks_key, id)
+redis.call('HSET', event_key, 'reason', reason)
+redis.call('HINCRBY', stats_key, 'deferred', 1)
+if fence ~= '' and tonumber(fence) > tonumber(gen) then
+  redis.call('HSET', event_key, 'gen', fence)
 end
-if ARGV[6] ~= '' then
-  redis.call('HSET', KEYS[2], 'route', ARGV[6])
+if route ~= '' then
+  redis.call('HSET', event_key, 'route', route)
 end
-if tonumber(ARGV[3]) > 0 then
-  redis.call('HSET', KEYS[2], 'state', 'retry', 'next_at', next_at)
-  redis.call('HINCRBY', KEYS[2], 'waits', 1)
-  redis.call('ZADD', KEYS[3], next_at, ARGV[1])
-  -- include: wake_scheduler
+if delay_ms > 0 then
+  redis.call('HSET', event_key, 'state', 'retry', 'next_at', next_at_ms)
+  redis.call('HINCRBY', event_key, 'waits', 1)
+  redis.call('ZADD', retry_key, next_at_ms, id)
+  wake_scheduler(wake_scheduler_key, retry_key, id)
 else
-  local h = redis.call('HMGET', KEYS[2], 'lane', 'source', 'crashes')
-  redis.call('HSET', KEYS[2], 'state', 'ready')
-  push(ARGV[7], h[1], h[2], h[3], ARGV[1], true)
+  local lane, source, crashes = unpack(redis.call('HMGET', event_key, 'lane', 'source', 'crashes'))
+  redis.call('HSET', event_key, 'state', 'ready')
+  push_ready(prefix, lane, source, crashes, id, true)
 end
-return { 'deferred', next_at }
+return { 'deferred', next_at_ms }

@@ -1,23 +1,35 @@
--- done: the ledger is closed; what remains is a tombstone that absorbs duplicates.
+-- done: the event is finished (the ledger is closed). A tombstone remains and absorbs duplicates.
 --
--- KEYS  1 locks:<lane>  2 event  3 body  4 done  5 stats
+-- KEYS  1 stats  2 event  3 body  4 locks:<lane>  5 done
 -- ARGV  1 id  2 gen  3 outcome (counted)
 -- Returns { 'done' } | { 'not_holder' }
--- include: unrefusable
+-- include: allow_writes_at_maxmemory
 -- include: clock
--- include: holder
-if not holds(KEYS[1], KEYS[2], ARGV[1], ARGV[2]) then
-  return refused(KEYS[5])
+-- include: holds_lock
+-- include: refuse_stale_holder
+local stats_key = KEYS[1]
+local event_key = KEYS[2]
+local body_key = KEYS[3]
+local locks_key = KEYS[4]
+local done_key = KEYS[5]
+local id = ARGV[1]
+local gen = ARGV[2]
+local outcome = ARGV[3]
+
+allow_writes_at_maxmemory(stats_key)
+if not holds_lock(locks_key, event_key, id, gen) then
+  return refuse_stale_holder(stats_key)
 end
-local h = redis.call('HMGET', KEYS[2], 'digest', 'received_at')
-redis.call('HINCRBY', KEYS[5], 'backlog', -1)
-redis.call('HINCRBY', KEYS[5], 'backlog_bytes', 0 - redis.call('STRLEN', KEYS[3]))
-redis.call('HINCRBY', KEYS[5], 'done', 1)
-redis.call('HINCRBY', KEYS[5], 'done:' .. ARGV[3], 1)
-redis.call('HINCRBY', KEYS[5], 'done_ms', math.max(0, now - (tonumber(h[2]) or now)))
-redis.call('ZREM', KEYS[1], ARGV[1])
--- Deleted and written anew: fields taken out of a hash leave their room behind.
-redis.call('DEL', KEYS[2], KEYS[3])
-redis.call('HSET', KEYS[2], 'state', 'done', 'digest', h[1] or '')
-redis.call('ZADD', KEYS[4], now, ARGV[1])
+local now_ms = clock()
+local digest, received_at = unpack(redis.call('HMGET', event_key, 'digest', 'received_at'))
+redis.call('HINCRBY', stats_key, 'backlog', -1)
+redis.call('HINCRBY', stats_key, 'backlog_bytes', 0 - redis.call('STRLEN', body_key))
+redis.call('HINCRBY', stats_key, 'done', 1)
+redis.call('HINCRBY', stats_key, 'done:' .. outcome, 1)
+redis.call('HINCRBY', stats_key, 'done_ms', math.max(0, now_ms - (tonumber(received_at) or now_ms)))
+redis.call('ZREM', locks_key, id)
+-- Deleted and written again: HDEL does not give back the memory of a hash's fields.
+redis.call('DEL', event_key, body_key)
+redis.call('HSET', event_key, 'state', 'done', 'digest', digest or '')
+redis.call('ZADD', done_key, now_ms, id)
 return { 'done' }

@@ -1,18 +1,27 @@
--- drop: an operator gives a dead letter up. A tombstone remains, so that the courier's resend of it
--- is a duplicate still.
+-- drop: an operator gives up a dead letter. A tombstone remains, so that the event is still a
+-- duplicate when the courier sends it again.
 --
--- KEYS  1 dead  2 event  3 body  4 done  5 stats
+-- KEYS  1 stats  2 event  3 body  4 dead  5 done
 -- ARGV  1 id
 -- Returns { 'dropped' } | { 'not_dead', state ('': unknown id) }
--- include: unrefusable
+-- include: allow_writes_at_maxmemory
 -- include: clock
-local h = redis.call('HMGET', KEYS[2], 'state', 'digest', 'reason')
-if h[1] ~= 'dead' or not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  return { 'not_dead', h[1] or '' }
+local stats_key = KEYS[1]
+local event_key = KEYS[2]
+local body_key = KEYS[3]
+local dead_key = KEYS[4]
+local done_key = KEYS[5]
+local id = ARGV[1]
+
+allow_writes_at_maxmemory(stats_key)
+local now_ms = clock()
+local state, digest, reason = unpack(redis.call('HMGET', event_key, 'state', 'digest', 'reason'))
+if state ~= 'dead' or not redis.call('ZSCORE', dead_key, id) then
+  return { 'not_dead', state or '' }
 end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('DEL', KEYS[2], KEYS[3])
-redis.call('HSET', KEYS[2], 'state', 'dropped', 'digest', h[2] or '', 'reason', h[3] or '')
-redis.call('ZADD', KEYS[4], now, ARGV[1])
-redis.call('HINCRBY', KEYS[5], 'dropped', 1)
+redis.call('ZREM', dead_key, id)
+redis.call('DEL', event_key, body_key)
+redis.call('HSET', event_key, 'state', 'dropped', 'digest', digest or '', 'reason', reason or '')
+redis.call('ZADD', done_key, now_ms, id)
+redis.call('HINCRBY', stats_key, 'dropped', 1)
 return { 'dropped' }

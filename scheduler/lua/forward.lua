@@ -1,18 +1,27 @@
--- forward: the lookup lane is through with the event; the routing lane takes over, with attempts,
--- waits and crashes of its own.
+-- forward: move an event from the lookup lane to the routing lane, where its attempts, waits and
+-- crashes start at 0.
 --
--- KEYS  1 locks:lookup  2 event  3 stats
+-- KEYS  1 stats  2 event  3 locks:lookup
 -- ARGV  1 prefix  2 id  3 gen
 -- Returns { 'forwarded' } | { 'not_holder' }
--- include: unrefusable
--- include: holder
--- include: push
-if not holds(KEYS[1], KEYS[2], ARGV[2], ARGV[3]) then
-  return refused(KEYS[3])
+-- include: allow_writes_at_maxmemory
+-- include: holds_lock
+-- include: refuse_stale_holder
+-- include: push_ready
+local stats_key = KEYS[1]
+local event_key = KEYS[2]
+local locks_key = KEYS[3]
+local prefix = ARGV[1]
+local id = ARGV[2]
+local gen = ARGV[3]
+
+allow_writes_at_maxmemory(stats_key)
+if not holds_lock(locks_key, event_key, id, gen) then
+  return refuse_stale_holder(stats_key)
 end
-redis.call('ZREM', KEYS[1], ARGV[2])
-redis.call('HSET', KEYS[2], 'state', 'ready', 'lane', 'routing', 'attempts', 0, 'crashes', 0)
-redis.call('HDEL', KEYS[2], 'waits', 'reason')
-redis.call('HINCRBY', KEYS[3], 'forwarded', 1)
-push(ARGV[1], 'routing', redis.call('HGET', KEYS[2], 'source'), 0, ARGV[2], false)
+redis.call('ZREM', locks_key, id)
+redis.call('HSET', event_key, 'state', 'ready', 'lane', 'routing', 'attempts', 0, 'crashes', 0)
+redis.call('HDEL', event_key, 'waits', 'reason')
+redis.call('HINCRBY', stats_key, 'forwarded', 1)
+push_ready(prefix, 'routing', redis.call('HGET', event_key, 'source'), 0, id, false)
 return { 'forwarded' }

@@ -1,26 +1,35 @@
--- replay: an operator brings a dead letter back. It goes the whole way again, as the last of its
--- source, with attempts and crashes at 0; its history stays.
+-- replay: an operator brings back a dead letter. It starts again in the lookup lane, as the last
+-- event of its source, with attempts and crashes at 0; its history stays.
 --
--- KEYS  1 dead  2 event  3 body  4 stats
+-- KEYS  1 stats  2 event  3 body  4 dead
 -- ARGV  1 prefix  2 id
 -- Returns { 'replayed' } | { 'not_dead', state ('': unknown id) } | { 'no_body' }
--- include: unrefusable
+-- include: allow_writes_at_maxmemory
 -- include: clock
--- include: push
-local h = redis.call('HMGET', KEYS[2], 'state', 'source')
-if h[1] ~= 'dead' or not redis.call('ZSCORE', KEYS[1], ARGV[2]) then
-  return { 'not_dead', h[1] or '' }
+-- include: push_ready
+local stats_key = KEYS[1]
+local event_key = KEYS[2]
+local body_key = KEYS[3]
+local dead_key = KEYS[4]
+local prefix = ARGV[1]
+local id = ARGV[2]
+
+allow_writes_at_maxmemory(stats_key)
+local now_ms = clock()
+local state, source = unpack(redis.call('HMGET', event_key, 'state', 'source'))
+if state ~= 'dead' or not redis.call('ZSCORE', dead_key, id) then
+  return { 'not_dead', state or '' }
 end
-if redis.call('EXISTS', KEYS[3]) == 0 then
+if redis.call('EXISTS', body_key) == 0 then
   return { 'no_body' }
 end
-redis.call('ZREM', KEYS[1], ARGV[2])
-redis.call('HSET', KEYS[2], 'state', 'ready', 'lane', 'lookup', 'attempts', 0, 'crashes', 0,
-  'live_since', now)
-redis.call('HDEL', KEYS[2], 'waits')
-redis.call('HINCRBY', KEYS[2], 'replays', 1)
-redis.call('HINCRBY', KEYS[4], 'replayed', 1)
-redis.call('HINCRBY', KEYS[4], 'backlog', 1)
-redis.call('HINCRBY', KEYS[4], 'backlog_bytes', redis.call('STRLEN', KEYS[3]))
-push(ARGV[1], 'lookup', h[2], 0, ARGV[2], false)
+redis.call('ZREM', dead_key, id)
+redis.call('HSET', event_key, 'state', 'ready', 'lane', 'lookup', 'attempts', 0, 'crashes', 0,
+  'live_since', now_ms)
+redis.call('HDEL', event_key, 'waits')
+redis.call('HINCRBY', event_key, 'replays', 1)
+redis.call('HINCRBY', stats_key, 'replayed', 1)
+redis.call('HINCRBY', stats_key, 'backlog', 1)
+redis.call('HINCRBY', stats_key, 'backlog_bytes', redis.call('STRLEN', body_key))
+push_ready(prefix, 'lookup', source, 0, id, false)
 return { 'replayed' }

@@ -1,111 +1,155 @@
--- reserve: lock up to n ready events of a lane for one owner, over the sources in turn.
+-- reserve: lock up to n ready events of a lane for one owner, round-robin over the sources.
 --
--- KEYS  1 turn:<lane>  2 locks:<lane>  3 wake:<lane>  4 stats  5 dead  6 alone:<lane>
--- ARGV  1 prefix  2 lane  3 n  4 owner  5 boot  6 lease (ms)
---       7 suspects the caller may take (0 or 1: a process holds one at a time)
---       8 events that the caller holds  9 max crashes
--- Returns { { id, gen, source, attempts, waits, crashes, received_at, live_since, route, body } … }
+-- KEYS  1 stats  2 turn:<lane>  3 wake:<lane>  4 locks:<lane>  5 exclusive:<lane>  6 dead
+-- ARGV  1 prefix  2 lane  3 owner  4 boot  5 lease (ms)  6 max crashes  7 n
+--       8 events of the quarantine that the caller may take (0 or 1: a process holds one at a time)
+--       9 events that the caller holds
+-- Returns { { id, gen, source, attempts, waits, crashes, received_at, live_since, route,
+--             body } … }
 --
--- A popped id whose state does not fit lies in a second list by somebody's hand: it is skipped and
--- counted, the other list still has it. One whose body is gone cannot be processed: it is dead.
+-- A popped id whose state does not fit is in a second list after a manual change: it is skipped and
+-- counted, the other list still has it. An event without a body cannot be processed: it is
+-- dead-lettered.
 --
--- A suspect whose next crash would make it dead as poison is taken alone, by a process that holds
--- nothing else, so that it never dies of what a neighbour does. Where no process is ever empty, the
--- first that meets it empties itself: it is given nothing until it holds nothing.
--- include: unrefusable
+-- An event of the quarantine whose next crash would dead-letter it as poison is exclusive: only a
+-- process that holds nothing else takes it, so that no other event's crash can be its last one. A
+-- process that meets one while it holds events takes nothing more until it holds none; one process
+-- at a time does so, the others go on.
+-- constant: QUARANTINE
+-- constant: EXCLUSIVE_WAIT_MS
+-- constant: WAKE_MAX
+-- include: allow_writes_at_maxmemory
 -- include: clock
--- include: push
--- include: dead
-local prefix, lane, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local suspects = tonumber(ARGV[7])
-local deadline = now + tonumber(ARGV[6])
-local micros = time[1] * 1000000 + time[2]
-local taken = {}
+-- include: push_ready
+-- include: dead_letter
+-- include: wake
+local stats_key = KEYS[1]
+local turn_key = KEYS[2]
+local wake_key = KEYS[3]
+local locks_key = KEYS[4]
+local exclusive_key = KEYS[5]
+local dead_key = KEYS[6]
+local prefix = ARGV[1]
+local lane = ARGV[2]
+local owner = ARGV[3]
+local boot = ARGV[4]
+local lease_ms = tonumber(ARGV[5])
+local max_crashes = tonumber(ARGV[6])
+local wanted = tonumber(ARGV[7])
+local quarantine_allowance = tonumber(ARGV[8])
+local held = tonumber(ARGV[9])
 
-local function take(id)
-  local event = prefix .. 'event:' .. id
+allow_writes_at_maxmemory(stats_key)
+local now_ms, now_micros = clock()
+local may_take_quarantined = quarantine_allowance > 0
+local taken = {}
+local idle_sources = 0 -- in a row, that had nothing for this caller
+local passed_over = false -- the quarantine, which then keeps its place
+
+-- Returns whether the event was locked.
+local function lock(id)
+  local event_key = prefix .. 'event:' .. id
   local body = redis.call('GET', prefix .. 'body:' .. id)
-  local h = redis.call('HMGET', event, 'state', 'lane', 'gen', 'source', 'attempts', 'waits',
-    'crashes', 'received_at', 'live_since', 'route')
-  if h[1] ~= 'ready' or not h[2] or not h[4] then
-    redis.call('HINCRBY', KEYS[4], 'skipped', 1)
-  elseif h[2] ~= lane then
-    redis.call('HINCRBY', KEYS[4], 'skipped', 1)
-    push(prefix, h[2], h[4], h[7], id, false)
+  local state, event_lane, gen, source, attempts, waits, crashes, received_at, live_since, route =
+    unpack(redis.call('HMGET', event_key, 'state', 'lane', 'gen', 'source', 'attempts', 'waits',
+      'crashes', 'received_at', 'live_since', 'route'))
+  if state ~= 'ready' or not event_lane or not source then
+    redis.call('HINCRBY', stats_key, 'skipped', 1)
+  elseif event_lane ~= lane then
+    redis.call('HINCRBY', stats_key, 'skipped', 1)
+    push_ready(prefix, event_lane, source, crashes, id, false)
   elseif not body then
-    entomb(prefix, KEYS[5], KEYS[4], now, id, 'body_missing')
+    dead_letter(prefix, stats_key, dead_key, now_ms, id, 'body_missing')
   else
-    local gen = string.format('%.0f', math.max(micros, (tonumber(h[3]) or 0) + 1))
-    redis.call('HSET', event, 'state', 'locked', 'gen', gen, 'owner', ARGV[4], 'boot', ARGV[5])
-    redis.call('ZADD', KEYS[2], deadline, id)
-    taken[#taken + 1] = { id, gen, h[4], h[5] or '0', h[6] or '0', h[7] or '0', h[8], h[9],
-      h[10] or '', body }
+    -- Always rises, also when the clock was set back. %.0f: Lua prints large numbers as 1.79e+15.
+    gen = string.format('%.0f', math.max(now_micros, (tonumber(gen) or 0) + 1))
+    redis.call('HSET', event_key, 'state', 'locked', 'gen', gen, 'owner', owner, 'boot', boot)
+    redis.call('ZADD', locks_key, now_ms + lease_ms, id)
+    taken[#taken + 1] = { id, gen, source, attempts or '0', waits or '0', crashes or '0',
+      received_at, live_since, route or '', body }
     return true
   end
+  return false
 end
 
-local function next_would_die(ready)
-  local id = redis.call('LINDEX', ready, -1)
+local function ready_key(source)
+  return prefix .. 'ready:' .. lane .. ':' .. source
+end
+
+-- Returns whether the next event of the source was locked.
+local function serve(source)
+  local id = redis.call('RPOP', ready_key(source))
+  local locked = false
+  if id then
+    idle_sources = 0
+    locked = lock(id)
+  end
+  if redis.call('EXISTS', ready_key(source)) == 0 then
+    redis.call('LREM', turn_key, 0, source)
+  end
+  return locked
+end
+
+local function next_is_exclusive()
+  local id = redis.call('LINDEX', ready_key(QUARANTINE), -1)
   local crashes = id and redis.call('HGET', prefix .. 'event:' .. id, 'crashes')
-  return (tonumber(crashes) or 0) >= tonumber(ARGV[9]) - 1
+  return (tonumber(crashes) or 0) >= max_crashes - 1
 end
 
-local EMPTYING = 5000 -- ms after which a process that empties itself has to say so again
-local function empties_itself()
-  local who = redis.call('GET', KEYS[6])
-  if who and who ~= ARGV[4] then
+-- Returns whether this process is the one that takes nothing more until it holds nothing.
+local function waits_for_exclusive()
+  local waiting_owner = redis.call('GET', exclusive_key)
+  if waiting_owner and waiting_owner ~= owner then
     return false
   end
-  redis.call('SET', KEYS[6], ARGV[4], 'PX', EMPTYING)
+  redis.call('SET', exclusive_key, owner, 'PX', EXCLUSIVE_WAIT_MS)
   return true
 end
 
-local idle = 0 -- sources in a row that had nothing for this caller
-local barred, passed_over = suspects < 1, false
-while #taken < wanted and idle < redis.call('LLEN', KEYS[1]) do
-  local source = redis.call('LMOVE', KEYS[1], KEYS[1], 'LEFT', 'RIGHT')
-  local ready = prefix .. 'ready:' .. lane .. ':' .. source
-  local suspect = source == '!suspects'
-  local alone = suspect and suspects > 0 and next_would_die(ready)
-  if suspect and suspects < 1 then
-    idle = idle + 1
-    passed_over = barred
-  elseif alone and tonumber(ARGV[8]) + #taken > 0 then
-    idle = idle + 1
+-- Returns whether the caller must take nothing more.
+local function serve_quarantine()
+  if quarantine_allowance < 1 then
+    idle_sources = idle_sources + 1
+    passed_over = not may_take_quarantined
+    return false
+  end
+  local exclusive = next_is_exclusive()
+  if exclusive and held + #taken > 0 then
+    idle_sources = idle_sources + 1
     passed_over = true
-    if empties_itself() then
-      break
-    end
+    return waits_for_exclusive()
+  end
+  if not serve(QUARANTINE) then
+    return false
+  end
+  quarantine_allowance = quarantine_allowance - 1
+  if exclusive then
+    redis.call('DEL', exclusive_key)
+  end
+  return exclusive
+end
+
+local finished = false
+while not finished and #taken < wanted and idle_sources < redis.call('LLEN', turn_key) do
+  local source = redis.call('LMOVE', turn_key, turn_key, 'LEFT', 'RIGHT')
+  if source == QUARANTINE then
+    finished = serve_quarantine()
   else
-    local id = redis.call('RPOP', ready)
-    local took = id and take(id)
-    if id then
-      idle = 0
-    end
-    if took and suspect then
-      suspects = suspects - 1
-    end
-    if redis.call('EXISTS', ready) == 0 then
-      redis.call('LREM', KEYS[1], 0, source)
-    end
-    if took and alone then
-      redis.call('DEL', KEYS[6])
-      break
-    end
+    serve(source)
   end
 end
 
 if passed_over then
-  -- Whoever may take none does not cost the suspects their turn, or they might never have it.
-  redis.call('LREM', KEYS[1], 0, '!suspects')
-  redis.call('LPUSH', KEYS[1], '!suspects')
+  -- Otherwise callers that may not take from the quarantine could keep it from ever being served.
+  redis.call('LREM', turn_key, 0, QUARANTINE)
+  redis.call('LPUSH', turn_key, QUARANTINE)
 end
 if #taken > 0 then
-  redis.call('HINCRBY', KEYS[4], 'reserved', #taken)
-  -- A chain: whoever took something wakes the next while anything remains. Nobody who took nothing
-  -- does, so that a suspect that must wait keeps no process spinning.
-  if redis.call('LLEN', KEYS[1]) > 0 and redis.call('LLEN', KEYS[3]) < WAKE_MAX then
-    redis.call('LPUSH', KEYS[3], '1')
+  redis.call('HINCRBY', stats_key, 'reserved', #taken)
+  -- Each process that took something wakes the next while events remain. One that took nothing does
+  -- not, or an event that must wait for its exclusive process would keep the others looping.
+  if redis.call('LLEN', turn_key) > 0 then
+    wake(wake_key, WAKE_MAX)
   end
 end
 return taken

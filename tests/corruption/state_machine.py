@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from scheduler.keys import QUARANTINE, LaneName
+from scheduler.constants import QUARANTINE
+from scheduler.keys import LaneName
 from tests.model.state_machine import IDS, Beside, ids, lanes, picks
 from tests.support.queue_moves import KEYS
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler.accept_command import Caps
+from scheduler.constants import QUARANTINE
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
-from scheduler.keys import FIELDS, LANES, QUARANTINE, LaneName
+from scheduler.keys import FIELDS, LANES, LaneName
 from tests.support.store_snapshot import Snapshot
 
 MAX_CRASHES = 4  # so that an event is a suspect twice: once beside others, once alone

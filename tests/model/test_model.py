@@ -10,7 +10,8 @@ from functools import partial
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from scheduler.keys import LANES, QUARANTINE
+from scheduler.constants import QUARANTINE
+from scheduler.keys import LANES
 from tests.corruption.state_machine import BesideAHand
 from tests.model.model import MAX_CRASHES
 from tests.model.state_machine import Beside

@@ -35,12 +35,12 @@ def test_it_is_what_all_of_its_parts_packed_anew_would_be(
 ) -> None:
     keys, script = Keys(), load("accept")
     names = [
+        keys.stats,
         keys.event(id),
         keys.body(id),
         keys.ready("lookup", source),
         keys.turn("lookup"),
         keys.wake("lookup"),
-        keys.stats,
         keys.dead,
         keys.quota(source),
     ]

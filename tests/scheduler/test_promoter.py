@@ -136,7 +136,7 @@ def test_it_outlasts_an_outage_of_redis_by_itself(
     own_queue.retry(held(own_queue), 0.3, "timeout")
     held(own_queue, "bench:locked", lease_seconds=0.3)
     own_server.kill()
-    await_true(lambda: b"redis is away" in (folder / "log").read_bytes(), 10)
+    await_true(lambda: b"Redis is unavailable" in (folder / "log").read_bytes(), 10)
     time.sleep(1.2)  # the outage itself: longer than half of the lease
     own_server.start()
     back = time.monotonic()
@@ -145,7 +145,7 @@ def test_it_outlasts_an_outage_of_redis_by_itself(
     await_true(lambda: own_store.hget(KEYS.event("bench:locked"), "state") == "ready", 8, "expiry")
     assert time.monotonic() - back > 1.5  # spared for a lease
     assert process.poll() is None
-    assert b"redis answers again" in (folder / "log").read_bytes()
+    assert b"Redis answers again" in (folder / "log").read_bytes()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
@@ -163,7 +163,7 @@ def test_it_ends_promptly_also_while_redis_is_away(
 ) -> None:
     process = launch()
     own_server.kill()
-    await_true(lambda: b"redis is away" in (folder / "log").read_bytes(), 10)
+    await_true(lambda: b"Redis is unavailable" in (folder / "log").read_bytes(), 10)
     process.terminate()
     assert process.wait(3) == 0
 
@@ -194,7 +194,7 @@ def test_it_warns_of_dead_letters_near_their_cap(
     for n in range(8):
         buried(own_queue, f"bench:{n}")
     launch(DEAD_MAX_EVENTS="10")
-    await_true(lambda: b"8 dead letters of at most 10" in (folder / "log").read_bytes(), 5)
+    await_true(lambda: b"8 dead letters; at 10 " in (folder / "log").read_bytes(), 5)
 
 
 def test_it_sleeps_while_there_is_nothing_to_do(own_store: Redis, launch: Launch) -> None:

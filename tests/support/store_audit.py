@@ -8,7 +8,8 @@ from typing import Any
 from redis import Redis
 
 from scheduler.connection import RedisConnection
-from scheduler.keys import LANES, QUARANTINE
+from scheduler.constants import QUARANTINE
+from scheduler.keys import LANES
 from scheduler.queue import Queue
 from tests.support.store_snapshot import Snapshot, dump
 
