@@ -41,6 +41,7 @@ local held = tonumber(ARGV[9])
 
 allow_writes_at_maxmemory(stats_key)
 local now_ms, now_micros = clock()
+local ready_prefix = prefix .. 'ready:' .. lane .. ':'
 local may_take_quarantined = quarantine_allowance > 0
 local taken = {}
 local idle_sources = 0 -- in a row, that had nothing for this caller
@@ -72,26 +73,23 @@ local function lock(id)
   return false
 end
 
-local function ready_key(source)
-  return prefix .. 'ready:' .. lane .. ':' .. source
-end
-
 -- Returns whether the next event of the source was locked.
 local function serve(source)
-  local id = redis.call('RPOP', ready_key(source))
+  local ready_key = ready_prefix .. source
+  local id = redis.call('RPOP', ready_key)
   local locked = false
   if id then
     idle_sources = 0
     locked = lock(id)
   end
-  if redis.call('EXISTS', ready_key(source)) == 0 then
+  if redis.call('EXISTS', ready_key) == 0 then
     redis.call('LREM', turn_key, 0, source)
   end
   return locked
 end
 
 local function next_is_exclusive()
-  local id = redis.call('LINDEX', ready_key(QUARANTINE), -1)
+  local id = redis.call('LINDEX', ready_prefix .. QUARANTINE, -1)
   local crashes = id and redis.call('HGET', prefix .. 'event:' .. id, 'crashes')
   return (tonumber(crashes) or 0) >= max_crashes - 1
 end
