@@ -130,6 +130,8 @@ class Edge:
             "WEB_CONCURRENCY": "1",
             "SOURCES_FILE": str(folder / "sources.toml"),
             "RUN_DIR": str(folder),
+            # `make coverage` measures this process, too.
+            **{name: os.environ[name] for name in os.environ if name.startswith("COVERAGE_")},
             **settings,
         }
         if kind == "gthread":
