@@ -178,7 +178,8 @@ def test_redis_cli_shows_the_sets_and_an_event(checkout: Checkout) -> None:
     checkout.output("python -m gateway send --id early --shipment NOT-YET")
     await_true(lambda: "bench:early" in checkout.output(retry), 30, "the early event waits")
     assert "bench:early" not in checkout.output(dead)
-    checkout.output("python -m gateway send --id evt_1")
+    _, send, *_ = block_with(SEND).strip().splitlines()
+    checkout.output(send)
     assert "state" in checkout.output(event)
     assert "RUNNING" in checkout.output(status)
 
