@@ -100,10 +100,12 @@ def test_the_files_for_github_follow_their_published_schemas(schema: str, patter
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_the_hooks_before_a_commit_are_the_first_checks_of_make_test() -> None:
+def test_the_hooks_before_a_commit_are_the_checks_of_style_and_types() -> None:
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     hooks = [hook["entry"] for hook in repository["hooks"]]
-    recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
+    recipe = re.search(
+        r"^(?:lint|test): venv.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M
+    )
     assert recipe is not None
     checks = [
         line.strip().removeprefix("@").replace("$(RUN)", ".venv/bin/python")
