@@ -36,6 +36,7 @@ COVERED = {
     r"make chaos": "tests/loadtest/test_chaos_run.py",
     r"make soak": "tests/loadtest/test_soak.py",
     r"make fuzz": "tests/fuzz/test_fuzz.py",
+    r"make load$|\.venv/bin/locust -f ": "tests/loadtest/test_load_locust.py",
     r"make bench-recovery|python -m loadtest\.bench worker-killed": (
         "tests/loadtest/test_bench_recovery.py"
     ),
