@@ -1,12 +1,12 @@
 #!/bin/sh
-# Prints the Python that the virtual environment is made with: $PYTHON, or the first on the PATH
-# from 3.11 to 3.14 that has the venv module. Otherwise one line says what to do, and it exits 1.
+# Prints the Python to make the virtual environment with: $PYTHON, or the first on the PATH from
+# 3.11 to 3.14 that has the venv module. If there is none, prints a remedy and exits with 1.
 
-usable() { # each candidate is run, not merely found: version managers leave shims that fail
+usable() { # runs each candidate: version managers install shims that may fail
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
 }
 
-has_venv() { # Debian ships venv without ensurepip, and then it cannot make an environment
+has_venv() { # Debian's venv lacks ensurepip until python3-venv is installed
     "$1" -c 'import ensurepip, venv' 2>/dev/null
 }
 
