@@ -41,7 +41,7 @@ def http_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
 
 
 @pytest.fixture(scope="session")
-def lone_edge(
+def single_worker_edge(
     kind: str, http_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Edge]:
     """An edge with one worker, so that each request is served after the one before it."""

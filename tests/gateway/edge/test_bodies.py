@@ -25,8 +25,8 @@ SOURCES = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
 
 
 @pytest.fixture
-def edge(lone_edge: Edge) -> Edge:
-    return lone_edge
+def edge(single_worker_edge: Edge) -> Edge:
+    return single_worker_edge
 
 
 @pytest.fixture

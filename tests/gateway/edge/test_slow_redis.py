@@ -25,7 +25,7 @@ from tests.support.servers import RedisServer, await_true
 
 PROCESSES = 3
 TIMEOUT = 0.5  # REDIS_TIMEOUT_SECONDS
-BOUND = 10 * TIMEOUT  # on a busy machine; with one timeout per request it would be 8 s
+ANSWER_SECONDS_MAX = 10 * TIMEOUT  # on a busy machine; with one timeout per request it would be 8 s
 READY = "{gw:0}:ready:lookup:bench"
 
 BUSY_LOOP = """
@@ -83,22 +83,24 @@ def test_every_process_answers_503_in_bounded_time_during_a_stall_and_recovers_a
     assert {(reply.status, reply.problem) for reply in replies} == {(503, "unavailable")}
     assert {reply.headers["retry-after"] for reply in replies} == {"2"}
     # The first request of a process waits for Redis, and the following ones wait for the first.
-    assert max(reply.seconds for reply in replies) < BOUND
+    assert max(reply.seconds for reply in replies) < ANSWER_SECONDS_MAX
     assert (ready.status, ready.problem, alive.status) == (503, "not-ready", 200)
-    assert ready.seconds < BOUND
+    assert ready.seconds < ANSWER_SECONDS_MAX
 
-    def all_taken() -> bool:
+    def all_accepted() -> bool:
         return all(reply.status in (200, 202) for reply in post_at_once(edge, ids))
 
-    await_true(all_taken, 10, "all processes to be back")
+    await_true(all_accepted, 10, "all processes to recover")
     assert edge.get("/readyz").status == 200
     assert sorted(own_redis.client().lrange(READY, 0, -1)) == sorted(ids_of(ids))  # each once
     assert edge.log.count("Booting worker") == PROCESSES  # none was replaced
 
 
-def edge_of_one_thread(redis_url: str, timeout: float, haste: float = 1) -> Callable[[str], int]:
-    """An edge in this process; returns a function that posts an event id. haste: how much faster
-    its clock runs."""
+def edge_in_this_process(
+    redis_url: str, timeout: float, clock_speed: float = 1
+) -> Callable[[str], int]:
+    """An edge in this process; returns a function that posts an event id. clock_speed: how much
+    faster its clock runs."""
     sources = load_sources(ROOT / "conf" / "sources.toml", {}, "local")
     client = falcon.testing.TestClient(
         create_app(
@@ -106,7 +108,7 @@ def edge_of_one_thread(redis_url: str, timeout: float, haste: float = 1) -> Call
                 sources,
                 lambda: Producer(redis_url, timeout, Caps(100, 10**6, 100)),
                 10_000,
-                clock=lambda: time.monotonic() * haste,
+                clock=lambda: time.monotonic() * clock_speed,
             )
         )
     )
@@ -124,7 +126,7 @@ def ids_of(names: list[str]) -> list[str]:
 def test_an_event_that_a_stalled_redis_stores_late_is_a_duplicate_when_it_is_sent_again(
     own_redis: RedisServer,
 ) -> None:
-    post = edge_of_one_thread(own_redis.url, 0.3)
+    post = edge_in_this_process(own_redis.url, 0.3)
     assert post("evt_0") == 202  # opens its connection
     client = own_redis.client()
     with stopped(own_redis):
@@ -132,11 +134,11 @@ def test_an_event_that_a_stalled_redis_stores_late_is_a_duplicate_when_it_is_sen
     await_true(lambda: client.exists("{gw:0}:event:bench:evt_1") == 1, 5, "the late write")
     resent: list[int] = []
 
-    def taken() -> bool:
+    def accepted() -> bool:
         resent.append(post("evt_1"))
         return resent[-1] != 503
 
-    await_true(taken, 5)
+    await_true(accepted, 5)
     assert resent[-1] == 200
     assert client.lrange(READY, 0, -1) == ["bench:evt_1", "bench:evt_0"]
     assert client.hget("{gw:0}:stats", "accepted") == "2"
@@ -146,7 +148,7 @@ def test_a_redis_that_is_slower_than_a_short_probe_but_usable_is_used_again(
     own_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with Proxy(own_redis.url, tmp_path_factory.mktemp("p")) as proxy:
-        post = edge_of_one_thread(proxy.url, 0.6, haste=5)
+        post = edge_in_this_process(proxy.url, 0.6, clock_speed=5)
         with stopped(own_redis):
             assert post("evt_1") == 503
         # Like a disk on which each flush takes that long.

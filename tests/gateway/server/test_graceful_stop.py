@@ -15,7 +15,7 @@ from tests.support.edge import Edge, event
 from tests.support.persistent_connection import Connect
 from tests.support.servers import RedisServer, await_true
 
-LONG = "60"  # DRAIN_SECONDS, so long that a test which waits for it fails
+LONG = "60"  # DRAIN_SECONDS, so long that a test which is_idle for it fails
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def open_files(pid: int) -> list[str]:
     return found
 
 
-def waits(pid: int) -> bool:
+def is_idle(pid: int) -> bool:
     """Whether a worker has started its event loop and sleeps in it."""
     asleep = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
     return asleep and "anon_inode:[eventpoll]" in open_files(pid)
@@ -114,22 +114,22 @@ def test_a_draining_worker_does_not_consume_the_wake_up_for_a_new_connection(
     start_edge: StartEdge, own_redis: RedisServer, connect: Connect
 ) -> None:
     edge = start_edge(own_redis.url, DRAIN_SECONDS=LONG, WEB_CONCURRENCY="2")
-    await_true(lambda: sum(map(waits, edge.workers())) == 2, 20, "both workers")
+    await_true(lambda: sum(map(is_idle, edge.workers())) == 2, 20, "both workers")
     couriers = [connect(edge) for _ in range(10)]
     for n, courier in enumerate(couriers):
         assert courier.post(f"evt_{n}").status == 202
     # The kernel wakes meinheld's workers round-robin, and always the same idle one of gthread's.
-    other, woken = sorted(edge.workers(), key=lambda pid: len(open_files(pid)))
+    other, draining = sorted(edge.workers(), key=lambda pid: len(open_files(pid)))
 
-    def drains() -> bool:
+    def is_draining() -> bool:
         """Post until a worker answers as draining; other connections keep it alive for a while."""
         return any(probe.post("evt_0").getheader("Connection") == "close" for probe in couriers)
 
     stop(edge, signal.SIGSTOP)  # else the master starts another worker, which would accept
     try:
-        os.kill(woken, signal.SIGTERM)
-        await_true(drains, 20, "the last answer of a connection")
-        await_true(lambda: waits(other) and waits(woken), 20, "both workers to be idle")
+        os.kill(draining, signal.SIGTERM)
+        await_true(is_draining, 20, "the last answer of a connection")
+        await_true(lambda: is_idle(other) and is_idle(draining), 20, "both workers to be idle")
         for n in range(20):
             assert edge.post(event(f"evt_new_{n}")).status == 202
     finally:
@@ -141,9 +141,9 @@ def test_a_killed_worker_is_replaced_and_the_others_keep_serving(
 ) -> None:
     edge = start_edge(own_redis.url, WEB_CONCURRENCY="2")
     await_true(lambda: len(edge.workers()) == 2, 20, "both workers")
-    killed, spared = sorted(edge.workers())
+    killed, other = sorted(edge.workers())
     os.kill(killed, signal.SIGKILL)
     await_true(lambda: len(set(edge.workers()) - {killed}) == 2, 20, "another worker")
-    assert spared in edge.workers()
+    assert other in edge.workers()
     assert edge.post(event("evt_1")).status == 202
     assert "Traceback" not in edge.log

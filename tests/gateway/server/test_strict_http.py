@@ -22,12 +22,12 @@ from tests.support.servers import RedisServer, await_true
 
 
 @pytest.fixture
-def edge(lone_edge: Edge) -> Iterator[Edge]:
+def edge(single_worker_edge: Edge) -> Iterator[Edge]:
     """After each test a valid request must be served, by the same worker."""
-    before = lone_edge.workers()
-    yield lone_edge
-    assert exchange(lone_edge, request("Connection: close")).statuses == [202]
-    assert lone_edge.workers() == before
+    before = single_worker_edge.workers()
+    yield single_worker_edge
+    assert exchange(single_worker_edge, request("Connection: close")).statuses == [202]
+    assert single_worker_edge.workers() == before
     assert len(before) == 1
 
 
@@ -122,36 +122,34 @@ def test_a_chunked_body_is_rejected_and_the_bytes_after_it_are_not_read_as_a_req
     head = request("Transfer-Encoding: chunked", body=b"", length=False)
     result = exchange(edge, head + chunks, half_close=True)
     # 503: meinheld, to a part of one.
-    assert result.statuses[:1] in (
-        [400],
-        [411],
-        [503],
-    )
+    assert result.statuses[:1] in ([400], [411], [503])
     assert result.ended
 
 
-@pytest.mark.parametrize("attack", ["trailers", "a long header in two parts"])
+@pytest.mark.parametrize("fault", ["trailers", "a long header in two parts"])
 def test_a_request_that_crashes_meinheld_costs_one_worker_and_none_of_gthread(
-    start_edge: StartEdge, http_redis: RedisServer, kind: str, attack: str
+    start_edge: StartEdge, http_redis: RedisServer, kind: str, fault: str
 ) -> None:
     """Known faults of meinheld, and the reason why gthread can be configured."""
     edge = start_edge(http_redis.url, WEB_CONCURRENCY="2")
     before = edge.workers()
-    if attack == "trailers":
+    if fault == "trailers":
         head = request("Transfer-Encoding: chunked", body=b"", length=False)
         pieces = [head + b"0\r\nX-Trailer: x\r\n\r\n"]
     else:
         long = request("X-A: " + "a" * 9000)
         pieces = [long[:4000], long[4000:]]
-    for _ in range(1 if attack == "trailers" else 8):
+    for _ in range(1 if fault == "trailers" else 8):
         result = exchange(edge, *pieces, half_close=True, pause_seconds=0.001)
         assert result.ended
         assert kind == "meinheld" or result.statuses in ([411], [431])
     if kind == "gthread":
         assert edge.workers() == before
     else:
-        await_true(lambda: len(edge.workers()) == 2, 10, "a worker in its place")
-    await_true(lambda: exchange(edge, request(CLOSE)).statuses == [202], 10, "a good event")
+        await_true(lambda: len(edge.workers()) == 2, 10, "a replacement worker")
+    await_true(
+        lambda: exchange(edge, request(CLOSE)).statuses == [202], 10, "a valid event to be accepted"
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,7 +207,7 @@ def test_every_valid_form_of_host_is_accepted(edge: Edge, host: str) -> None:
     assert exchange(edge, request(CLOSE, host=f"Host: {host}")).statuses == [202]
 
 
-ODD_LINES = {
+MALFORMED_LINES = {
     "NUL in a name": "X\0A: b",
     "CR in a value": "X-A: b\rc",
     "blank in a name": "X A: b",
@@ -219,7 +217,7 @@ ODD_LINES = {
 }
 
 
-@pytest.mark.parametrize("line", ODD_LINES.values(), ids=ODD_LINES.keys())
+@pytest.mark.parametrize("line", MALFORMED_LINES.values(), ids=MALFORMED_LINES.keys())
 def test_a_malformed_header_line_is_rejected(edge: Edge, line: str) -> None:
     assert exchange(edge, request(line, CLOSE)).statuses == [400]
 
@@ -234,14 +232,18 @@ def test_an_unusual_header_value_has_no_effect(edge: Edge, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "junk", ["\0", "\0zz", "\r\n zz", "\x7f", "\xff", " , ", "\tzz"], ids=ascii
+    "suffix", ["\0", "\0zz", "\r\n zz", "\x7f", "\xff", " , ", "\tzz"], ids=ascii
 )
-def test_a_signature_followed_by_other_bytes_is_rejected(edge: Edge, kind: str, junk: str) -> None:
+def test_a_signature_followed_by_other_bytes_is_rejected(
+    edge: Edge, kind: str, suffix: str
+) -> None:
     body = fresh_event()
     signed = bench_headers(body)["X-Signature"]
-    whole = request(CLOSE, body=body).replace(signed.encode(), (signed + junk).encode("latin-1"))
-    cut_off = kind == "meinheld" and junk.startswith("\0")  # a known fault: its C string ends there
-    assert exchange(edge, whole).statuses in ([[202]] if cut_off else [[400], [401]])
+    whole = request(CLOSE, body=body).replace(signed.encode(), (signed + suffix).encode("latin-1"))
+    truncated = kind == "meinheld" and suffix.startswith(
+        "\0"
+    )  # a known fault: its C string ends there
+    assert exchange(edge, whole).statuses in ([[202]] if truncated else [[400], [401]])
 
 
 LARGE = {
@@ -410,8 +412,16 @@ def test_a_pipelined_event_is_answered_or_the_answer_before_it_has_connection_cl
 
 
 def test_pipelined_requests_without_bodies_are_all_answered(edge: Edge) -> None:
-    look = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-    result = exchange(edge, look + b"\r\n" + look + b"\r\n" + look + b"Connection: close\r\n\r\n")
+    health_request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    result = exchange(
+        edge,
+        health_request
+        + b"\r\n"
+        + health_request
+        + b"\r\n"
+        + health_request
+        + b"Connection: close\r\n\r\n",
+    )
     assert result.statuses == [200, 200, 200]
 
 
@@ -442,14 +452,14 @@ def test_the_log_names_the_address_of_the_rejected_client(
     start_edge: StartEdge, http_redis: RedisServer
 ) -> None:
     edge = start_edge(http_redis.url)  # its own log: no earlier rejection suppresses the line
-    look = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    health_request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     body = event("evt_other")
     unsigned = request(body=body, line="POST /v1/events/standard HTTP/1.1")
     with socket.create_connection(("127.0.0.1", edge.port), 5, ("127.0.0.2", 0)) as first:
-        first.sendall(look)
+        first.sendall(health_request)
         assert first.recv(12) == b"HTTP/1.1 200"
         with socket.create_connection(("127.0.0.1", edge.port), 5, ("127.0.0.3", 0)) as second:
-            second.sendall(look)
+            second.sendall(health_request)
             assert second.recv(12) == b"HTTP/1.1 200"
         first.sendall(unsigned)
         await_true(lambda: "refused source=standard reason=missing" in edge.log, 5)
@@ -463,11 +473,11 @@ def test_3000_half_open_connections_do_not_delay_good_clients(
 ) -> None:
     edge = start_edge(http_redis.url)
     before = edge.workers()
-    beginnings = [b"", b"P", b"POST /v1/events/bench HTTP/1.1\r\nHost: x\r\nX-A"]
+    partial_requests = [b"", b"P", b"POST /v1/events/bench HTTP/1.1\r\nHost: x\r\nX-A"]
     idle = [socket.create_connection(("127.0.0.1", edge.port), 5) for _ in range(3000)]
     try:
         for n, connection in enumerate(idle):
-            connection.sendall(beginnings[n % 3])
+            connection.sendall(partial_requests[n % 3])
         files = Path(f"/proc/{before[0]}/fd")
         await_true(lambda: len(list(files.iterdir())) > len(idle), 30, "all to be accepted")
         for _ in range(20):
