@@ -195,3 +195,14 @@ def test_an_event_that_was_reserved_before_the_breaker_opened_makes_no_call(
         lane.handle(job())
     assert simulator.stats()["calls"] == 0
     assert lane.permit_wait_seconds() > 0
+
+
+def test_a_failed_call_that_opens_the_breaker_consumes_no_attempt(
+    lane: RoutingLane, simulator: Simulator
+) -> None:
+    simulator.behave(fail_ratio=1)
+    for _ in range(POLICY.min_calls - 1):
+        with pytest.raises(Transient):
+            lane.handle(job())
+    with pytest.raises(BreakerOpen):  # which defers the event
+        lane.handle(job())
