@@ -4,7 +4,8 @@ The order of the writes is the guarantee. A worker writes the ledger first, then
 
 1. Read the shipment and its order.
 2. Claim: write the fence of this reservation and the decision into the ledger, unless the ledger
-   has a higher fence or the event is done. The claim comes after the read, so it vouches for it.
+   has a higher fence or the event is done. What another holder did before the read, this claim
+   finds in the ledger; what it does after the read changes the counter, and step 3 fails.
 3. Apply: set the status, raise the counter and add the id to ``recent_events``, only if the counter
    is as it was read and the id is not in the list. Otherwise start again at 1.
 4. Record ``applied_at`` in the ledger. Then close the ledger and call ``done``, or ``forward``.

@@ -1,8 +1,8 @@
 """The lookup lane: shipment and order, the decision, the status effect; then done or forward.
 
-Invariant: the shipment is read before the claim, so that the claim (no higher fence, not done)
-vouches for what was read. The effect is conditional on the shipment being as it was read; when it
-is not, the lane reads again.
+Invariant: the shipment is read before the claim. What another holder did before the read, the claim
+finds in the ledger; what it does after the read changes the shipment's counter, on which the effect
+is conditional. Then the lane reads again.
 """
 
 from __future__ import annotations

@@ -20,7 +20,10 @@ from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
 from workers.errors import Permanent, Transient
 
+# For a TCP connection. Longer holds a slot while the service's host is down, shorter fails calls
+# whose first packet was lost.
 CONNECT_SECONDS = 2.0
+# An answer is kept in Redis and MongoDB: a larger limit lets a faulty service fill them.
 ANSWER_MAX_BYTES = 65_536
 # A longer Retry-After is cut to this, so that a wrong header cannot delay an event for days.
 RETRY_AFTER_MAX_SECONDS = 3_600.0
@@ -97,7 +100,7 @@ def _read(status: int, retry_after: str | None, body: bytes) -> dict[str, Any]:
         raise Permanent(f"status {status}")
     # A redirect is transient, too: it more likely comes from a proxy than from the service.
     pushback = status in PUSHBACK_STATUSES
-    raise Transient(f"status {status}", read_retry_after(retry_after), pushback)
+    raise Transient(f"status {status}", read_retry_after(retry_after, time()), pushback)
 
 
 def _can_be_stored(answer: dict[str, Any]) -> bool:
@@ -109,8 +112,11 @@ def _can_be_stored(answer: dict[str, Any]) -> bool:
     return True
 
 
-def read_retry_after(header: str | None) -> float:
-    """Seconds from a Retry-After header: a number or a date (RFC 9110); 0 if it is neither."""
+def read_retry_after(header: str | None, now: float) -> float:
+    """Seconds to wait by a Retry-After header: a number or a date (RFC 9110); 0 if it is neither.
+
+    now: seconds since 1970.
+    """
     if not header:
         return 0.0
     text = header.strip()
@@ -118,7 +124,7 @@ def read_retry_after(header: str | None) -> float:
         if text.isascii() and text.isdigit():
             seconds = float(text[:12])
         else:
-            seconds = parsedate_to_datetime(text).timestamp() - time()
+            seconds = parsedate_to_datetime(text).timestamp() - now
     except (ValueError, TypeError, OverflowError):
         return 0.0
     return min(RETRY_AFTER_MAX_SECONDS, max(0.0, seconds))
