@@ -7,15 +7,25 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from redis import Redis
 
 from scheduler.connection import RedisConnection
 from scheduler.queue import Queue
 from tests.support.servers import RedisServer, redis_binaries, running
 
+# No example fails for being slow on a busy machine, and no run replays the failures of an earlier
+# one: a failure prints what reproduces it.
+settings.register_profile(
+    "project",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
+    print_blob=True,
+)
+settings.load_profile("project")
 # For a search of hours: --hypothesis-profile=thorough
-settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
+settings.register_profile("thorough", settings.get_profile("project"), max_examples=2000)
 
 
 @pytest.fixture(scope="session", params=redis_binaries(), ids=lambda path: path.parts[-3])
