@@ -29,7 +29,7 @@ from workers.lane import Lane
 from workers.ledger import Ledger
 from workers.lookup_lane import LookupLane, UnknownShipments
 from workers.process import WorkerProcess
-from workers.routing_client import RoutingClient
+from workers.routing_client import RoutingClient, user_agent
 from workers.routing_lane import RoutingLane
 from workers.shipments import Shipments
 from workers.store_gate import StoreGate
@@ -118,7 +118,8 @@ def _lane(
         identity.boot,
         settings.attempt_seconds,
     )
-    client = RoutingClient(settings.routing_url, settings.routing_timeout_seconds, slots)
+    caller = user_agent(identity.owner, identity.boot, os.getpid())
+    client = RoutingClient(settings.routing_url, settings.routing_timeout_seconds, slots, caller)
     return RoutingLane(sources, shipments, ledger, client, gate, ConcurrencyLimit(slots))
 
 

@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
 from workers.errors import Permanent, Transient
 
+PRODUCT = "fincart-gateway"
 # For a TCP connection. Longer holds a slot while the service's host is down, shorter fails calls
 # whose first packet was lost.
 CONNECT_SECONDS = 2.0
@@ -34,11 +35,21 @@ PUSHBACK_STATUSES = frozenset({429, 503})
 _KEY_SAFE = (string.punctuation + string.digits + string.ascii_letters).replace("%", "")
 
 
-class RoutingClient:
-    """Safe for threads. timeout_seconds: for the answer. max_calls: at once."""
+def user_agent(owner: str, boot: str, pid: int) -> str:
+    """The User-Agent that names the worker process, so that the Routing Service can tell whose call
+    it is. What a host's name holds beyond letters, digits and -._~ is percent-encoded."""
+    return f"{PRODUCT} ({quote(owner)}; boot {boot}; pid {pid})"
 
-    def __init__(self, url: str, timeout_seconds: float, max_calls: int) -> None:
+
+class RoutingClient:
+    """Safe for threads. timeout_seconds: for the answer. max_calls: at once. caller: see
+    ``user_agent``."""
+
+    def __init__(
+        self, url: str, timeout_seconds: float, max_calls: int, caller: str = PRODUCT
+    ) -> None:
         self._url, self._timeout_seconds = url.rstrip("/") + "/v1/routes", timeout_seconds
+        self._headers = {"Content-Type": "application/json", "User-Agent": caller}
         self._pool = urllib3.PoolManager(
             maxsize=max_calls,
             retries=False,
@@ -54,10 +65,7 @@ class RoutingClient:
                 body=orjson.dumps(request, default=str),
                 redirect=False,
                 preload_content=False,
-                headers={
-                    "Content-Type": "application/json",
-                    "Idempotency-Key": quote(key, safe=_KEY_SAFE),
-                },
+                headers={**self._headers, "Idempotency-Key": quote(key, safe=_KEY_SAFE)},
             )
             try:
                 body = self._body(response)

@@ -20,7 +20,7 @@ from loadtest.harness import machine, report
 from loadtest.harness.environment import Options
 from loadtest.harness.figures import Section
 from loadtest.harness.progress import say
-from loadtest.harness.wait import Missing
+from loadtest.harness.wait import ToolMissing
 
 Benchmark = Callable[[Options], Section]
 
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
             failed[name] = f"{type(error).__name__}: {error}"
             print(f"\n{name}: not measured: {error}", flush=True)
             # A missing tool is no failure, unless just this benchmark was asked for.
-            code |= int(not isinstance(error, Missing) or bool(names))
+            code |= int(not isinstance(error, ToolMissing) or bool(names))
         else:
             print(f"\n{report.text(sections[-1])}", flush=True)
     folder = ROOT / ".run" / "bench"

@@ -20,7 +20,7 @@ from conf.settings import ROOT
 from gateway.stack.home_directory import free_ports
 from loadtest.harness.machine import has_meinheld
 from loadtest.harness.progress import say
-from loadtest.harness.wait import BenchError, Missing, wait_until
+from loadtest.harness.wait import RunFailed, ToolMissing, wait_until
 
 PROCESSES = 2
 STOP_SECONDS = 20
@@ -35,11 +35,11 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 def serving(*, published: bool = False) -> Iterator[str]:
     """gunicorn with the application above; yields its URL, and it is gone afterwards.
 
-    published: with meinheld as its authors build it. Raises ``Missing`` where there is no meinheld:
-    another server would be another baseline.
+    published: with meinheld as its authors build it. Raises ``ToolMissing`` where there is no
+    meinheld: another server would be another baseline.
     """
     if not has_meinheld():
-        raise Missing(
+        raise ToolMissing(
             "no baseline without meinheld: Python 3.11 or 3.12 and a C compiler, then "
             "python conf/install.py"
         )
@@ -67,7 +67,7 @@ def serving(*, published: bool = False) -> Iterator[str]:
     try:
         wait_until(lambda: server.poll() is not None or _serves(port), 15, "the baseline to serve")
         if server.poll() is not None:
-            raise BenchError("the baseline did not start")
+            raise RunFailed("the baseline did not start")
         yield f"http://127.0.0.1:{port}/v1/events/bench"
     finally:
         server.terminate()
@@ -79,7 +79,7 @@ def serving(*, published: bool = False) -> Iterator[str]:
 
 
 def _as_published() -> Path:
-    """The folder with that build, made when it is first asked for. Raises ``BenchError``."""
+    """The folder with that build, made when it is first asked for. Raises ``RunFailed``."""
     folder = Path(sys.prefix) / "meinheld-as-published"
     if not (folder / "meinheld").is_dir():
         say("building meinheld as it is published")
@@ -90,7 +90,7 @@ def _as_published() -> Path:
             environ={"CFLAGS": meinheld.environ["CFLAGS"]},
         )
         if output:
-            raise BenchError(f"the baseline was not built: {install.why_not(output)}")
+            raise RunFailed(f"the baseline was not built: {install.why_not(output)}")
     return folder
 
 

@@ -7,7 +7,7 @@ from loadtest.harness import signed
 from loadtest.harness.environment import Options, started
 from loadtest.harness.figures import Figure, Section, at_most, median
 from loadtest.harness.progress import say
-from loadtest.harness.wait import BenchError
+from loadtest.harness.wait import RunFailed
 
 EVENTS = 10_000
 CONNECTIONS = 500
@@ -27,7 +27,7 @@ def measure(options: Options) -> Section:
             requests = signed.write(env.folder / "burst.requests", f"b{number}", EVENTS)
             run = wrk.run(env.url, requests, PATIENCE_SECONDS, connections=CONNECTIONS)
             if run.answers != EVENTS or env.stat("accepted") != EVENTS:
-                raise BenchError(
+                raise RunFailed(
                     f"{EVENTS} events sent, {run.answers} answers, {env.stat('accepted')} accepted"
                 )
             say(f"burst {number + 1} of {rounds}: {run.rate:,.0f}/s, slowest {run.max_ms:.0f} ms")

@@ -14,7 +14,7 @@ from loadtest.harness.environment import Environment, Options, started
 from loadtest.harness.figures import Figure, Section
 from loadtest.harness.processes import KINDS, OURS
 from loadtest.harness.progress import say
-from loadtest.harness.wait import BenchError
+from loadtest.harness.wait import RunFailed
 
 IDLE_SECONDS = 4
 # So many slots that the calls of 2 s never hold an event back.
@@ -83,7 +83,7 @@ def _use(env: Environment, kind: Kind, seconds: int) -> Usage:
     used = usage(env).since(before)
     ended = env.stat(f"done:{kind.outcome}") - outcomes
     if ended != kind.rate * seconds:
-        raise BenchError(f"{ended} of {kind.rate * seconds} events ended as {kind.outcome}")
+        raise RunFailed(f"{ended} of {kind.rate * seconds} events ended as {kind.outcome}")
     return used
 
 

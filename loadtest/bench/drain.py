@@ -11,7 +11,7 @@ from loadtest.harness import signed
 from loadtest.harness.environment import Environment, Options, started
 from loadtest.harness.figures import Figure, Section, at_least
 from loadtest.harness.progress import say
-from loadtest.harness.wait import BenchError
+from loadtest.harness.wait import RunFailed
 
 PROCESSES, THREADS = 4, 64
 CALL_SECONDS = 2.0
@@ -42,10 +42,10 @@ def measure(options: Options) -> Section:
         env.preload("r", count, signed.ROUTE)
         say(f"{count:,} events that need a route, {at_once} calls at once: {ideal:g} s at best")
         times = _drain(env, count, ideal)
-        stats = env.simulator()
+        stats = env.simulator.stats()
         routed = env.stat("done:routed")
     if routed != count or stats["calls"] != count:
-        raise BenchError(f"{routed} of {count} events were routed, by {stats['calls']} calls")
+        raise RunFailed(f"{routed} of {count} events were routed, by {stats['calls']} calls")
     elapsed = times.last_done - times.first_call
     return Section(
         "drain",
@@ -76,8 +76,8 @@ def _drain(env: Environment, count: int, ideal: float) -> Times:
     while env.stat("done") < count:
         now = time.time()
         if now > told + SLACK * ideal + 10:
-            raise BenchError(f"{env.stat('done')} of {count} events done after {now - told:.0f} s")
-        if not first_call and env.simulator()["calls"]:
+            raise RunFailed(f"{env.stat('done')} of {count} events done after {now - told:.0f} s")
+        if not first_call and env.simulator.stats()["calls"]:
             first_call = asked  # at the latest look that saw none, so never too late
         if not lookups_done and env.stat("forwarded") >= count:
             lookups_done = now

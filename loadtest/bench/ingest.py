@@ -1,4 +1,4 @@
-"""Requests a second at 100 connections, beside a server process that does nothing at all."""
+"""RequestFile a second at 100 connections, beside a server process that does nothing at all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from loadtest.harness import signed
 from loadtest.harness.environment import Environment, Options, started
 from loadtest.harness.figures import Figure, Section, Target, at_least, median
 from loadtest.harness.progress import say
-from loadtest.harness.signed import Requests
-from loadtest.harness.wait import BenchError, Missing
+from loadtest.harness.signed import RequestFile
+from loadtest.harness.wait import RunFailed, ToolMissing
 
 BASELINES = {"as published": True, "as built here": False}
 # Policy -> the least share of the first. `always` waits for the disk before it answers.
@@ -70,12 +70,12 @@ def _baselines() -> Iterator[dict[str, str]]:
                 name: stack.enter_context(baseline.serving(published=published))
                 for name, published in BASELINES.items()
             }
-        except Missing as lack:
+        except ToolMissing as lack:
             say(str(lack))
             yield {}
 
 
-def _calibrated(env: Environment, seconds: float) -> Requests:
+def _calibrated(env: Environment, seconds: float) -> RequestFile:
     """A file with enough requests for a run; the processes are warm afterwards."""
     say("calibrating")
     first = signed.write(env.folder / "first.requests", "c", CALIBRATION_COUNT)
@@ -85,14 +85,14 @@ def _calibrated(env: Environment, seconds: float) -> Requests:
     return signed.write(env.folder / "all.requests", "i", count)
 
 
-def _run(env: Environment, requests: Requests, seconds: float, policy: str) -> Run:
-    """One run on an empty queue. Raises ``BenchError`` unless Redis has what was answered."""
+def _run(env: Environment, requests: RequestFile, seconds: float, policy: str) -> Run:
+    """One run on an empty queue. Raises ``RunFailed`` unless Redis has what was answered."""
     env.fsync(policy)
     env.empty()
     run = wrk.run(env.url, requests, seconds)
     accepted, duplicates = env.stat("accepted"), env.stat("duplicates")
     if accepted != run.answers or duplicates:
-        raise BenchError(
+        raise RunFailed(
             f"{run.answers} answers, but {accepted} events accepted and {duplicates} duplicates"
         )
     return run

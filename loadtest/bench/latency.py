@@ -11,7 +11,7 @@ from loadtest.harness import signed
 from loadtest.harness.environment import Environment, Options, started
 from loadtest.harness.figures import Figure, Section, Target, at_most, percentile
 from loadtest.harness.progress import say
-from loadtest.harness.wait import BenchError, Missing, wait_until
+from loadtest.harness.wait import RunFailed, ToolMissing, wait_until
 
 RATE = 1000
 Targets = Mapping[float, Target | None]
@@ -37,7 +37,7 @@ def measure(options: Options) -> Section:
         draining = _paced(env, "d", seconds, env.url)
         drained, left = env.stat("done") - before, env.stat("backlog")
         if left <= 0:
-            raise BenchError("the backlog was drained before the measurement ended")
+            raise RunFailed("the backlog was drained before the measurement ended")
     figures = [
         *_figures("alone", alone, ALONE),
         *_figures("draining", draining, DRAINING),
@@ -71,7 +71,7 @@ def _paced(env: Environment, prefix: str, seconds: int, url: str) -> Paced:
 
 def _floor(env: Environment) -> Paced | None:
     """The generator against a server that does nothing: what it adds itself."""
-    with contextlib.suppress(Missing), baseline.serving() as url:
+    with contextlib.suppress(ToolMissing), baseline.serving() as url:
         return _paced(env, "f", 2, url)
     return None  # no meinheld
 

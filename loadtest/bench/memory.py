@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from loadtest.bench.paced import Loop
 from loadtest.harness import signed
 from loadtest.harness.environment import Environment, Options, started
@@ -24,12 +22,12 @@ def measure(options: Options) -> Section:
         env.preload("w", BATCH, signed.NO_ROUTE)
         _finish(env)  # scripts and buffers are there
         env.empty()
-        empty = _used(env)
+        empty_bytes = env.used_memory_bytes()
         say(f"{count:,} events into Redis, then all of them done")
         env.preload("m", count, signed.NO_ROUTE)
-        waiting = (_used(env) - empty) / count
+        waiting = (env.used_memory_bytes() - empty_bytes) / count
         _finish(env)
-        done = (_used(env) - empty) / count
+        done = (env.used_memory_bytes() - empty_bytes) / count
         env.empty()
         say(f"{RATE * seconds:,} events through the whole stack")
         env.start_workers()
@@ -52,12 +50,6 @@ def measure(options: Options) -> Section:
             ),
         ),
     )
-
-
-def _used(env: Environment) -> int:
-    found = re.search(r"used_memory:(\d+)", env.redis.command("INFO", "memory").decode())
-    assert found is not None
-    return int(found[1])
 
 
 def _finish(env: Environment) -> None:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from conf.settings import ROOT
 from loadtest.bench.pacer import LEAD_SECONDS, PATIENCE_SECONDS
 from loadtest.harness.figures import percentile
-from loadtest.harness.signed import Requests
-from loadtest.harness.wait import BenchError
+from loadtest.harness.signed import RequestFile
+from loadtest.harness.wait import RunFailed
 
 START_SECONDS = 10
 
@@ -35,7 +35,7 @@ class Paced:
 class Loop:
     """One run of the generator, under way since it was made."""
 
-    def __init__(self, url: str, requests: Requests, rate: float) -> None:
+    def __init__(self, url: str, requests: RequestFile, rate: float) -> None:
         self._out = requests.path.with_suffix(".json")
         self._limit = START_SECONDS + LEAD_SECONDS + requests.count / rate + PATIENCE_SECONDS
         self._process = subprocess.Popen(
@@ -46,7 +46,7 @@ class Loop:
                 str(requests.path),
                 str(self._out),
                 str(urlsplit(url).port),
-                str(requests.size),
+                str(requests.size_bytes),
                 str(requests.count),
                 str(rate),
             ],
@@ -55,7 +55,7 @@ class Loop:
         )
 
     def result(self) -> Paced:
-        """Wait for its end. Raises ``BenchError`` unless every request was answered with a 2xx."""
+        """Wait for its end. Raises ``RunFailed`` unless every request was answered with a 2xx."""
         try:
             code = self._process.wait(self._limit)
         except BaseException:
@@ -63,10 +63,10 @@ class Loop:
             self._process.wait()
             raise
         if code:
-            raise BenchError(f"the generator ended with {code}")
+            raise RunFailed(f"the generator ended with {code}")
         found = json.loads(self._out.read_text())
         if found["errors"]:
-            raise BenchError(
+            raise RunFailed(
                 f"{found['errors']} of {len(found['lag'])} requests failed, "
                 f"{found['not_2xx']} of them with an answer other than 2xx"
             )

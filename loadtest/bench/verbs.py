@@ -12,9 +12,9 @@ from loadtest.harness.environment import NO_CAPS, Options
 from loadtest.harness.figures import Figure, Section, median
 from loadtest.harness.pipeline import Pipeline, pipelined
 from loadtest.harness.progress import say
-from loadtest.harness.wait import BenchError
+from loadtest.harness.wait import RunFailed
 from scheduler.connection import RedisConnection
-from scheduler.events import IncomingEvent, Reserved
+from scheduler.events import Reserved
 from scheduler.queue import Queue
 
 POLICIES = ("everysec", "always")
@@ -78,7 +78,7 @@ class _Verbs:
         self._queue = Queue(self.connection)
         self._fast: tuple[Queue, Pipeline] = pipelined(url)
         self._count = count
-        self._bodies = list(signed.events("v", count, signed.NO_ROUTE))
+        self._events = list(signed.events("v", count, signed.NO_ROUTE))
 
     def close(self) -> None:
         self.connection.close()
@@ -108,18 +108,17 @@ class _Verbs:
         count = work()
         elapsed = time.perf_counter() - began
         if count != self._count:
-            raise BenchError(f"{count} of {self._count} events")
+            raise RunFailed(f"{count} of {self._count} events")
         return count / elapsed
 
     def _accept(self, queue: Queue, pipeline: Pipeline | None = None) -> int:
-        for number, (id, body) in enumerate(self._bodies, 1):
-            event = IncomingEvent(f"bench:{id}", "bench", body, "0" * 16, "BENCH_SECRET")
-            queue.accept(event, NO_CAPS)
+        for number, (event, body) in enumerate(self._events, 1):
+            queue.accept(signed.incoming(event, body), NO_CAPS)
             if pipeline and number % UNDER_WAY == 0:
                 pipeline.settle()
         if pipeline:
             pipeline.settle()
-        return len(self._bodies)
+        return len(self._events)
 
     def _reserve(self, size: int, then: Callable[[list[Reserved]], None] | None = None) -> int:
         count = 0

@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.harness.signed import Requests
-from loadtest.harness.wait import BenchError, Missing
+from loadtest.harness.signed import RequestFile
+from loadtest.harness.wait import RunFailed, ToolMissing
 
 CONNECTIONS = 100
 THREADS = 2  # as in requests.lua; each core of a small machine gets one
@@ -36,16 +36,16 @@ class Run:
 
 
 def find() -> str:
-    """The path of wrk. Raises ``Missing``."""
+    """The path of wrk. Raises ``ToolMissing``."""
     path = shutil.which("wrk")
     if path is None:
-        raise Missing("wrk is not on the PATH: apt-get install wrk (brew install wrk)")
+        raise ToolMissing("wrk is not on the PATH: apt-get install wrk (brew install wrk)")
     return path
 
 
 def run(
     url: str,
-    requests: Requests,
+    requests: RequestFile,
     seconds: float,
     *,
     cycle: bool = False,
@@ -53,7 +53,7 @@ def run(
 ) -> Run:
     """Send for ``seconds``, or until the file ends unless it is to be sent over and over.
 
-    Raises ``BenchError`` unless every request was answered with a 2xx.
+    Raises ``RunFailed`` unless every request was answered with a 2xx.
     """
     whole = math.ceil(seconds + SETTLE_SECONDS)
     command = [
@@ -68,7 +68,7 @@ def run(
         url,
         "--",
         str(requests.path),
-        str(requests.size),
+        str(requests.size_bytes),
         str(requests.count),
         f"{seconds:g}",
         "cycle" if cycle else "once",
@@ -77,10 +77,10 @@ def run(
     line = next((line for line in ended.stdout.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
         said = (ended.stderr or ended.stdout).strip().splitlines()
-        raise BenchError(f"wrk did not end well: {said[-1] if said else ended.returncode}")
+        raise RunFailed(f"wrk did not end well: {said[-1] if said else ended.returncode}")
     result = Run(**json.loads(line.removeprefix("RESULT ")))
     if result.not_2xx or result.broken or not result.answers:
-        raise BenchError(
+        raise RunFailed(
             f"{result.not_2xx} answers were no 2xx, {result.broken} connections "
             f"broke, {result.answers} answers"
         )

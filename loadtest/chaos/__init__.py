@@ -1,7 +1,7 @@
-"""``make chaos``: everything is killed, cut and frozen under load, and then the books are compared.
+"""``make chaos``: faults of every kind under load, and then the accounts are compared.
 
-``plan`` is what happens when (a pure function of the seed), ``faults`` does it, ``couriers`` is the
-load. What they leave behind (``told``, ``stores``, ``calls``) is judged by ``checker``. No file on
-the judging side imports anything of the product's: it knows keys, collections and fields by their
-literal names.
+``plan`` says what happens when (a pure function of the seed), ``nemesis`` inflicts it,
+``generator`` is the load. The harness's checker judges the history and what ``stores`` and
+``routing`` have read. No judging module imports the product: it knows keys, collections and fields
+by literal names.
 """

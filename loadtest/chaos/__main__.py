@@ -15,6 +15,7 @@ from gateway.stack.preflight import PreflightError
 from gateway.stack.readiness import StackError
 from gateway.stack.servers import Unusable
 from loadtest.chaos.run import Options, run
+from loadtest.harness.wait import RunFailed
 
 DURATION_SECONDS = 180.0
 EVIDENCE = ROOT / ".run" / "chaos"
@@ -28,15 +29,15 @@ def main(arguments: list[str]) -> int:
         default=DURATION_SECONDS,
         help="seconds of load and faults (180)",
     )
-    parser.add_argument("--seed", type=int, default=None, help="the same faults again")
+    parser.add_argument("--seed", type=int, default=None, help="of an earlier run: the same faults")
     parser.add_argument(
         "--keep", action="store_true", help="keep the accounts and logs of a good run, too"
     )
     given = parser.parse_args(arguments)
     seed = random.randrange(1_000_000) if given.seed is None else given.seed
-    # Also where whoever started it ignores the signal, as a shell does for what it runs behind.
+    # A shell ignores the signal for what it starts in the background, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # A stop from outside, too, ends what was started, in order.
+    # SIGTERM, too, unwinds what was started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(Options(given.duration, seed, EVIDENCE, given.keep))
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
         Unusable,
         PyMongoError,
         RedisError,
+        RunFailed,
     ) as problem:
         print(f"the run itself failed: {problem}", file=sys.stderr)
         return 1

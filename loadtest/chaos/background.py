@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for what runs beside the faults: proxies, service, load."""
+"""An event loop in a thread of its own: for the proxies, the Routing Service and the load."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Background:
         return self.begin(what).result(seconds)
 
     def begin(self, what: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run it on, and do not wait."""
+        """Start it, and do not wait."""
         return asyncio.run_coroutine_threadsafe(what, self.loop)
 
     def call(self, function: Any, *arguments: Any) -> None:
-        """Call it there, some time soon."""
+        """Call it in the loop's thread, soon."""
         self.loop.call_soon_threadsafe(function, *arguments)
 
 
 @contextlib.contextmanager
 def background() -> Iterator[Background]:
-    """Whatever still runs there at the end is cancelled."""
+    """What still runs in it at the end is cancelled."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="background", daemon=True)
     thread.start()

@@ -1,5 +1,5 @@
-"""The stack of a run and what stands around it: its stores behind wires, the Routing Service, the
-shipments that the couriers will tell of."""
+"""The test environment of a run: the stack, with its stores behind proxies, the Routing Service,
+and the shipments that the events are about."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 
 from pymongo import MongoClient
 
-from gateway.stack import home_directory, orphans
+from gateway.stack import home_directory
 from gateway.stack.stack import Stack
 from loadtest.chaos.background import Background, background
-from loadtest.chaos.callers import Callers
 from loadtest.chaos.generator import SHIPMENTS
-from loadtest.chaos.network_faults import Wires
+from loadtest.chaos.network_faults import MONGO, REDIS, NetworkFaults
 from loadtest.chaos.routing import RoutingService
-from loadtest.chaos.stall_detector import Pulse
+from loadtest.chaos.stall_detector import StallDetector
 from loadtest.harness import stores
 from loadtest.harness.accounts import Document
+from loadtest.harness.simulator import Simulator
 
 LEASE_SECONDS = 5.0
-PATIENT_SECONDS, QUICK_SECONDS = 60.0, 0.2  # for MongoDB to answer
-# Quick where the product is patient, so that everything can come to its end. No guarantee is
-# touched: redis.conf, write concerns, attempts and crashes are those that ship.
+PATIENT_SECONDS, IMPATIENT_SECONDS = 60.0, 0.2  # for MongoDB to answer
+# Shorter waits than those that ship, so that every event comes to its end. No guarantee is touched:
+# redis.conf, write concerns, attempts and crashes are those that ship.
 SETTINGS = {
     "LEASE_SECONDS": f"{LEASE_SECONDS:g}",
     "ROUTING_TIMEOUT_SECONDS": "3",
@@ -40,27 +40,31 @@ SETTINGS = {
     "LOOKUP_THREADS": "8",
     "ROUTING_PROCESSES": "2",
     "ROUTING_THREADS": "16",
-    "WORKER_NICE": "0",  # one that the machine does not run loses its leases, to no purpose here
-    "LOG_LEVEL": "DEBUG",  # for the stories
+    "WORKER_NICE": "0",  # a worker without CPU time loses its leases, which tests nothing here
+    "LOG_LEVEL": "DEBUG",  # for the timelines
 }
 
 
 @dataclass
-class Scene:
-    """mongo, quick: clients of the server itself, a patient one and one that is not. keeper: the
-    thread that starts the stack anew."""
+class Environment:
+    """redis_url, mongo_url: of the servers themselves, past the proxies. mongo, impatient_mongo:
+    clients of that server. stack_thread: starts the stack again; a stack ends with the thread that
+    started it."""
 
     stack: Stack
-    wires: Wires
+    network: NetworkFaults
     service: RoutingService
+    simulator: Simulator
     loop: Background
+    redis_url: str
+    mongo_url: str
     mongo: MongoClient[Document]
-    quick: MongoClient[Document]
-    pulse: Pulse
-    keeper: Executor
+    impatient_mongo: MongoClient[Document]
+    stall_detector: StallDetector
+    stack_thread: Executor
 
 
-def make_known(client: MongoClient[Document], shipment: str) -> None:
+def add_shipment(client: MongoClient[Document], shipment: str) -> None:
     """A shipment with an open order, as an import of orders would write it."""
     database = client[stores.DATABASE]
     number = shipment.rpartition("SHP-")[2]
@@ -82,16 +86,17 @@ def make_known(client: MongoClient[Document], shipment: str) -> None:
 
 
 @contextlib.contextmanager
-def scene() -> Iterator[Scene]:
-    """Everything up, and gone afterwards."""
+def started() -> Iterator[Environment]:
+    """Everything up, stopped and removed afterwards."""
     redis_port, mongo_port = home_directory.free_ports(2)
-    with background() as loop, ThreadPoolExecutor(1, "keeper") as keeper:
-        wires = Wires(loop.loop, redis_port, mongo_port)
-        homes: list[Stack] = []
-        pulse = Pulse()
-        loop.begin(pulse.run())
-        service = RoutingService(Callers(lambda: orphans.find(homes[0].home) if homes else []))
-        wires.start()
+    redis_url = f"redis://127.0.0.1:{redis_port}/0"
+    mongo_url = f"mongodb://127.0.0.1:{mongo_port}/{stores.DATABASE}"
+    with background() as loop, ThreadPoolExecutor(1, "stack") as stack_thread:
+        network = NetworkFaults(loop, redis_port, mongo_port)
+        stall_detector = StallDetector()
+        loop.begin(stall_detector.run())
+        service = RoutingService()
+        network.start()
         loop.run(service.start())
         try:
             env = {
@@ -99,18 +104,29 @@ def scene() -> Iterator[Scene]:
                 "LOCAL_REDIS_PORT": str(redis_port),
                 "LOCAL_MONGO_PORT": str(mongo_port),
                 "ROUTING_URL": service.url,
-                "REDIS_URL": f"redis://127.0.0.1:{wires.port('Redis')}/0",
-                "MONGO_URL": f"mongodb://127.0.0.1:{wires.port('Mongo')}/{stores.DATABASE}",
+                "REDIS_URL": f"redis://127.0.0.1:{network.port(REDIS)}/0",
+                "MONGO_URL": f"mongodb://127.0.0.1:{network.port(MONGO)}/{stores.DATABASE}",
             }
             with (
                 Stack.temporary(env, own=("redis", "mongod")) as stack,
-                stores.mongo(mongo_port, PATIENT_SECONDS) as mongo,
-                stores.mongo(mongo_port, QUICK_SECONDS) as quick,
+                stores.mongo(mongo_url, PATIENT_SECONDS) as mongo,
+                stores.mongo(mongo_url, IMPATIENT_SECONDS) as impatient_mongo,
             ):
-                homes.append(stack)
                 for number in range(SHIPMENTS):
-                    make_known(mongo, f"SHP-{number}")
-                yield Scene(stack, wires, service, loop, mongo, quick, pulse, keeper)
+                    add_shipment(mongo, f"SHP-{number}")
+                yield Environment(
+                    stack,
+                    network,
+                    service,
+                    Simulator(service.url),
+                    loop,
+                    redis_url,
+                    mongo_url,
+                    mongo,
+                    impatient_mongo,
+                    stall_detector,
+                    stack_thread,
+                )
         finally:
             loop.run(service.stop())
-            wires.stop()
+            network.stop()

@@ -1,4 +1,4 @@
-"""Keeps the accounts and logs of a run that failed, for whoever has to find out why."""
+"""Keeps the accounts and logs of a run, so that a failure can be explained."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from loadtest.harness.checker import Problem
 def keep(
     folder: Path, seed: int, accounts: Accounts, problems: Iterable[Problem], logs: Path
 ) -> Path:
-    """Where they are."""
+    """The new folder that holds them."""
     name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-seed-{seed}"
-    # Another run may end in the same second. The pid tells them apart.
+    # Another run may end in the same second: the pid keeps the names apart.
     place = folder / f"{name}-{os.getpid()}"
     place.mkdir(parents=True)
     document = {**asdict(accounts), "problems": [asdict(problem) for problem in problems]}

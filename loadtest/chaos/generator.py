@@ -1,38 +1,38 @@
-"""The load: many clients that send signed events, and send again until they get a 2xx.
+"""The load: many clients that send signed events, each until it gets a 2xx.
 
-Two kinds. Senders tell new events, now and then twice in the same moment. Repeaters look into
-Redis for an event in one state after the other (ready, locked, retry, dead, done) and post that
-event once more, so that duplicates meet every state.
+Two kinds. Senders send new events, some of them twice at the same moment. Repeaters look in Redis
+for an event in one state after the other (ready, locked, retry, dead, done) and post that event
+again, so that duplicates meet every state.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from loadtest.chaos import payloads
-from loadtest.chaos.told import Told
-from loadtest.harness.accounts import Answer, Event
+from loadtest.harness.history import Answer, Event, History, word_of
+from loadtest.harness.http_client import Connection
 from loadtest.harness.stores import PREFIX
 
 SENDERS = 40
 REPEATERS = 4
-PATIENCE = 5.0  # a courier's own deadline for an answer
-PACE = (0.8, 2.4)  # seconds from an answer to the next event of a sender
-AGAIN = (0.2, 0.6)  # and from a failure to the same one again
-REPEAT_PACE = (0.1, 0.3)
-TWINS = 0.1
+REQUESTS_AT_ONCE = 2 * SENDERS + REPEATERS
+ANSWER_SECONDS = 5.0  # a client's own deadline for an answer
+EVENT_SECONDS = (0.8, 2.4)  # from an answer to the next event of a sender
+RESEND_SECONDS = (0.2, 0.6)  # from a failure to the same event again
+REPEAT_SECONDS = (0.1, 0.3)
+SENT_TWICE = 0.1  # share of the events
 SHIPMENTS = 100
 HOT_SHIPMENTS = 4  # get a third of all events, so that these contend for them
 HOT = 0.33
@@ -48,52 +48,54 @@ _SETS = {
 
 
 @dataclass
-class Couriers:
-    """redis: a client of the server itself. Runs in one event loop; ``stop`` ends the load, but
-    what was sent is sent again until it got its 2xx."""
+class Generator:
+    """redis: a client of the server itself. Runs in one event loop; ``stop`` ends the load, but an
+    event without a 2xx is sent until it gets one."""
 
     url: str
     seed: int
-    told: Told
+    history: History
     redis: Redis
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    early: dict[str, float] = field(default_factory=dict)  # shipment -> when it is to be made known
+    early: dict[str, float] = field(default_factory=dict)  # shipment -> when it is to become known
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(REQUESTS_AT_ONCE, "client")
+    )
 
     async def run(self) -> None:
-        """Until stopped and settled."""
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(SENDERS):
-                tasks.create_task(self._sender(number))
-            for number in range(REPEATERS):
-                tasks.create_task(self._repeater(number))
+        """Until it is stopped and every event has its 2xx."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(SENDERS):
+                    tasks.create_task(self._sender(number))
+                for number in range(REPEATERS):
+                    tasks.create_task(self._repeater(number))
+        finally:
+            self._threads.shutdown(wait=False)
 
     async def _sender(self, number: int) -> None:
         rng = Random(f"sender {number} {self.seed}")
         source = list(payloads.WORDS)[number % len(payloads.WORDS)]
         name = f"{source}-{number}"
         # Every other one opens a connection for each request, as many couriers do.
-        connector = TCPConnector(force_close=number % 2 == 0)
-        async with ClientSession(connector=connector) as http:
-            for count in itertools.count():
-                await self._pause(rng, PACE)
-                if self.stop.is_set():
-                    return
-                event = payloads.event(
-                    rng,
-                    source,
-                    f"{self.seed}-{number}-{count}",
-                    self._shipment(rng),
-                    datetime.now(UTC),
+        connection = Connection(self.url, ANSWER_SECONDS, keep=number % 2 == 1)
+        for count in itertools.count():
+            await self._pause(rng, EVENT_SECONDS)
+            if self.stop.is_set():
+                return connection.close()
+            id, now = f"{self.seed}-{number}-{count}", datetime.now(UTC)
+            event = payloads.event(rng, source, id, self._shipment(rng), now)
+            self.history.announce(event)
+            if rng.random() < SENT_TWICE:
+                second = Connection(self.url, ANSWER_SECONDS, keep=False)
+                await asyncio.gather(
+                    self._until_acknowledged(connection, name, event, rng),
+                    self._post(second, f"{name}'", event),
                 )
-                self.told.announce(event)
-                if rng.random() < TWINS:
-                    await asyncio.gather(
-                        self._until_told(http, name, event, rng),
-                        self._post(http, f"{name}'", event),
-                    )
-                else:
-                    await self._until_told(http, name, event, rng)
+            else:
+                await self._until_acknowledged(connection, name, event, rng)
+        return None
 
     def _shipment(self, rng: Random) -> str:
         if rng.random() < EARLY:
@@ -102,26 +104,29 @@ class Couriers:
             return name
         return f"SHP-{rng.randrange(HOT_SHIPMENTS if rng.random() < HOT else SHIPMENTS)}"
 
-    async def _until_told(self, http: ClientSession, name: str, event: Event, rng: Random) -> None:
-        told = await self._post(http, name, event)
-        while not told.told:
-            await asyncio.sleep(rng.uniform(*AGAIN))
-            told = await self._post(http, name, event)
+    async def _until_acknowledged(
+        self, connection: Connection, name: str, event: Event, rng: Random
+    ) -> None:
+        while True:
+            answer = await self._post(connection, name, event)
+            if answer.acknowledged:
+                return
+            await asyncio.sleep(rng.uniform(*RESEND_SECONDS))
 
     async def _repeater(self, number: int) -> None:
         rng = Random(f"repeater {number} {self.seed}")
-        async with ClientSession() as http:
-            for state in itertools.cycle(STATES):
-                await self._pause(rng, REPEAT_PACE)
-                if self.stop.is_set():
-                    return
-                key = await self._find(state, rng)
-                event = self.told.events.get(key)
-                if event is not None:
-                    await self._post(http, f"repeater-{number}", event, seen=state)
+        connection = Connection(self.url, ANSWER_SECONDS)
+        for state in itertools.cycle(STATES):
+            await self._pause(rng, REPEAT_SECONDS)
+            if self.stop.is_set():
+                return connection.close()
+            event = self.history.events.get(await self._find(state, rng))
+            if event is not None:
+                await self._post(connection, f"repeater-{number}", event, seen_in=state)
+        return None
 
     async def _find(self, state: str, rng: Random) -> str:
-        """Some event in this state; empty if there is none, or Redis is away."""
+        """Some event in this state; empty if there is none, or Redis is unavailable."""
         found: Any
         try:
             if state == "ready":
@@ -133,23 +138,18 @@ class Couriers:
             return ""
         return found.decode() if found else ""
 
-    async def _post(self, http: ClientSession, name: str, event: Event, seen: str = "") -> Answer:
-        sent = time.time()
-        status: int | None
-        try:
-            async with http.post(
-                f"{self.url}/v1/events/{event.source}",
-                data=event.body,
-                headers=payloads.headers(event, sent),
-                timeout=ClientTimeout(total=PATIENCE),
-            ) as answer:
-                content = await answer.read()
-                status, word = answer.status, _word(content, event.key)
-        except (ClientError, OSError, TimeoutError) as error:
-            status, word = None, type(error).__name__
-        told = Answer(event.key, name, sent, time.time(), status, word, seen)
-        self.told.note(told)
-        return told
+    async def _post(
+        self, connection: Connection, name: str, event: Event, seen_in: str = ""
+    ) -> Answer:
+        request = payloads.request(event, time.time())
+        loop = asyncio.get_running_loop()
+        reply = await loop.run_in_executor(self._threads, connection.post, request)
+        word = word_of(reply.body, event.key) if reply.status else reply.error
+        answer = Answer(
+            event.key, event.shipment, reply.status, reply.sent_at, reply.ms, word, name, seen_in
+        )
+        self.history.note(answer)
+        return answer
 
     async def _pause(self, rng: Random, span: tuple[float, float]) -> None:
         try:
@@ -157,16 +157,3 @@ class Couriers:
                 await self.stop.wait()
         except TimeoutError:
             pass
-
-
-def _word(content: bytes, key: str) -> str:
-    """What the body says: its status, or the kind of the problem."""
-    try:
-        document = json.loads(content)
-        if "type" in document:
-            return str(document["type"]).rpartition(":")[2]
-        if document["id"] != key:
-            return f"about another event: {document['id']}"
-        return str(document["status"])
-    except (ValueError, KeyError, TypeError):
-        return f"unreadable: {content[:60]!r}"

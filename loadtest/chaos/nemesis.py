@@ -1,8 +1,8 @@
-"""Does what the plan says to a running stack, and writes down what was hit and when it was over.
+"""Inflicts the planned faults on a running stack, and records what each hit and when it was over.
 
-Faults overlap: each has a thread of its own, and one of a kind that lasts waits for the one of its
-kind before it. A fault whose victim is not running waits for it; one that never gets it is missed,
-and not counted.
+Faults overlap: each has a thread of its own, and one that lasts waits for the one of its kind
+before it. A fault whose target is not running waits for it; one whose target does not come is
+missed, and not counted.
 """
 
 from __future__ import annotations
@@ -12,63 +12,64 @@ import os
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from gateway.stack.preflight import PreflightError
 from gateway.stack.readiness import StackError
-from gateway.stack.stack import Stack
 from loadtest.chaos import plan
-from loadtest.chaos.network_faults import Wires
+from loadtest.chaos.environment import LEASE_SECONDS, Environment
+from loadtest.chaos.network_faults import MONGO, REDIS
 from loadtest.chaos.plan import Planned
-from loadtest.chaos.targets import Victims
+from loadtest.chaos.targets import Targets
+from loadtest.harness import fault_kinds as kinds
 from loadtest.harness import stores
 from loadtest.harness.accounts import Fault
+from loadtest.harness.wait import WaitTimedOut, wait_until
 
-VICTIM_SECONDS = 20.0  # for a victim to run: after SIGKILL of supervisord it takes a whole start
+TARGET_SECONDS = 20.0  # for a target to run: after SIGKILL of supervisord everything starts first
 STORE_SECONDS = 30.0  # for a store that was killed to answer again
 STARTS = 3  # a `make up` amid kills may fail; its user would type it again
 AT_ONCE = 32
-# Between two signals. After an outage many faults have waited for their victims: all of them at
+POLL_SECONDS = 0.05
+# Between two signals. After an outage many faults have waited for their targets: all of them at
 # once would be one big fault, and nothing would have run between them.
-APART_SECONDS = plan.GAP[0]
+APART_SECONDS = plan.GAP_SECONDS[0]
 # A store is killed again only when it answers: one that is hit while it recovers never does.
-ONE_AT_A_TIME = (*plan.LASTS, plan.KILL_SUPERVISORD, plan.KILL_REDIS, plan.KILL_MONGOD)
+ONE_AT_A_TIME = (
+    *plan.DURATIONS,
+    kinds.KILL_SUPERVISORD,
+    kinds.KILL_REDIS,
+    kinds.KILL_MONGOD,
+)
 
 PROGRAMS = {
-    plan.KILL_EDGE_MASTER: "gateway",
-    plan.KILL_LOOKUP: "worker-lookup",
-    plan.KILL_ROUTING: "worker-routing",
-    plan.KILL_SCHEDULER: "scheduler",
-    plan.KILL_REDIS: "redis",
-    plan.KILL_MONGOD: "mongod",
-    plan.FREEZE: "worker-",
+    kinds.KILL_EDGE_MASTER: "gateway",
+    kinds.KILL_LOOKUP: "worker-lookup",
+    kinds.KILL_ROUTING: "worker-routing",
+    kinds.KILL_SCHEDULER: "scheduler",
+    kinds.KILL_REDIS: "redis",
+    kinds.KILL_MONGOD: "mongod",
+    kinds.FREEZE: "worker-",
 }
 
 
-class Faults:
-    """log: what happened, in the order in which it was over. keeper: a thread that lasts as long as
-    the stack, for a stack ends with the thread that started it."""
+class Nemesis:
+    """faults: those inflicted, in the order in which they were over."""
 
-    def __init__(self, stack: Stack, wires: Wires, lease: float, keeper: Executor) -> None:
-        self.log: list[Fault] = []
+    def __init__(self, env: Environment) -> None:
+        self.faults: list[Fault] = []
         self.missed: list[Planned] = []
         self.latest = ""
-        self._stack, self._victims, self._wires = stack, Victims(stack), wires
-        self._lease, self._keeper = lease, keeper
+        self._env, self._targets = env, Targets(env.stack)
         self._over = threading.Event()
-        self._turn = threading.Lock()
+        self._signalling = threading.Lock()
         self._next_signal = 0.0
         self._one = {kind: threading.Lock() for kind in ONE_AT_A_TIME}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fault")
-
-    @property
-    def counts(self) -> Counter[str]:
-        return Counter(fault.kind for fault in self.log)
 
     def run(self, planned: list[Planned], between: Callable[[], None]) -> None:
         """Inflict all of them at their times; ``between`` is called a few times a second."""
@@ -83,10 +84,10 @@ class Faults:
             while not future.done():
                 between()
                 time.sleep(0.2)
-            future.result()  # a fault of the harness itself ends the run
+            future.result()  # an error of the harness itself ends the run
 
     def end(self) -> None:
-        """What lasts is over at once: frozen processes go on."""
+        """End what lasts at once: frozen processes go on."""
         self._over.set()
         self._pool.shutdown(cancel_futures=True)
 
@@ -96,20 +97,26 @@ class Faults:
                 return
             self.latest = fault.kind
             match fault.kind:
-                case plan.KILL_SUPERVISORD:
-                    done = self._renew(fault)
-                case plan.FREEZE:
+                case kinds.KILL_SUPERVISORD:
+                    done = self._restart_stack(fault)
+                case kinds.FREEZE:
                     done = self._freeze(fault)
-                case plan.CUT_REDIS | plan.CUT_MONGO | plan.HOLE_REDIS | plan.HOLE_MONGO:
-                    done = self._wire(fault)
-                case plan.FULL_REDIS:
+                case kinds.RESET_REDIS:
+                    done = self._reset(fault, REDIS)
+                case kinds.RESET_MONGO:
+                    done = self._reset(fault, MONGO)
+                case kinds.PARTITION_REDIS:
+                    done = self._partition(fault, REDIS)
+                case kinds.PARTITION_MONGO:
+                    done = self._partition(fault, MONGO)
+                case kinds.FULL_REDIS:
                     done = self._fill(fault)
                 case _:
                     done = self._kill(fault)
         if done is None:
             self.missed.append(fault)
         else:
-            self.log.append(done)
+            self.faults.append(done)
 
     # ---- processes
 
@@ -118,7 +125,7 @@ class Faults:
         if hit is None:
             return None
         at, pid, name = hit
-        answers = {plan.KILL_REDIS: self._redis_answers, plan.KILL_MONGOD: self._mongo_answers}
+        answers = {kinds.KILL_REDIS: self._redis_answers, kinds.KILL_MONGOD: self._mongo_answers}
         if fault.kind in answers:
             self._wait(answers[fault.kind], STORE_SECONDS)
         return Fault(fault.kind, at, time.time(), name, (pid,))
@@ -128,40 +135,42 @@ class Faults:
         if hit is None:
             return None
         at, pid, name = hit
-        self._over.wait(self._lease + fault.seconds)
-        if self._victims.has(pid):
+        self._over.wait(LEASE_SECONDS + fault.seconds)
+        if self._targets.has(pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         return Fault(fault.kind, at, time.time(), name, (pid,))
 
-    def _renew(self, fault: Planned) -> Fault | None:
-        hit = self._hit(self._victims.supervisord, fault.pick, signal.SIGKILL)
+    def _restart_stack(self, fault: Planned) -> Fault | None:
+        hit = self._hit(self._targets.supervisord, fault.pick, signal.SIGKILL)
         if hit is None:
             return None
         at, _, name = hit
-        orphans = tuple(self._victims.all())
-        self._keeper.submit(self._make_up).result()
+        orphans = tuple(self._targets.all())
+        self._env.stack_thread.submit(self._make_up).result()
         return Fault(fault.kind, at, time.time(), f"{name} and {len(orphans)} orphans", orphans)
 
     def _make_up(self) -> None:
-        self._wait(lambda: not self._stack.is_up(), 10)
+        stack = self._env.stack
+        self._wait(lambda: not stack.is_up(), 10)
         for _ in range(STARTS - 1):
             with contextlib.suppress(StackError, PreflightError):
-                return self._stack.start()
-        return self._stack.start()
+                return stack.start()
+        return stack.start()
 
     def _finder(self, kind: str) -> Callable[[], Mapping[int, str]]:
-        if kind == plan.KILL_EDGE_WORKER:
-            return self._victims.edge_workers
-        return lambda: self._victims.of(PROGRAMS[kind])
+        if kind == kinds.KILL_EDGE_WORKER:
+            return self._targets.edge_workers
+        return lambda: self._targets.of(PROGRAMS[kind])
 
     def _hit(
         self, find: Callable[[], Mapping[int, str]], pick: float, number: signal.Signals
     ) -> tuple[float, int, str] | None:
-        """Send one of those found the signal: when, which, its name. None: there never was one."""
-        until = time.monotonic() + VICTIM_SECONDS
+        """Send the signal to one of the processes found: when, its pid, its name. None: there was
+        no such process in time."""
+        until = time.monotonic() + TARGET_SECONDS
         while time.monotonic() < until and not self._over.is_set():
-            with self._turn:
+            with self._signalling:
                 found = find() if time.monotonic() >= self._next_signal else {}
                 if found:
                     pid = list(found)[int(pick * len(found))]
@@ -172,29 +181,29 @@ class Faults:
             time.sleep(0.2)
         return None
 
-    # ---- wires and memory
+    # ---- network and memory
 
-    def _wire(self, fault: Planned) -> Fault:
+    def _reset(self, fault: Planned, store: str) -> Fault:
         at = time.time()
-        store = "Redis" if fault.kind in (plan.CUT_REDIS, plan.HOLE_REDIS) else "Mongo"
-        if fault.kind in (plan.CUT_REDIS, plan.CUT_MONGO):
-            target = f"{self._wires.cut(store) // 2} connections"
-        else:
-            self._wires.hole(store, fault.seconds)
-            target = f"{fault.seconds:.1f} s"
-        return Fault(fault.kind, at, time.time(), target)
+        ends = self._env.network.reset(store)
+        return Fault(fault.kind, at, time.time(), f"{ends // 2} connections")
+
+    def _partition(self, fault: Planned, store: str) -> Fault:
+        at = time.time()
+        self._env.network.partition(store, fault.seconds)
+        return Fault(fault.kind, at, time.time(), f"{fault.seconds:.1f} s")
 
     def _fill(self, fault: Planned) -> Fault | None:
-        """maxmemory far below what Redis uses. One that is killed meanwhile comes back as it was
-        configured, and that ends it, too."""
+        """maxmemory far below what Redis uses. A Redis that is killed during this starts as it was
+        configured, which ends the fault, too."""
         at = time.time()
-        client = self._wires.redis()
+        client = stores.redis(self._env.redis_url)
         try:
             before = client.config_get("maxmemory")["maxmemory"]
-            used = int(client.info("memory")["used_memory"])
-            client.config_set("maxmemory", used // 2)
+            used_bytes = int(client.info("memory")["used_memory"])
+            client.config_set("maxmemory", used_bytes // 2)
         except (RedisError, OSError):
-            return None  # it is just down
+            return None  # it is down
         self._over.wait(fault.seconds)
 
         def restored() -> bool:
@@ -204,14 +213,14 @@ class Faults:
 
         self._wait(restored, STORE_SECONDS)
         client.close()
-        return Fault(fault.kind, at, time.time(), f"{used // 2:,} bytes")
+        return Fault(fault.kind, at, time.time(), f"{used_bytes // 2:,} bytes")
 
     # ---- conditions
 
     def _redis_answers(self) -> bool:
         with (
             contextlib.suppress(RedisError, OSError),
-            contextlib.closing(self._wires.redis()) as client,
+            contextlib.closing(stores.redis(self._env.redis_url)) as client,
         ):
             return bool(client.ping())
         return False
@@ -219,12 +228,17 @@ class Faults:
     def _mongo_answers(self) -> bool:
         with (
             contextlib.suppress(PyMongoError),
-            contextlib.closing(stores.mongo(self._wires.mongo_port, 1)) as client,
+            contextlib.closing(stores.mongo(self._env.mongo_url, 1)) as client,
         ):
             return bool(client.admin.command("ping"))
         return False
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not condition() and time.monotonic() < until and not self._over.is_set():
-            time.sleep(0.05)
+        """Until the condition holds or the run ends, ``seconds`` at most."""
+        with contextlib.suppress(WaitTimedOut):
+            wait_until(
+                lambda: self._over.is_set() or condition(),
+                seconds,
+                "the fault to be over",
+                poll_seconds=POLL_SECONDS,
+            )

@@ -1,6 +1,6 @@
-"""What couriers have to tell, in the shapes of three sources, and how each of them signs.
+"""Events in the payloads of three sources, and how each of them signs.
 
-Written anew from the providers' own words, not taken from the product: a signer that shared the
+Written from the providers' documents, not taken from the product: a signer that shared the
 verifier's code would share its mistakes.
 """
 
@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from loadtest.harness.accounts import Event
+from loadtest.harness.history import Event
+from loadtest.harness.http_client import Request
 
 BENCH_SECRET = b"bench-secret"
 STANDARD_KEY = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 EASYPOST_SECRET = unicodedata.normalize("NFKD", "easypost-demo-secret").encode()
 
-# Canonical status -> the source's own word. No terminal one: it would absorb all that follow.
+# Canonical status -> the source's own word. No terminal one: it would absorb all later events.
 _CANONICAL = {
     status: status
     for status in (
@@ -44,7 +45,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "exception": "error",
     },
 }
-LATE = 0.1  # share of the events that a courier tells long after they happened
+LATE = 0.1  # share of the events that a courier sends long after they happened
 UNREADABLE = 0.01
 NO_WORD = "eaten_by_a_dog"
 
@@ -80,30 +81,32 @@ def _document(source: str, id: str, shipment: str, word: str, at: datetime) -> d
     }
 
 
-def headers(event: Event, now: float) -> dict[str, str]:
-    """Signed at this moment; the body is the same each time."""
-    return {"Content-Type": "application/json", **_SIGNERS[event.source](event, now)}
+def request(event: Event, now: float) -> Request:
+    """Signed at ``now``; the body is the same each time."""
+    assert event.body is not None
+    headers = _SIGNERS[event.source](event.id, event.body, now)
+    return Request(f"/v1/events/{event.source}", headers, event.body)
 
 
-def _bench(event: Event, now: float) -> dict[str, str]:
-    return {"X-Signature": "sha256=" + _mac(BENCH_SECRET, event.body).hex()}
+def _bench(id: str, body: bytes, now: float) -> dict[str, str]:
+    return {"X-Signature": "sha256=" + _mac(BENCH_SECRET, body).hex()}
 
 
-def _standard(event: Event, now: float) -> dict[str, str]:
+def _standard(id: str, body: bytes, now: float) -> dict[str, str]:
     at = str(int(now))
-    mac = _mac(STANDARD_KEY, f"{event.id}.{at}.".encode() + event.body)
+    mac = _mac(STANDARD_KEY, f"{id}.{at}.".encode() + body)
     return {
-        "webhook-id": event.id,
+        "webhook-id": id,
         "webhook-timestamp": at,
         "webhook-signature": "v1," + base64.b64encode(mac).decode(),
     }
 
 
-def _easypost(event: Event, now: float) -> dict[str, str]:
-    return {"X-Hmac-Signature": "hmac-sha256-hex=" + _mac(EASYPOST_SECRET, event.body).hex()}
+def _easypost(id: str, body: bytes, now: float) -> dict[str, str]:
+    return {"X-Hmac-Signature": "hmac-sha256-hex=" + _mac(EASYPOST_SECRET, body).hex()}
 
 
-_SIGNERS: Mapping[str, Callable[[Event, float], dict[str, str]]] = {
+_SIGNERS: Mapping[str, Callable[[str, bytes, float], dict[str, str]]] = {
     "bench": _bench,
     "standard": _standard,
     "easypost": _easypost,

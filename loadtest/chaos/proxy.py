@@ -1,8 +1,8 @@
-"""A TCP proxy whose wires can be cut, or go dead without a sign.
+"""A TCP proxy whose connections can be reset, or partitioned without a sign.
 
-Invariant: bytes are passed on as they are and in order, or not at all. What came in while the
-network was a black hole is delivered when it ends, as a network does: a command may reach its
-store long after its sender gave up on it.
+Invariant: bytes are passed on as they are and in order, or not at all. What came in during a
+partition is delivered when it ends, as a network does: a command may reach its store long after its
+sender gave up on it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import socket
 import struct
 
 CHUNK = 65_536
-_AT_ONCE = struct.pack("ii", 1, 0)  # lingering for 0 s: closing sends RST, what waits is dropped
+_NO_LINGER = struct.pack("ii", 1, 0)  # closing sends RST, and what waits to be sent is dropped
 
 
 class Proxy:
-    """Stands before a server on loopback. All of it runs in one event loop."""
+    """In front of a server on loopback. All of it runs in one event loop."""
 
     def __init__(self, upstream: int) -> None:
         self.port = 0
@@ -25,7 +25,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
         self._flows.set()
-        self._holes = 0
+        self._partitions = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -36,31 +36,32 @@ class Proxy:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        self.cut()
+        self.reset()
 
-    def cut(self) -> int:
-        """End every connection, both ends of it, with a reset; how many ends there were."""
+    def reset(self) -> int:
+        """Reset both ends of every connection; how many ends there were."""
         ends = list(self._writers)
         for writer in ends:
             _reset(writer)
         return len(ends)
 
-    async def hole(self, seconds: float) -> None:
-        """Take connections and keep them, but pass nothing on, either way, for so long."""
-        self._holes += 1
+    async def partition(self, seconds: float) -> None:
+        """For so long, accept connections and keep them, and pass nothing on in either
+        direction."""
+        self._partitions += 1
         self._flows.clear()
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._holes -= 1
-            if not self._holes:
+            self._partitions -= 1
+            if not self._partitions:
                 self._flows.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
             await self._flows.wait()
-            with contextlib.suppress(OSError):  # nobody listens there: the client is reset
+            with contextlib.suppress(OSError):  # no server listens there: the client is reset
                 up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
                 self._writers.add(up_writer)
                 try:
@@ -86,5 +87,5 @@ class Proxy:
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     if not writer.transport.is_closing():
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     writer.transport.abort()

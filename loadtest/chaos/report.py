@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from loadtest.chaos.plan import DECK
-from loadtest.harness.accounts import Accounts, Answer, Document
-from loadtest.harness.checker import DOUBLED, LOST, WRONG, Verdict, promised
+from loadtest.chaos.plan import WEIGHTS
+from loadtest.harness.accounts import Accounts, Document
+from loadtest.harness.checker import DOUBLED, LOST, WRONG, Verdict
+from loadtest.harness.history import NO_ANSWER, Answer
 
-NAMED = 5  # poisoned events and excuses that are spelled out
+NAMED = 5  # poisoned events that are listed
 
 Rows = list[tuple[str, str]]
 
 
-def table(accounts: Accounts, before: Verdict, after: Verdict, silence: float) -> list[str]:
-    """before, after: the dead letters were replayed. silence: the longest time without any 2xx."""
+def table(accounts: Accounts, before: Verdict, after: Verdict, silence_seconds: float) -> list[str]:
+    """before, after: the dead letters were replayed. silence_seconds: the longest time
+    without any 2xx."""
     rows = [
         *_faults(accounts),
         ("", ""),
-        *_answers(accounts.answers, silence),
+        *_answers(accounts.answers, silence_seconds),
         ("", ""),
         *_ends(accounts, before, after),
         ("", ""),
@@ -31,41 +33,42 @@ def table(accounts: Accounts, before: Verdict, after: Verdict, silence: float) -
 
 def _faults(accounts: Accounts) -> Rows:
     counts = Counter(fault.kind for fault in accounts.faults)
-    stood = sum(stall.until - stall.at for stall in accounts.stalls)
+    stalled = sum(stall.until - stall.at for stall in accounts.stalls)
     return [
         ("faults", f"{counts.total():,}"),
-        *((f"  {kind}", f"{counts[kind]:,}") for kind in DECK),
-        ("the machine itself stood still for", f"{stood:.1f} s in all"),
-        ("tracebacks in the product's logs", f"{len(accounts.traces):,}"),
+        *((f"  {kind}", f"{counts[kind]:,}") for kind in WEIGHTS),
+        ("the machine itself stalled for", f"{stalled:.1f} s in all"),
+        ("tracebacks in the product's logs", f"{len(accounts.tracebacks):,}"),
     ]
 
 
-def _answers(answers: Sequence[Answer], silence: float) -> Rows:
+def _answers(answers: Sequence[Answer], silence_seconds: float) -> Rows:
     statuses = Counter(answer.status for answer in answers)
-    seen = Counter(answer.seen for answer in answers if answer.seen)
-    unknown = Counter(answer.word for answer in answers if answer.status is None)
+    seen = Counter(answer.seen_in for answer in answers if answer.seen_in)
+    unknown = Counter(answer.word for answer in answers if not answer.status)
     failed: set[str] = set()
     resends = 0
-    for answer in sorted(answers, key=lambda answer: answer.sent):
-        resends += not answer.seen and answer.key in failed
-        if not answer.told:
+    for answer in sorted(answers, key=lambda answer: answer.sent_at):
+        resends += not answer.seen_in and answer.key in failed
+        if not answer.acknowledged:
             failed.add(answer.key)
     return [
         ("requests", f"{len(answers):,}"),
         ("  accepted (202)", f"{statuses[202]:,}"),
         ("  duplicates (200)", f"{statuses[200]:,}"),
         ("  refused (503, 429)", f"{statuses[503] + statuses[429]:,}"),
-        ("  no answer", f"{statuses[None]:,}{_list(unknown)}"),
+        ("  no answer", f"{statuses[NO_ANSWER]:,}{_list(unknown)}"),
         ("  sent again for want of a 2xx", f"{resends:,}"),
         ("  sent again on purpose, while", _list(seen).strip(" ()") or "never"),
-        ("longest time without any 2xx", f"{silence:.1f} s"),
+        ("longest time without any 2xx", f"{silence_seconds:.1f} s"),
     ]
 
 
 def _ends(accounts: Accounts, before: Verdict, after: Verdict) -> Rows:
-    states = Counter(fields.get("state") for fields in accounts.queue.hashes.values())
+    hashes = accounts.queue.hashes if accounts.queue else {}
+    states = Counter(fields.get("state") for fields in hashes.values())
     rows = [
-        ("events that a client was told 2xx of", f"{len(promised(accounts)):,}"),
+        ("acknowledged events (2xx)", f"{len(accounts.acknowledged):,}"),
         ("  done", f"{states['done']:,}"),
         ("  dead letters before their replay", _dead(before)),
         ("  and after it", _dead(after)),
@@ -78,12 +81,11 @@ def _ends(accounts: Accounts, before: Verdict, after: Verdict) -> Rows:
 
 
 def _effects(accounts: Accounts, verdict: Verdict) -> Rows:
-    calls = Counter(call.outcome for call in accounts.calls)
+    calls = Counter(call.outcome for call in accounts.calls or ())
     excuses = Counter(repeat.excuse for repeat in verdict.repeats if repeat.excuse)
     applied = sum(int(s.get("events_applied") or 0) for s in accounts.shipments.values())
     return [
         ("routing calls", f"{calls.total():,}{_list(calls)}"),
-        ("  by a process that nobody saw", f"{sum(call.pid == 0 for call in accounts.calls):,}"),
         ("  for an answered event, excused", f"{excuses.total():,}"),
         *(("", f"  {count} × {excuse}") for excuse, count in excuses.most_common()),
         ("  and with no excuse", f"{len(verdict.repeats) - excuses.total():,}"),
@@ -95,21 +97,23 @@ def _effects(accounts: Accounts, verdict: Verdict) -> Rows:
     ]
 
 
-def summary(accounts: Accounts, before: Verdict, after: Verdict, silence: float) -> Document:
-    """The same for a machine, one line of JSON at the end."""
+def summary(
+    accounts: Accounts, before: Verdict, after: Verdict, silence_seconds: float
+) -> Document:
+    """The same for programs, one line of JSON at the end."""
     statuses = Counter(answer.status for answer in accounts.answers)
     return {
         "faults": len(accounts.faults),
         "requests": len(accounts.answers),
         "accepted": statuses[202],
         "duplicates": statuses[200],
-        "promised": len(promised(accounts)),
-        "unanswered": statuses[None],
+        "promised": len(accounts.acknowledged),
+        "unanswered": statuses[NO_ANSWER],
         "dead": {reason: len(ids) for reason, ids in before.dead.items()},
         "dead_after_replay": {reason: len(ids) for reason, ids in after.dead.items()},
         "repeats_excused": sum(bool(repeat.excuse) for repeat in after.repeats),
         "repeats_unexcused": sum(not repeat.excuse for repeat in after.repeats),
-        "longest_silence_s": round(silence, 2),
+        "longest_silence_s": round(silence_seconds, 2),
         "lost": len(after.of(LOST)),
         "doubled": len(after.of(DOUBLED)),
         "wrong": len(after.of(WRONG)),

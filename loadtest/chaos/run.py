@@ -1,15 +1,13 @@
-"""One run: start, load and faults, mend, drain, compare, replay the dead letters, compare again."""
+"""One run: start, load and faults, drain, check, replay the dead letters, drain and check again."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,79 +16,57 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
 from loadtest.chaos import evidence, plan, report
-from loadtest.chaos.environment import LEASE_SECONDS, Scene, make_known, scene
-from loadtest.chaos.generator import Couriers
-from loadtest.chaos.nemesis import Faults
-from loadtest.chaos.timeline import story
-from loadtest.chaos.told import Told
-from loadtest.chaos.tracebacks import traces
+from loadtest.chaos.environment import Environment, add_shipment, started
+from loadtest.chaos.generator import Generator
+from loadtest.chaos.nemesis import Nemesis
+from loadtest.chaos.timeline import timeline
+from loadtest.chaos.tracebacks import tracebacks
 from loadtest.harness import checker, stores
 from loadtest.harness.accounts import Accounts
 from loadtest.harness.checker import Verdict
+from loadtest.harness.history import ACCEPTED, DUPLICATE, NO_ANSWER, History
+from loadtest.harness.progress import Every, Progress
+from loadtest.harness.wait import WaitTimedOut, wait_until
 
 LINE_SECONDS = 3.0
-PATIENCE_SECONDS = 120.0  # for all that waits to come to its end, once nothing is broken any more
+DRAIN_SECONDS = 120.0  # for every event to come to its end, once nothing is broken any more
 COMMAND_SECONDS = 120.0
-STORIES = 3
-
-
-class Stuck(Exception):
-    """It did not drain; ``str()`` says what is left."""
+TIMELINES = 3  # events of which everything is printed
 
 
 @dataclass(frozen=True)
 class Options:
-    duration: float
+    """evidence: the folder in which a failed run is kept. keep: a good one, too."""
+
+    duration_seconds: float
     seed: int
     evidence: Path
-    keep: bool = False  # the evidence of a good run, too
+    keep: bool = False
 
 
 def run(options: Options) -> int:
     """The exit code: 0 only if nothing was lost, doubled or wrong."""
-    say = Clock()
+    say = Progress()
     say(f"seed {options.seed}: starting a stack of its own, its stores behind a proxy …")
-    with scene() as stage:
-        say(f"everything is up; {options.duration:g} s of load and faults")
-        return Run(options, stage, say).run()
-
-
-class Clock:
-    """Prints a line with the seconds since the start."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-
-    def __call__(self, text: str) -> None:
-        line = f"[{time.monotonic() - self._started:5.1f} s] {text}"
-        if sys.stdout.isatty():  # a line each, however narrow the window is
-            line = line[: shutil.get_terminal_size().columns]
-        print(line, flush=True)
+    with started() as env:
+        say(f"everything is up; {options.duration_seconds:g} s of load and faults")
+        return Run(options, env, say).run()
 
 
 class Run:
-    def __init__(self, options: Options, stage: Scene, say: Clock) -> None:
-        self._options, self._stage, self._say = options, stage, say
-        self._told = Told()
-        self._redis = stores.redis(stage.wires.redis_port)
-        self._couriers = Couriers(
-            stage.stack.gateway_url,
-            options.seed,
-            self._told,
-            AsyncRedis(
-                host="127.0.0.1",
-                port=stage.wires.redis_port,
-                socket_timeout=1,
-                socket_connect_timeout=1,
-            ),
-        )
-        self._faults = Faults(stage.stack, stage.wires, LEASE_SECONDS, stage.keeper)
-        self._weather = plan.weather(options.seed, options.duration)
-        self._next_line = 0.0
+    def __init__(self, options: Options, env: Environment, say: Progress) -> None:
+        self._options, self._env, self._say = options, env, say
+        self._history = History()
+        self._redis = stores.redis(env.redis_url)
+        redis = AsyncRedis.from_url(env.redis_url, socket_timeout=1, socket_connect_timeout=1)
+        self._generator = Generator(env.stack.gateway_url, options.seed, self._history, redis)
+        self._nemesis = Nemesis(env)
+        self._routing = plan.routing(options.seed, options.duration_seconds)
+        self._line = Every(LINE_SECONDS)
 
     def run(self) -> int:
         try:
-            self._storm()
+            self._load_and_faults()
             self._drain("what was accepted")
             before = checker.check(self._accounts(), replayed=False)
             dead = sum(map(len, before.dead.values()))
@@ -98,94 +74,90 @@ class Run:
                 self._replay(dead)
                 self._drain("the replayed")
             accounts = self._accounts()
-            return self._judge(accounts, before, checker.check(accounts))
-        except Stuck as stuck:
+            return self._report(accounts, before, checker.check(accounts))
+        except WaitTimedOut as stuck:
             self._say(f"NOT DRAINED: {stuck}")
             accounts = self._accounts()
             verdict = checker.check(accounts, replayed=False)
-            self._judge(accounts, verdict, verdict)
+            self._report(accounts, verdict, verdict)
             return 1
         finally:
-            self._faults.end()
+            self._nemesis.end()
 
     @property
     def _logs(self) -> Path:
-        return self._stage.stack.run_dir / "log"
+        return self._env.stack.run_dir / "log"
 
-    # ---- the storm
+    # ---- load and faults
 
-    def _storm(self) -> None:
-        started = time.monotonic()
-        load: Future[None] = self._stage.loop.begin(self._couriers.run())
+    def _load_and_faults(self) -> None:
+        began = time.monotonic()
+        load = self._env.loop.begin(self._generator.run())
 
         def between() -> None:
-            elapsed = time.monotonic() - started
-            while self._weather and self._weather[0][0] <= elapsed:
-                self._stage.loop.run(self._stage.service.behave(self._weather.pop(0)[1]))
-            self._introduce(time.time())
+            elapsed = time.monotonic() - began
+            while self._routing and self._routing[0][0] <= elapsed:
+                self._env.simulator.behave(**self._routing.pop(0)[1])
+            self._add_early_shipments(time.time())
             self._progress()
             if load.done():
                 load.result()
 
-        planned = plan.faults(self._options.seed, self._options.duration)
-        self._faults.run(planned, between)
-        self._stage.loop.call(self._couriers.stop.set)
-        self._stage.loop.run(
-            self._stage.service.behave(
-                self._weather[-1][1] if self._weather else {"latency_ms": 100}
-            )
-        )
+        self._nemesis.run(plan.faults(self._options.seed, self._options.duration_seconds), between)
+        self._env.loop.call(self._generator.stop.set)
+        self._env.simulator.behave(**plan.HEALTHY)
         self._say(
-            f"{len(self._faults.log)} faults were inflicted; the load stops, what is not "
+            f"{len(self._nemesis.faults)} faults were inflicted; the load stops, what is not "
             "acknowledged yet is sent again"
         )
-        with contextlib.suppress(TimeoutError):
-            load.result(PATIENCE_SECONDS)
-        if not load.done():
-            raise Stuck(f"no 2xx for {len(self._told.owed)} events, such as {self._told.owed[:3]}")
-        self._until(self._all_introduced, lambda: f"shipments not made: {self._couriers.early}")
-        self._until(
-            self._all_run,
-            lambda: (
-                "processes that do not run: "
-                + ", ".join(
-                    f"{p.name} {p.state}"
-                    for p in self._stage.stack.supervisor.processes()
-                    if p.state != "RUNNING"
-                )
-            ),
-        )
+        self._until(load.done, self._unacknowledged)
+        load.result()
+        self._until(self._all_known, lambda: f"the shipments {self._generator.early}")
+        self._until(self._all_run, self._not_running)
 
-    def _introduce(self, now: float) -> None:
-        """Make known the shipments of which couriers told too early."""
-        early = self._couriers.early
+    def _unacknowledged(self) -> str:
+        left = self._history.unacknowledged
+        return f"a 2xx for {len(left)} events, such as {left[:3]}"
+
+    def _add_early_shipments(self, now: float) -> None:
+        """Those whose events were sent too early and that are to be known by ``now``."""
+        early = self._generator.early
         for shipment, at in list(early.items()):
             if at <= now:
-                with contextlib.suppress(PyMongoError):  # away: at the next look
-                    make_known(self._stage.quick, shipment)
+                with contextlib.suppress(PyMongoError):  # unavailable: at the next look
+                    add_shipment(self._env.impatient_mongo, shipment)
                     del early[shipment]
 
-    def _all_introduced(self) -> bool:
-        self._introduce(float("inf"))
-        return not self._couriers.early
+    def _all_known(self) -> bool:
+        self._add_early_shipments(float("inf"))
+        return not self._generator.early
 
     def _all_run(self) -> bool:
-        processes = self._stage.stack.supervisor.processes()
+        processes = self._env.stack.supervisor.processes()
         return bool(processes) and all(process.state == "RUNNING" for process in processes)
 
+    def _not_running(self) -> str:
+        processes = self._env.stack.supervisor.processes()
+        return "processes to run: " + ", ".join(
+            f"{p.name} {p.state}" for p in processes if p.state != "RUNNING"
+        )
+
     def _progress(self) -> None:
-        if time.monotonic() < self._next_line:
+        if not self._line.due():
             return
-        self._next_line = time.monotonic() + LINE_SECONDS
-        counts = self._told.counts
+        counts = self._history.statuses
         try:
-            where = ", ".join(f"{n:,} {name}" for name, n in stores.whereabouts(self._redis))
+            places = stores.waiting(self._redis)
+            where = ", ".join(
+                f"{sum(n for place, n in places.items() if place.startswith(kind)):,} {kind}"
+                for kind in ("waiting", "in work", "retrying")
+            )
         except (RedisError, OSError):
-            where = "Redis is away"
+            where = "Redis is unavailable"
         self._say(
-            f"{len(self._faults.log):>3} faults  202 {counts['202']:,}  "
-            f"200 {counts['200']:,}  503 {counts['503']:,}  none {counts['unknown']:,} | "
-            f"{where} | {self._faults.latest}"
+            f"{len(self._nemesis.faults):>3} faults  202 {counts[ACCEPTED]:,}  "
+            f"200 {counts[DUPLICATE]:,}  503 {counts[503]:,}  none {counts[NO_ANSWER]:,} | "
+            f"{where} | {self._nemesis.latest}"
         )
 
     # ---- afterwards
@@ -194,19 +166,17 @@ class Run:
         self._say(f"waiting until {what} events have come to their end …")
         self._until(
             lambda: not stores.waiting(self._redis),
-            lambda: f"{stores.waiting(self._redis)} after {PATIENCE_SECONDS:g} s",
+            lambda: f"{what} events to come to their end: {stores.waiting(self._redis)}",
         )
 
-    def _until(self, condition: Callable[[], bool], lack: Callable[[], str]) -> None:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            with contextlib.suppress(RedisError, OSError):
-                if condition():
-                    return
-            if time.monotonic() > until:
-                raise Stuck(lack())
+    def _until(self, condition: Callable[[], bool], what: Callable[[], str]) -> None:
+        def holds() -> bool:
             self._progress()
-            time.sleep(0.1)
+            with contextlib.suppress(RedisError, OSError):
+                return condition()
+            return False
+
+        wait_until(holds, DRAIN_SECONDS, what, poll_seconds=0.1)
 
     def _replay(self, dead: int) -> None:
         """By the documented command."""
@@ -219,30 +189,30 @@ class Run:
         return subprocess.run(
             [sys.executable, "-m", "gateway", *arguments],
             check=False,
-            env=self._stage.stack.env,
+            env=self._env.stack.env,
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS,
         )
 
     def _accounts(self) -> Accounts:
-        ledger, shipments = stores.read_mongo(self._stage.mongo)
+        ledger, shipments = stores.read_mongo(self._env.mongo)
         return Accounts(
-            events=self._told.events,
-            answers=self._told.answers,
+            events=self._history.events,
+            answers=self._history.answers,
             queue=stores.read_queue(self._redis),
             ledger=ledger,
             shipments=shipments,
-            calls=list(self._stage.service.calls),
-            routed=self._stage.loop.run(self._stage.service.routed()),
-            faults=sorted(self._faults.log, key=lambda fault: fault.at),
-            stalls=self._stage.pulse.stalls,
-            traces=traces(self._logs),
+            calls=list(self._env.service.calls),
+            routed=self._env.simulator.routed(),
+            faults=sorted(self._nemesis.faults, key=lambda fault: fault.at),
+            stalls=self._env.stall_detector.stalls,
+            tracebacks=tracebacks(self._logs),
         )
 
-    def _judge(self, accounts: Accounts, before: Verdict, after: Verdict) -> int:
-        silence = self._told.longest_silence[0]
-        print("\n".join(["", *report.table(accounts, before, after, silence), ""]))
+    def _report(self, accounts: Accounts, before: Verdict, after: Verdict) -> int:
+        silence_seconds = self._history.longest_silence_seconds
+        print("\n".join(["", *report.table(accounts, before, after, silence_seconds), ""]))
         audit = self._gateway("audit", "--effects")
         print(f"the product's own audit: {(audit.stdout or audit.stderr).strip().splitlines()[-1]}")
         problems = sorted(
@@ -250,27 +220,21 @@ class Run:
             key=lambda problem: checker.SEVERITIES.index(problem.severity),
         )
         for problem in problems:
-            print(
-                f"{problem.severity.upper()}: {problem.key or problem.shipment or 'the books'}: "
-                f"{problem.text}"
-            )
-        stories = list(dict.fromkeys(problem.key for problem in problems if problem.key))
-        for key in stories[:STORIES]:
-            print("\n".join(["", *story(accounts, key, self._logs)]))
-        if problems or audit.returncode or self._options.keep:
+            print(problem)
+        keys = list(dict.fromkeys(problem.key for problem in problems if problem.key))
+        for key in keys[:TIMELINES]:
+            print("\n".join(["", *timeline(accounts, key, self._logs)]))
+        failed = bool(problems or audit.returncode)
+        if failed or self._options.keep:
             kept = evidence.keep(
                 self._options.evidence, self._options.seed, accounts, problems, self._logs
             )
             print(f"\nevery account and log of this run is kept in {kept}")
-        summary = report.summary(accounts, before, after, silence)
-        print(
-            json.dumps(
-                {
-                    "seed": self._options.seed,
-                    **summary,
-                    "missed_faults": len(self._faults.missed),
-                    "audit": audit.returncode,
-                }
-            )
-        )
-        return 1 if problems or audit.returncode else 0
+        summary = {
+            "seed": self._options.seed,
+            **report.summary(accounts, before, after, silence_seconds),
+            "missed_faults": len(self._nemesis.missed),
+            "audit": audit.returncode,
+        }
+        print(json.dumps(summary))
+        return int(failed)

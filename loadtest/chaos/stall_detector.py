@@ -1,8 +1,8 @@
-"""Notices when the machine itself stands still: the harness's loop, through which every command to
+"""Notices when the machine itself stalls: the harness's event loop, through which every command to
 a store passes, did not run although it was due.
 
-A stall is a black hole that nobody planned. Without it a repeated call on a machine that is far
-overloaded would be held against the product.
+A stall is a network partition that was not planned. Without it a repeated call on a machine that is
+far overloaded would count against the product.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import time
 
 from loadtest.harness.accounts import Fault
 
-BEAT_SECONDS = 0.05
-LATE_SECONDS = 0.2  # from here on it is a stall
-STALLED = "the machine stood still"
+TICK_SECONDS = 0.05
+STALL_SECONDS = 0.2  # a tick that is later than this is a stall
+STALLED = "the machine stalled"
 
 
-class Pulse:
-    """stalls: when the loop should have run, and when it did."""
+class StallDetector:
+    """stalls: from when the loop should have run until it did."""
 
     def __init__(self) -> None:
         self.stalls: list[Fault] = []
@@ -27,9 +27,9 @@ class Pulse:
         """Until cancelled."""
         due = time.time()
         while True:
-            due += BEAT_SECONDS
+            due += TICK_SECONDS
             await asyncio.sleep(max(0.0, due - time.time()))
             now = time.time()
-            if now - due > LATE_SECONDS:
+            if now - due > STALL_SECONDS:
                 self.stalls.append(Fault(STALLED, due, now))
             due = now

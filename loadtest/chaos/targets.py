@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 
 from gateway.stack import orphans
 from gateway.stack.stack import Stack
 from gateway.stack.supervisor import Process
+from loadtest.harness.processes import children
 
-FRESH_SECONDS = 0.1  # many faults may wait for their victims at once: they look together
-# A process that never came to work is nothing to kill: on a busy machine all would be hit again and
-# again while they start, and nothing that could be lost would be in anybody's hands.
+CACHE_SECONDS = 0.1  # many faults may wait for their targets at once: they share one look
+# A process that has not begun to work is no target: on a busy machine every process would be hit
+# again and again while it starts, and none would hold an event that could be lost.
 SETTLED_SECONDS = 3
-_PROC = Path("/proc")
 
 
-class Victims:
-    """Only running processes that bear the mark of this stack: nobody else's is ever hit."""
+class Targets:
+    """Only running processes that bear the mark of this stack: no other process is ever hit."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -41,7 +40,7 @@ class Victims:
     def edge_workers(self) -> dict[int, str]:
         """The children of gunicorn's master."""
         return self._marked(
-            {pid: "gunicorn worker" for master in self.of("gateway") for pid in _children(master)}
+            {pid: "gunicorn worker" for master in self.of("gateway") for pid in children(master)}
         )
 
     def supervisord(self) -> dict[int, str]:
@@ -49,7 +48,7 @@ class Victims:
         return {} if pid is None else self._marked({pid: "supervisord"})
 
     def all(self) -> list[int]:
-        """Every process that is the stack's, also those of a supervisord that is gone."""
+        """Every process of the stack, also those of a supervisord that was killed."""
         return sorted(orphans.find(self._stack.home))
 
     def has(self, pid: int) -> bool:
@@ -60,17 +59,7 @@ class Victims:
 
     def _processes(self) -> list[Process]:
         with self._lock:
-            if time.monotonic() - self._seen_at > FRESH_SECONDS:
+            if time.monotonic() - self._seen_at > CACHE_SECONDS:
                 self._seen = self._stack.supervisor.processes()
                 self._seen_at = time.monotonic()
             return self._seen
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [
-            int(child)
-            for child in (_PROC / str(pid) / "task" / str(pid) / "children").read_text().split()
-        ]
-    except OSError:  # it is gone
-        return []

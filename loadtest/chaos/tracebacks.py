@@ -1,7 +1,7 @@
-"""Tracebacks in the product's logs: an outage that it did not take for one.
+"""Tracebacks in the product's logs: faults that its code does not handle.
 
-Whatever dies is said in a line. A traceback is a fault that nobody foresaw; it may have burnt an
-attempt, or ended a process that nobody killed, and the books balance all the same.
+A fault that it handles is logged in one line. A traceback may have consumed an attempt or ended a
+process, and the counters balance all the same.
 """
 
 from __future__ import annotations
@@ -10,27 +10,29 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from loadtest.harness.accounts import Trace
+from loadtest.harness.accounts import Traceback
 
 PROGRAMS = ("gateway", "ops", "scheduler", "worker-")
 _MARK = "Traceback (most recent call last)"
-_ENTRY = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z ")  # how every entry begins; a trace goes on beneath
+_ENTRY = re.compile(
+    r"\d{4}-\d\d-\d\dT[\d:.]+Z "
+)  # how every entry begins; a traceback follows on its own lines
 
 
-def traces(logs: Path) -> list[Trace]:
-    """Those in the logs of all programs of ours, rotated ones among them."""
-    found: list[Trace] = []
+def tracebacks(logs: Path) -> list[Traceback]:
+    """Those in the logs of all programs of ours, rotated ones included."""
+    found: list[Traceback] = []
     for path in sorted(logs.glob("*.log*")):
         if path.name.startswith(PROGRAMS):
             with path.open(errors="replace") as lines:
                 for entry, beneath in _entries(lines):
                     if any(_MARK in line for line in beneath):
-                        found.append(Trace(path.name, entry, _error(beneath)))
+                        found.append(Traceback(path.name, entry, _error(beneath)))
     return found
 
 
 def _entries(lines: Iterator[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each entry with what stands beneath it."""
+    """Each entry with the lines beneath it."""
     entry, beneath = "", list[str]()
     for line in lines:
         if _ENTRY.match(line):
@@ -42,5 +44,5 @@ def _entries(lines: Iterator[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _error(beneath: list[str]) -> str:
-    """The last line of the last trace: the error's kind and words."""
+    """The last line of the last traceback: the error's kind and text."""
     return next((line for line in reversed(beneath) if line and not line[0].isspace()), "")

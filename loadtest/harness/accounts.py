@@ -1,4 +1,4 @@
-"""The accounts that are compared, as plain values. Nothing here knows the product.
+"""The accounts that the checker compares, as plain values. Nothing here knows the product.
 
 All times are seconds since 1970.
 """
@@ -7,55 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
+
+from loadtest.harness.history import Answer, Event
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """What a courier has to tell. readable: false for one whose status is no word of its source's,
-    which must end among the dead letters. status: the canonical one."""
-
-    source: str
-    id: str
-    shipment: str
-    status: str
-    occurred_at: datetime
-    body: bytes
-    readable: bool = True
-
-    @property
-    def key(self) -> str:
-        """Its identity in the gateway."""
-        return f"{self.source}:{self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a client was told. status: None if nothing came, and then ``word`` says why; else
-    ``word`` is what the body said. seen: where Redis had the event just before it was sent once
-    more; empty if nobody looked."""
-
-    key: str
-    client: str
-    sent: float
-    answered: float
-    status: int | None
-    word: str
-    seen: str = ""
-
-    @property
-    def told(self) -> bool:
-        """Was the client promised that the event is kept?"""
-        return self.status in (200, 202)
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
-    """A call that reached the Routing Service. pid: the process that made it, 0 if it was gone
-    before anybody looked. outcome: routed | failed | broken | abandoned (the caller left)."""
+    """A call that reached the Routing Service. outcome: routed | failed | broken | abandoned (the
+    caller closed the connection). pid: the process that made it, 0 if it did not say."""
 
     key: str
     arrived: float
@@ -66,8 +28,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that was done to the stack. until: when it was over: the store answered again, the
-    frozen went on. pids: the processes hit."""
+    """A fault that was inflicted. until: when it was over: the store answered again, the frozen
+    process went on. pids: the processes hit."""
 
     kind: str
     at: float
@@ -77,8 +39,8 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """A traceback in a log of the product's. entry: the line above it. error: its last line."""
+class Traceback:
+    """A traceback in a log of the product. entry: the line above it. error: its last line."""
 
     log: str
     entry: str
@@ -98,17 +60,23 @@ class Queue:
 
 @dataclass(frozen=True)
 class Accounts:
-    """events: all that were ever sent. ledger, shipments: Mongo's documents by _id. calls: in any
-    order. routed: key -> successful calls, by the Routing Service's own books. stalls: when the
-    machine itself did not run what was due. traces: what no part of the product had foreseen."""
+    """events: all that were ever sent. queue: None where its tombstones have expired. ledger,
+    shipments: MongoDB's documents by _id. routed: key -> successful calls, as the Routing Service
+    counts them. calls: all of them in any order; None where only the counts are known. stalls: when
+    the machine did not run what was due. tracebacks: those in the product's logs."""
 
     events: Mapping[str, Event]
     answers: Sequence[Answer]
-    queue: Queue
+    queue: Queue | None
     ledger: Mapping[str, Document]
     shipments: Mapping[str, Document]
-    calls: Sequence[Call]
     routed: Mapping[str, int]
-    faults: Sequence[Fault]
+    calls: Sequence[Call] | None = None
+    faults: Sequence[Fault] = ()
     stalls: Sequence[Fault] = ()
-    traces: Sequence[Trace] = ()
+    tracebacks: Sequence[Traceback] = ()
+
+    @property
+    def acknowledged(self) -> set[str]:
+        """The events of which a client got a 2xx."""
+        return {answer.key for answer in self.answers if answer.acknowledged}

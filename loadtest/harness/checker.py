@@ -1,8 +1,9 @@
-"""Was every event that a client was promised kept, and had it one effect?
+"""Was every acknowledged event kept, and had it one effect?
 
-Five accounts that nobody but this file brings together: what clients were told, Redis, the ledger,
-the shipments, and the Routing Service's calls. Pure, and it shares no code with the product: what
-it expects is spelled out here a second time.
+Five accounts that no part of the product sees side by side: the history of what clients were
+answered, Redis, the ledger, the shipments, and the calls that the Routing Service counted. Pure. It
+shares no code with the product: what it expects is spelled out here a second time. What a run has
+no account of (see ``Accounts`` and ``Event``) is not checked.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from loadtest.harness.accounts import Accounts, Answer, Document, Event
+from loadtest.harness.accounts import Accounts, Call, Document, Queue, Traceback
+from loadtest.harness.history import ACCEPTED, DUPLICATE, NO_ANSWER, Answer, Event
 from loadtest.harness.repeats import Repeat, repeats
 
-# What a problem means for whoever sent the event.
+# What a problem means for the client.
 SEVERITIES = LOST, DOUBLED, WRONG = "lost", "doubled", "wrong"
+SHOWN = 10  # problems that ``Verdict.lines`` spells out
 
 _RANKS = (
     "label_created",
@@ -33,100 +35,110 @@ _RANKS = (
 _ROUTED = ("routed", "route_superseded")
 _OPEN = ("ready", "locked", "retry")
 _EVENT = re.compile(r"\bevent (\S+): ")  # as the product's logs name one
-_REFUSALS = (503, 429)  # the only answers but 2xx that a valid event may get
-# Share of the calls whose caller was gone before anybody saw who it was. Each of them is excused by
-# whatever kill was near, so with many of them no repeat could ever be held against the product.
-UNSEEN_MAX = 0.05
+# Answers after which a client sends its event again.
+RETRIABLE = (NO_ANSWER, 429, 503)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """severity: LOST, DOUBLED or WRONG. key: the event it was found on, or empty; shipment: the
-    same."""
+    """severity: LOST, DOUBLED or WRONG. key, shipment: what it was found on, or empty."""
 
     severity: str
     text: str
     key: str = ""
     shipment: str = ""
 
+    def __str__(self) -> str:
+        subject = self.key or self.shipment or "the counters"
+        return f"{self.severity.upper()}: {subject}: {self.text}"
+
 
 @dataclass
 class Verdict:
+    """dead: reason -> ids."""
+
     problems: list[Problem]
-    repeats: list[Repeat]
-    dead: Mapping[str, list[str]] = field(default_factory=dict)  # reason -> ids
+    repeats: list[Repeat] = field(default_factory=list)
+    dead: Mapping[str, list[str]] = field(default_factory=dict)
 
     def of(self, severity: str) -> list[Problem]:
         return [problem for problem in self.problems if problem.severity == severity]
 
+    def lines(self) -> list[str]:
+        """The problems for people, most severe first."""
+        ordered = sorted(self.problems, key=lambda p: SEVERITIES.index(p.severity))
+        more = len(ordered) - SHOWN
+        return [*map(str, ordered[:SHOWN]), *([f"… and {more} more problems"] if more > 0 else [])]
 
-def check(accounts: Accounts, *, replayed: bool = True) -> Verdict:
-    """replayed: the dead letters had another try with everything in order, so that only events
-    that no try can help may still be dead."""
-    repeated = repeats(accounts.calls, accounts.faults, accounts.stalls)
+
+def check(
+    accounts: Accounts, *, replayed: bool = True, retriable: Collection[int] = RETRIABLE
+) -> Verdict:
+    """replayed: the dead letters were replayed with every store and service in order, so that only
+    unreadable events may still be dead. retriable: the answers other than 2xx that a valid event
+    may get."""
+    calls, queue = accounts.calls, accounts.queue
+    repeated = repeats(calls or (), accounts.faults, accounts.stalls)
     problems = [
-        *_answers(accounts),
-        *_kept(accounts),
-        *_places(accounts),
-        *_books(accounts),
+        *_answers(accounts, retriable),
+        *_acknowledged(accounts),
+        *(_places(accounts, queue) if queue else ()),
+        *(_counters(accounts, queue) if queue else ()),
         *_ledger(accounts, replayed),
         *_shipments(accounts),
-        *_calls(accounts, repeated),
-        *_callers(accounts),
-        *_traces(accounts),
+        *_routes(accounts),
+        *(_calls(accounts, calls) if calls is not None else _repeated(accounts.routed)),
+        *_unexcused(repeated),
+        *_tracebacks(accounts.tracebacks),
     ]
     dead: dict[str, list[str]] = defaultdict(list)
-    for id, fields in accounts.queue.hashes.items():
+    for id, fields in (queue.hashes if queue else {}).items():
         if fields.get("state") == "dead":
             dead[fields.get("reason", "")].append(id)
     return Verdict(problems, repeated, dict(dead))
 
 
-def promised(accounts: Accounts) -> set[str]:
-    """The events of which some client was told 2xx."""
-    return {answer.key for answer in accounts.answers if answer.told}
-
-
-def _answers(accounts: Accounts) -> Iterator[Problem]:
+def _answers(accounts: Accounts, retriable: Collection[int]) -> Iterator[Problem]:
     by_key: dict[str, list[Answer]] = defaultdict(list)
     for answer in accounts.answers:
         by_key[answer.key].append(answer)
-        wanted = {202: "accepted", 200: "duplicate"}.get(answer.status or 0)
+        wanted = {ACCEPTED: "accepted", DUPLICATE: "duplicate"}.get(answer.status)
         if wanted is not None and answer.word != wanted:
             yield Problem(WRONG, f"answered {answer.status} and said {answer.word}", answer.key)
-        if answer.status is not None and wanted is None and answer.status not in _REFUSALS:
-            yield Problem(
-                WRONG, f"a valid event was answered {answer.status} ({answer.word})", answer.key
-            )
+        if wanted is None and answer.status not in retriable:
+            status = answer.status or "nothing"
+            yield Problem(WRONG, f"a valid event was answered {status} ({answer.word})", answer.key)
     for key, answers in by_key.items():
-        accepted = sum(answer.status == 202 for answer in answers)
+        accepted = sum(answer.status == ACCEPTED for answer in answers)
         if accepted > 1:
             yield Problem(DOUBLED, f"accepted as new {accepted} times", key)
         for answer in answers:
-            if answer.status == 200 and not any(
-                other.sent < answer.answered and other.status != 200 for other in answers
+            if answer.status == DUPLICATE and not any(
+                other.sent_at < answer.answered_at and other.status != DUPLICATE
+                for other in answers
             ):
                 yield Problem(LOST, "called a duplicate although it was never stored", key)
 
 
-def _kept(accounts: Accounts) -> Iterator[Problem]:
-    queue = accounts.queue
-    for key in sorted(promised(accounts)):
-        fields = queue.hashes.get(key)
-        if fields is None:
-            yield Problem(LOST, "a client was told 2xx, and Redis does not know it", key)
-        elif not queue.places.get(key):
-            yield Problem(LOST, f"Redis calls it {fields.get('state')} and has it in no place", key)
-    for key in accounts.events.keys() - promised(accounts):
+def _acknowledged(accounts: Accounts) -> Iterator[Problem]:
+    acknowledged = accounts.acknowledged
+    for key in accounts.events.keys() - acknowledged:
         yield Problem(WRONG, "no client ever got a 2xx for it", key)
+    if accounts.queue is None:
+        return
+    for key in sorted(acknowledged):
+        fields = accounts.queue.hashes.get(key)
+        if fields is None:
+            yield Problem(LOST, "acknowledged, and Redis does not know it", key)
+        elif not accounts.queue.places.get(key):
+            yield Problem(LOST, f"Redis calls it {fields.get('state')} and has it in no place", key)
 
 
-def _places(accounts: Accounts) -> Iterator[Problem]:
-    queue = accounts.queue
+def _places(accounts: Accounts, queue: Queue) -> Iterator[Problem]:
     for key in queue.hashes.keys() | queue.places.keys() | queue.bodies.keys():
         event = accounts.events.get(key)
         if event is None:
-            yield Problem(WRONG, "nobody sent it", key)
+            yield Problem(WRONG, "in Redis, and no client sent it", key)
             continue
         places, fields = queue.places.get(key, ()), queue.hashes.get(key, {})
         state = fields.get("state", "")
@@ -139,12 +151,13 @@ def _places(accounts: Accounts) -> Iterator[Problem]:
         body = queue.bodies.get(key)
         if state == "done" and body is not None:
             yield Problem(WRONG, "done, and its body is still there", key)
-        if state and state != "done" and body != event.body:
-            yield Problem(
-                LOST, "the signed bytes are " + ("gone" if body is None else "others"), key
-            )
-        if state and fields.get("digest") != _digest(event.body):
-            yield Problem(WRONG, "the digest is not that of its body", key)
+        if state and event.body is not None:
+            if state != "done" and body != event.body:
+                yield Problem(
+                    LOST, "the signed bytes are " + ("gone" if body is None else "others"), key
+                )
+            if fields.get("digest") != _digest(event.body):
+                yield Problem(WRONG, "the digest is not that of its body", key)
 
 
 def _state_of(place: str) -> str:
@@ -155,8 +168,7 @@ def _digest(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=8).hexdigest()
 
 
-def _books(accounts: Accounts) -> Iterator[Problem]:
-    queue = accounts.queue
+def _counters(accounts: Accounts, queue: Queue) -> Iterator[Problem]:
     stats = {
         name: int(float(value))
         for name, value in queue.stats.items()
@@ -164,7 +176,7 @@ def _books(accounts: Accounts) -> Iterator[Problem]:
     }
     states = Counter(fields.get("state", "") for fields in queue.hashes.values())
     waiting = [key for key, fields in queue.hashes.items() if fields.get("state") in _OPEN]
-    said = sum(answer.status == 202 for answer in accounts.answers)
+    answered = sum(answer.status == ACCEPTED for answer in accounts.answers)
     counted = {
         "accepted": len(queue.hashes),
         "done": states["done"],
@@ -173,16 +185,21 @@ def _books(accounts: Accounts) -> Iterator[Problem]:
     }
     for name, number in counted.items():
         if stats.get(name, 0) != number:
-            yield Problem(WRONG, f"the books say {name} {stats.get(name, 0)}: it is {number}")
-    if said > stats.get("accepted", 0):
-        yield Problem(LOST, f"{said} were told 202, the books say {stats.get('accepted', 0)}")
+            yield Problem(WRONG, f"{name} is {stats.get(name, 0)}: it should be {number}")
+    if answered > stats.get("accepted", 0):
+        yield Problem(LOST, f"{answered} answers were 202, accepted is {stats.get('accepted', 0)}")
 
 
 def _ledger(accounts: Accounts, replayed: bool) -> Iterator[Problem]:
-    for key in accounts.ledger.keys() - accounts.queue.hashes.keys():
-        yield Problem(WRONG, "in the ledger, and not in Redis", key)
+    queue = accounts.queue
+    for key in accounts.ledger.keys() - accounts.events.keys():
+        yield Problem(WRONG, "in the ledger, and no client sent it", key)
+    if queue is not None:
+        for key in accounts.ledger.keys() - queue.hashes.keys():
+            yield Problem(WRONG, "in the ledger, and not in Redis", key)
     for key, event in accounts.events.items():
-        state = accounts.queue.hashes.get(key, {}).get("state")
+        # An event whose tombstone has expired was done.
+        state = "done" if queue is None else queue.hashes.get(key, {}).get("state")
         entry = accounts.ledger.get(key, {})
         if state == "done":
             if entry.get("state") != "done" or "done_at" not in entry:
@@ -190,15 +207,15 @@ def _ledger(accounts: Accounts, replayed: bool) -> Iterator[Problem]:
             elif "applied_at" not in entry:
                 yield Problem(LOST, "done, and never applied to its shipment", key)
             if not event.readable:
-                yield Problem(WRONG, "done, although nobody can read it", key)
+                yield Problem(WRONG, "done, although its status is unreadable", key)
         elif state == "dead":
             if entry.get("state") == "done":
                 yield Problem(WRONG, "dead, and the ledger says done", key)
             if replayed and event.readable:
                 yield Problem(LOST, "dead still after its replay", key)
-        if entry and (entry.get("shipment_id"), entry.get("status")) != (
-            event.shipment,
-            event.status,
+        if entry and (
+            entry.get("shipment_id") != event.shipment
+            or (event.status and entry.get("status") != event.status)
         ):
             yield Problem(WRONG, "the ledger has another shipment or status", key)
 
@@ -212,12 +229,12 @@ def _shipments(accounts: Accounts) -> Iterator[Problem]:
         recent = list(shipment.get("recent_events") or [])
         for key in {key for key in recent if recent.count(key) > 1}:
             yield Problem(DOUBLED, f"applied to {id} twice", key, id)
-        # Between the effect and the note in the ledger an event is known by recent_events alone.
+        # Between the effect and the note in the ledger only recent_events holds the event.
         noted = applied.pop(id, set())
         keys = noted | set(recent)
         counted = shipment.get("events_applied") or 0
         if counted != len(keys):
-            # Whose story? If one was overwritten, that of one which is noted and not to be seen.
+            # Named for an event that is noted and no longer recent: it may be the overwritten one.
             yield Problem(
                 DOUBLED if counted > len(keys) else LOST,
                 f"{id} counts {counted} events: {len(keys)} were applied",
@@ -231,12 +248,12 @@ def _shipments(accounts: Accounts) -> Iterator[Problem]:
         yield Problem(LOST, f"there is no shipment {id}", min(keys), id)
 
 
-def _status(shipment: Document, events: Iterable[Event]) -> Iterator[Problem]:
-    latest = max(events, default=None, key=lambda e: (e.occurred_at, _RANKS.index(e.status)))
-    if latest is not None and (shipment.get("status"), shipment.get("last_event_at")) != (
-        latest.status,
-        latest.occurred_at,
-    ):
+def _status(shipment: Document, events: Sequence[Event]) -> Iterator[Problem]:
+    times = [(e.occurred_at, _RANKS.index(e.status), e) for e in events if e.occurred_at]
+    if not times:
+        return
+    at, _, latest = max(times, key=lambda item: item[:2])
+    if (shipment.get("status"), shipment.get("last_event_at")) != (latest.status, at):
         yield Problem(
             LOST,
             f"{shipment['_id']} is {shipment.get('status')} since "
@@ -247,13 +264,13 @@ def _status(shipment: Document, events: Iterable[Event]) -> Iterator[Problem]:
 
 
 def _route(
-    shipment: Document, events: Iterable[Event], ledger: Mapping[str, Document]
+    shipment: Document, events: Sequence[Event], ledger: Mapping[str, Document]
 ) -> Iterator[Problem]:
-    at = {e.key: e.occurred_at for e in events}
+    at = {e.key: e.occurred_at for e in events if e.occurred_at}
     routed = [key for key in at if ledger.get(key, {}).get("outcome") in _ROUTED]
     route = shipment.get("route") or {}
     key = route.get("event_id")
-    latest: datetime | None = max((at[key] for key in routed), default=None)
+    latest = max((at[key] for key in routed), default=None)
     if latest is not None and (key not in at or at[key] < latest):
         yield Problem(
             LOST,
@@ -265,47 +282,50 @@ def _route(
         yield Problem(WRONG, f"{shipment['_id']} has another event's answer", key, shipment["_id"])
 
 
-def _callers(accounts: Accounts) -> Iterator[Problem]:
-    unseen = sum(call.pid == 0 for call in accounts.calls)
-    if unseen > UNSEEN_MAX * len(accounts.calls):
+def _routes(accounts: Accounts) -> Iterator[Problem]:
+    """The ledger against the routes that were given, whichever calls gave them."""
+    given = accounts.routed
+    if accounts.calls is not None:
+        given = Counter(call.key for call in accounts.calls if call.outcome == "routed")
+    for key, entry in accounts.ledger.items():
+        wanted = bool((entry.get("decision") or {}).get("route"))
+        if entry.get("state") == "done" and wanted:
+            if entry.get("outcome") not in _ROUTED or not given.get(key):
+                yield Problem(LOST, "a route was needed, and none was asked for", key)
+            elif (entry.get("route") or {}).get("idempotency_key") != key:
+                yield Problem(WRONG, "the ledger has another event's route", key)
+        if not wanted and given.get(key):
+            yield Problem(DOUBLED, "routed, although no route was needed", key)
+    for key in given.keys() - accounts.ledger.keys():
+        yield Problem(WRONG, "routed, and not in the ledger", key)
+
+
+def _repeated(routed: Mapping[str, int]) -> Iterator[Problem]:
+    for key, count in routed.items():
+        if count > 1:
+            yield Problem(DOUBLED, f"{count} calls were answered with a route", key)
+
+
+def _calls(accounts: Accounts, calls: Sequence[Call]) -> Iterator[Problem]:
+    answered = Counter(call.key for call in calls if call.outcome == "routed")
+    for key in answered.keys() | accounts.routed.keys():
+        if answered[key] != accounts.routed.get(key, 0):
+            yield Problem(
+                WRONG,
+                f"{answered[key]} calls were answered, the Routing Service counts "
+                f"{accounts.routed.get(key, 0)}",
+                key,
+            )
+    anonymous = sum(call.pid == 0 for call in calls)
+    if anonymous:
         yield Problem(
             WRONG,
-            f"nobody saw who made {unseen} of {len(accounts.calls)} calls: "
+            f"{anonymous} of {len(calls)} calls did not name their process: "
             "repeats cannot be judged",
         )
 
 
-def _traces(accounts: Accounts) -> Iterator[Problem]:
-    for trace in accounts.traces:
-        named = _EVENT.search(trace.entry)
-        yield Problem(
-            WRONG,
-            f"a traceback in {trace.log}: {trace.error}, beneath: {trace.entry}",
-            named[1] if named else "",
-        )
-
-
-def _calls(accounts: Accounts, repeated: Iterable[Repeat]) -> Iterator[Problem]:
-    seen = Counter(call.key for call in accounts.calls if call.outcome == "routed")
-    for key in seen.keys() | accounts.routed.keys():
-        if seen[key] != accounts.routed.get(key, 0):
-            yield Problem(
-                WRONG,
-                f"{seen[key]} calls were answered, the Routing Service counts "
-                f"{accounts.routed.get(key, 0)}",
-                key,
-            )
-    for key, entry in accounts.ledger.items():
-        wanted = bool((entry.get("decision") or {}).get("route"))
-        if entry.get("state") == "done" and wanted:
-            if entry.get("outcome") not in _ROUTED or not seen[key]:
-                yield Problem(LOST, "a route was needed, and none was asked for", key)
-            elif (entry.get("route") or {}).get("idempotency_key") != key:
-                yield Problem(WRONG, "the ledger has another event's route", key)
-        if not wanted and seen[key]:
-            yield Problem(DOUBLED, "routed, although no route was needed", key)
-    for key in seen.keys() - accounts.ledger.keys():
-        yield Problem(WRONG, "routed, and not in the ledger", key)
+def _unexcused(repeated: Sequence[Repeat]) -> Iterator[Problem]:
     for repeat in repeated:
         if not repeat.excuse:
             later = repeat.again.arrived - repeat.first.ended
@@ -315,3 +335,13 @@ def _calls(accounts: Accounts, repeated: Iterable[Repeat]) -> Iterator[Problem]:
                 f"asked the Routing Service again {when}, and no fault excuses it",
                 repeat.key,
             )
+
+
+def _tracebacks(tracebacks: Sequence[Traceback]) -> Iterator[Problem]:
+    for traceback in tracebacks:
+        named = _EVENT.search(traceback.entry)
+        yield Problem(
+            WRONG,
+            f"a traceback in {traceback.log}: {traceback.error}, beneath: {traceback.entry}",
+            named[1] if named else "",
+        )

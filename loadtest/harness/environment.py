@@ -1,10 +1,8 @@
-"""A complete stack of its own for one benchmark, with handles on what is measured in it."""
+"""The test environment of a benchmark and of the soak: a whole stack of its own, with clients."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +14,10 @@ from gateway.cli.seed import insert_missing
 from gateway.stack.stack import Stack
 from loadtest.harness import signed
 from loadtest.harness.pipeline import pipelined
-from loadtest.harness.wait import BenchError, wait_until
+from loadtest.harness.simulator import Simulator
+from loadtest.harness.wait import RunFailed, wait_until
 from scheduler.accept_command import Caps
 from scheduler.connection import RedisConnection
-from scheduler.events import IncomingEvent
 from scheduler.keys import Keys
 from scheduler.queue import Queue
 from workers import mongo
@@ -31,7 +29,7 @@ NO_CAPS = Caps(10**9, 10**12, 10**9)
 
 @dataclass(frozen=True)
 class Options:
-    """quick: shorter runs. settings: laid over those of every stack, for experiments."""
+    """quick: shorter runs. settings: override those of every stack, for experiments."""
 
     quick: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -41,36 +39,31 @@ class Options:
 
 
 class Environment:
-    """The handles. Its connections belong to the thread that made it."""
+    """Its connections belong to the thread that made it."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.redis = RedisConnection(stack.redis_url, 30)
         self.queue = Queue(self.redis)
         self.mongo: Database[dict[str, Any]] = mongo.connect(stack.mongo_url, 1)
+        self.simulator = Simulator(stack.routing_url)
         self.folder = stack.home
         self.url = f"{stack.gateway_url}/v1/events/{signed.SOURCE}"
 
     def stat(self, name: str) -> int:
-        """A counter of the books. A plain HGET, so that looking is not counted as a verb."""
+        """A counter of the queue. A plain HGET, so that reading it is not counted as a verb."""
         return int(float(self.redis.command("HGET", Keys().stats, name) or 0))
 
-    def simulator(self) -> dict[str, int]:
-        """Its books."""
-        with urllib.request.urlopen(f"{self.stack.routing_url}/stats", timeout=5) as answer:
-            books: dict[str, int] = json.load(answer)
-            return books
-
-    def simulator_answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            return "calls" in self.simulator()
-        return False
+    def used_memory_bytes(self) -> int:
+        """Of Redis."""
+        lines = self.redis.command("INFO", "memory").decode().splitlines()
+        return int(dict(line.split(":", 1) for line in lines if ":" in line)["used_memory"])
 
     def fsync(self, policy: str) -> None:
         self.redis.command("CONFIG", "SET", "appendfsync", policy)
 
     def empty(self) -> None:
-        """Nothing in Redis, and nothing left in its file that it would rewrite meanwhile."""
+        """Nothing in Redis, and nothing left in its file that it would rewrite during the run."""
         self.redis.command("FLUSHALL")
         self.redis.command("BGREWRITEAOF")
         idle = b"aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0"
@@ -88,7 +81,7 @@ class Environment:
             if process.name.startswith("worker-") and process.state != "STOPPED"
         ]
         if running:
-            raise BenchError(f"did not stop: {', '.join(running)}")
+            raise RunFailed(f"did not stop: {', '.join(running)}")
 
     def start_workers(self) -> None:
         """All at once; returns when supervisord counts them as running (a second or so)."""
@@ -98,11 +91,8 @@ class Environment:
         """Put events into the queue by its own verb, past the edge."""
         queue, pipeline = pipelined(self.stack.redis_url)
         try:
-            for number, (id, body) in enumerate(signed.events(prefix, count, statuses), 1):
-                event = IncomingEvent(
-                    f"{signed.SOURCE}:{id}", signed.SOURCE, body, "0" * 16, "BENCH_SECRET"
-                )
-                queue.accept(event, NO_CAPS)
+            for number, (event, body) in enumerate(signed.events(prefix, count, statuses), 1):
+                queue.accept(signed.incoming(event, body), NO_CAPS)
                 if number % UNDER_WAY == 0:
                     pipeline.settle()
             pipeline.settle()
@@ -110,16 +100,18 @@ class Environment:
             pipeline.close()
 
     def wait_done(self, count: int, seconds: float) -> None:
-        """Until so many events have ever been done."""
+        """Wait until ``count`` events have been done since the stack started."""
         wait_until(lambda: self.stat("done") >= count, seconds, f"{count} events to be done")
-        dead = self.stat("buried")
-        if dead:
-            raise BenchError(f"{dead} events died")
+        self.raise_if_dead()
+
+    def raise_if_dead(self) -> None:
+        if dead := self.stat("buried"):
+            raise RunFailed(f"{dead} events were dead-lettered")
 
 
 @contextlib.contextmanager
 def started(options: Options, settings: Mapping[str, str] | None = None) -> Iterator[Environment]:
-    """A stack with seeded shipments, gone afterwards."""
+    """A stack with seeded shipments, stopped and removed afterwards."""
     environ = {
         "LOG_LEVEL": "WARNING",
         "BACKLOG_MAX_EVENTS": "10000000",
@@ -128,7 +120,7 @@ def started(options: Options, settings: Mapping[str, str] | None = None) -> Iter
     }
     with Stack.temporary(environ) as stack:
         env = Environment(stack)
-        wait_until(env.simulator_answers, 20, "the simulator to listen")
+        wait_until(env.simulator.answers, 20, "the simulator to listen")
         wait_until(lambda: mongo.answers(env.mongo), 30, "mongod to answer")
         insert_missing(env.mongo, signed.SHIPMENTS)
         try:

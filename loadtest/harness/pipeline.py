@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.connection import ConnectionPool
 
-from loadtest.harness.wait import BenchError
+from loadtest.harness.wait import RunFailed
 from scheduler.connection import RedisConnection
 from scheduler.errors import ServerError
 from scheduler.queue import Queue
@@ -43,7 +43,7 @@ class Pipeline(RedisConnection):
         return [b"accepted", 0, 0]
 
     def settle(self) -> None:
-        """Wait for all replies. Raises ``BenchError`` if a verb was refused, also by an error of
+        """Wait for all replies. Raises ``RunFailed`` if a verb was refused, also by an error of
         Redis's."""
         count, self._sent = self._sent, 0
         replies = [self._pipe.receive(TIMEOUT_SECONDS) for _ in range(count)]
@@ -51,7 +51,7 @@ class Pipeline(RedisConnection):
         codes = {reply[0] for reply in replies if not isinstance(reply, ServerError)}
         refused = sorted(errors | {code.decode() for code in codes if code in REFUSALS})
         if refused:
-            raise BenchError(f"the queue answered {', '.join(refused)}")
+            raise RunFailed(f"the queue answered {', '.join(refused)}")
 
 
 def pipelined(url: str) -> tuple[Queue, Pipeline]:

@@ -1,9 +1,9 @@
-"""Routing calls for an event that had been answered already: what excuses each, judged by times.
+"""Repeated routing calls: those for an event that another call had answered or still held.
 
-A repeat is allowed when the answer before it was in the hands of a process that a fault hit before
-it could be recorded, and in two cases more that no gateway can rule out: a caller that was frozen
-after it had checked its right to call, and a machine that stood still for as long as a lease lasts.
-Nothing else is an excuse: not a store that was away, for then the answer is carried along.
+The times decide what excuses each. A repeat is excused when a fault hit the process with the first
+answer before it could record it, and in two cases that no gateway can rule out: a caller that was
+frozen after it had checked its right to call, and a machine that stalled for as long as a lease
+lasts. A store outage excuses nothing: the answer is carried along until it can be recorded.
 """
 
 from __future__ import annotations
@@ -12,33 +12,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from loadtest.chaos import plan
+from loadtest.harness import fault_kinds
 from loadtest.harness.accounts import Call, Fault
 
-# From the end of a call until its result is recorded when nothing is in the way. Generous: a
-# process that shares two cores with everything else may not run for a while.
+# From the end of a call until its result is recorded when no store is down. Generous: a process
+# that shares two cores with everything else may not run for a while.
 RECORD_SECONDS = 2.0
-OVERLAP_SECONDS = 0.5  # two calls for one event at once; less is a race of looking, not of working
+OVERLAP_SECONDS = 0.5  # two calls for one event at once; a shorter overlap is one of observation
 
-# Of the 5 s that a lease lasts in a run; it is renewed every second. What the machine takes of them
-# between two calls may have cost the first caller its lock.
+# A lease of a chaos run lasts 5 s and is extended every second. Stalls of this length between two
+# calls may have cost the first caller its lock.
 STALL_SECONDS = 2.0
 
-_MORTAL = (plan.KILL_ROUTING, plan.KILL_SUPERVISORD)
-_STORES = (
-    plan.KILL_REDIS,
-    plan.KILL_MONGOD,
-    plan.CUT_REDIS,
-    plan.CUT_MONGO,
-    plan.HOLE_REDIS,
-    plan.HOLE_MONGO,
-)
+_KILLS = (fault_kinds.KILL_ROUTING, fault_kinds.KILL_SUPERVISORD)
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """again: came although ``first`` was answered, or was still being worked on. excuse: what
-    allows it; empty if nothing does."""
+    """again: arrived although ``first`` was answered or still held. excuse: empty if nothing
+    excuses it."""
 
     first: Call
     again: Call
@@ -74,16 +66,16 @@ def _answered_or_held(earlier: Call, again: Call) -> bool:
 def _excuse(first: Call, again: Call, faults: Sequence[Fault]) -> str:
     until = min(again.arrived, _recorded_by(first, faults))
     for fault in faults:
-        if not (fault.at <= until and fault.until >= first.arrived):
+        if not (fault.at <= until and fault.until >= first.arrived and first.pid in fault.pids):
             continue
-        if fault.kind in _MORTAL and _was(first, fault):
+        if fault.kind in _KILLS:
             return f"its worker was hit ({fault.kind}) before the answer was recorded"
-        if fault.kind == plan.FREEZE and _was(first, fault):
+        if fault.kind == fault_kinds.FREEZE:
             return "its worker was frozen before the answer was recorded"
     for fault in faults:
-        # It had checked its right to the event before it was frozen, and called when it awoke.
+        # It had checked its right to the event before it was frozen, and called when it went on.
         if (
-            fault.kind == plan.FREEZE
+            fault.kind == fault_kinds.FREEZE
             and again.pid in fault.pids
             and first.arrived <= fault.until <= again.arrived + RECORD_SECONDS
             and fault.at <= again.arrived
@@ -93,21 +85,16 @@ def _excuse(first: Call, again: Call, faults: Sequence[Fault]) -> str:
 
 
 def _stalled(first: Call, again: Call, stalls: Sequence[Fault]) -> str:
-    stood = sum(
+    stalled = sum(
         max(0.0, min(stall.until, again.arrived) - max(stall.at, first.arrived)) for stall in stalls
     )
-    return "the machine stood still for longer than a lease bears" if stood >= STALL_SECONDS else ""
+    return "the machine stalled for as long as a lease lasts" if stalled >= STALL_SECONDS else ""
 
 
 def _recorded_by(call: Call, faults: Sequence[Fault]) -> float:
-    """When its result was on record at the latest, had its process lived."""
+    """When its process, if nothing hit it, had recorded the result at the latest."""
     by = call.ended + RECORD_SECONDS
     for fault in sorted(faults, key=lambda fault: fault.at):
-        if fault.kind in _STORES and fault.at <= by and fault.until >= call.ended:
+        if fault.kind in fault_kinds.STORE_OUTAGES and fault.at <= by and fault.until >= call.ended:
             by = max(by, fault.until + RECORD_SECONDS)
     return by
-
-
-def _was(call: Call, fault: Fault) -> bool:
-    """Was it the caller that was hit? One that ended before anybody saw who it was may be."""
-    return call.pid in fault.pids or call.pid == 0

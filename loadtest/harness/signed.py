@@ -1,4 +1,4 @@
-"""Events as a courier signs them, made before the measurement so that it does not pay for them.
+"""Events as a courier signs them, made before a measurement so that it does not pay for them.
 
 Invariant: every request of a file is equally long, so that a reader finds each by its number, and
 every event id in it is its own, so that none is a duplicate.
@@ -19,6 +19,9 @@ from conf.sources.model import Source
 from conf.sources.statuses import Status
 from gateway.courier.payload import payload
 from gateway.courier.signing import sign
+from loadtest.harness.history import Event
+from loadtest.harness.http_client import Request
+from scheduler.events import IncomingEvent
 
 SOURCE = "bench"
 BODY_BYTES = 508
@@ -34,55 +37,62 @@ def _source() -> Source:
     return load_sources(Settings().sources_file, {}, "local")[SOURCE]
 
 
+def signed(source: Source, event_id: str, body: bytes, now: float) -> Request:
+    """The request as the courier sends it at ``now``; a repeat is the same body, signed again."""
+    return Request(f"/v1/events/{source.name}", sign(source, event_id, body, now), body)
+
+
 def events(
     prefix: str, count: int, statuses: Sequence[Status], first: int = 0
-) -> Iterator[tuple[str, bytes]]:
-    """(event id, body of BODY_BYTES). The statuses come in turn; a shipment's next event is later
-    by its courier's clock too, so that none is late. first: with which shipment to begin."""
+) -> Iterator[tuple[Event, bytes]]:
+    """Events with their bodies of BODY_BYTES. The statuses repeat in order; a shipment's next event
+    is later by its courier's clock too, so that none is late. first: with which shipment to begin.
+    """
     source = _source()
-    chance = random.Random(prefix)
+    rng = random.Random(prefix)
     began = datetime.now(UTC)
     for number in range(first, first + count):
-        id = f"evt_{prefix}_{number:08d}"
-        body = payload(
-            source,
-            id,
-            f"SHP-{number % SHIPMENTS + 1}",
-            statuses[number % len(statuses)],
-            began + timedelta(milliseconds=number),
-        )
+        status = statuses[number % len(statuses)]
+        shipment = f"SHP-{number % SHIPMENTS + 1}"
+        event = Event(SOURCE, f"evt_{prefix}_{number:08d}", shipment, status)
+        happened = began + timedelta(milliseconds=number)
+        body = payload(source, event.id, shipment, status, happened)
         # Random to the last byte: LuaJIT hashes a few bytes of a string only, and wrk would spend
         # its time on strings that look the same.
         room = BODY_BYTES - len(body) - len(b',"note":""')
-        note = chance.randbytes(room).hex()[:room]
-        yield id, body[:-1] + b',"note":"%b"}' % note.encode()
+        note = rng.randbytes(room).hex()[:room]
+        yield event, body[:-1] + b',"note":"%b"}' % note.encode()
 
 
-def headers(id: str, body: bytes) -> dict[str, str]:
-    """Those that make it the courier's own."""
-    return {"Content-Type": "application/json", **sign(_source(), id, body, 0)}
+def request(event: Event, body: bytes) -> Request:
+    """An event of ``events`` as a request. Its source's signature does not cover the time."""
+    return signed(_source(), event.id, body, 0)
+
+
+def incoming(event: Event, body: bytes) -> IncomingEvent:
+    """An event of ``events`` as the edge gives it to the queue. Its digest is not a real one."""
+    return IncomingEvent(event.key, event.source, body, "0" * 16, "BENCH_SECRET")
 
 
 @dataclass(frozen=True)
-class Requests:
-    """A file of ``count`` HTTP requests, ``size`` bytes each."""
+class RequestFile:
+    """A file of ``count`` HTTP requests, ``size_bytes`` each."""
 
     path: Path
-    size: int
+    size_bytes: int
     count: int
 
 
-def write(path: Path, prefix: str, count: int, statuses: Sequence[Status] = NO_ROUTE) -> Requests:
+def write(
+    path: Path, prefix: str, count: int, statuses: Sequence[Status] = NO_ROUTE
+) -> RequestFile:
     """Sign that many events and write them as whole HTTP/1.1 requests."""
-    source = _source()
     size = 0
     with path.open("wb") as file:
-        for id, body in events(prefix, count, statuses):
-            fields = {"Host": "bench", "Content-Length": str(len(body)), **headers(id, body)}
-            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-            request = f"POST /v1/events/{source.name} HTTP/1.1\r\n{head}\r\n".encode() + body
-            if size not in (0, len(request)):
+        for event, body in events(prefix, count, statuses):
+            data = request(event, body).encoded("bench")
+            if size not in (0, len(data)):
                 raise AssertionError("requests of different lengths")
-            size = len(request)
-            file.write(request)
-    return Requests(path, size, count)
+            size = len(data)
+            file.write(data)
+    return RequestFile(path, size, count)

@@ -16,20 +16,18 @@ DATABASE = "fincart"
 Client = Any  # redis-py's annotations cover its blocking and its asyncio clients at once
 
 
-def redis(port: int) -> Client:
-    """A client of the server itself, past the proxy. Bytes, for bodies are bytes."""
-    return Redis(
-        host="127.0.0.1", port=port, protocol=2, socket_timeout=5, socket_connect_timeout=2
-    )
+def redis(url: str) -> Client:
+    """A blocking client. Bytes, for bodies are bytes."""
+    return Redis.from_url(url, protocol=2, socket_timeout=5, socket_connect_timeout=2)
 
 
-def mongo(port: int, seconds: float) -> MongoClient[Document]:
-    """The same for MongoDB. seconds: how long to wait for a server that does not answer.
+def mongo(url: str, seconds: float) -> MongoClient[Document]:
+    """seconds: how long to wait for a server that does not answer.
 
     Journaled, or a shipment made just before mongod is killed would not be there afterwards.
     """
     return MongoClient(
-        f"mongodb://127.0.0.1:{port}/{DATABASE}",
+        url,
         journal=True,
         socketTimeoutMS=10_000,
         serverSelectionTimeoutMS=round(seconds * 1000),
@@ -48,17 +46,8 @@ def waiting(client: Client) -> dict[str, int]:
     return {place: count for place, count in places.items() if count}
 
 
-def whereabouts(client: Client) -> list[tuple[str, int]]:
-    """The same in few words: what they do, and how many."""
-    places = waiting(client)
-    return [
-        (verb, sum(count for place, count in places.items() if place.startswith(start)))
-        for verb, start in (("wait", "waiting"), ("in work", "in work"), ("retry", "retrying"))
-    ]
-
-
 def read_queue(client: Client) -> Queue:
-    """All of it. To be read when nothing moves any more."""
+    """All of it, once nothing moves any more."""
     hashes, bodies = {}, {}
     places: dict[str, list[str]] = defaultdict(list)
     for raw in client.scan_iter(PREFIX + "*", count=5_000):

@@ -1,4 +1,4 @@
-"""The burst: as many requests as users, one each, all in the same moment.
+"""The burst: as many requests as users, one each, all at the same moment.
 
 locust -f loadtest/locustfile_burst.py --headless -u 100 -r 100
 """
@@ -20,7 +20,7 @@ _users = itertools.count()
 
 
 class OneOfMany(Sender):
-    """Signs its event, waits until all others are there, posts it, and is through."""
+    """Signs its event, waits until all users have, posts it, and stops."""
 
     wait_time = constant(0)
     gate: ClassVar[Gate] = Gate()
@@ -29,16 +29,16 @@ class OneOfMany(Sender):
 
     @task
     def post_one(self) -> None:
-        crowd, user = self.environment.parsed_options.num_users, next(_users)
-        # Each user starts elsewhere in the tour, or all would report the same status.
+        users, user = self.environment.parsed_options.num_users, next(_users)
+        # Each user starts at another status, or all would report the same one.
         mine = event(self.run_name, user, user % SHIPMENTS_PER_USER)
-        request = self.sign(mine, self.tell(mine))
+        request = self.sign(mine, self.body(mine))
         OneOfMany.ready += 1
-        if OneOfMany.ready == crowd:
+        if OneOfMany.ready == users:
             self.gate.set()
         self.gate.wait()
         self.post(mine, request, ACCEPTED)
         OneOfMany.answered += 1
-        if OneOfMany.answered == crowd:
+        if OneOfMany.answered == users:
             gevent.spawn(self.environment.runner.quit)  # which ends this greenlet, too
         self.stop()

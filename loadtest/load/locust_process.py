@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 
 from conf.settings import ROOT
 from loadtest.harness.history import Answer, read
+from loadtest.harness.wait import WaitTimedOut
 
-STOP_SECONDS = 10  # that requests under way at the end of the run have for their answers
+STOP_SECONDS = 10  # for the answers to requests under way at the end of the run
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Plan:
     report: bool = True
 
     def command(self, host: str, evidence: str) -> list[str]:
-        """As a person would type it, from the project's root."""
+        """As one would type it, from the project's root."""
         return [
             "locust",
             "-f",
@@ -52,8 +54,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a locust left behind. failures: as its own statistics count them. problem: why it was
-    no success; empty if it was."""
+    """failures: as locust's own statistics count them. problem: why the run was no success, empty
+    if it was."""
 
     answers: list[Answer]
     failures: int
@@ -67,8 +69,8 @@ def drive(
     evidence: str,
     wait: Callable[[Callable[[], bool]], object],
 ) -> Outcome:
-    """Run a plan against a gateway. environ: with the secrets. wait: is given a question, and
-    returns when its answer is yes or it has had enough; a locust that still runs then is killed."""
+    """Run a plan against a gateway. environ: with the secrets. wait: waits until the
+    condition that it is given holds; where it raises ``WaitTimedOut``, locust is killed."""
     with tempfile.TemporaryDirectory(prefix="load-") as name:
         answers, output = Path(name) / "answers.csv", Path(name) / "output.txt"
         answers.touch()
@@ -92,26 +94,27 @@ def drive(
                 stderr=subprocess.STDOUT,
             )
         try:
-            wait(lambda: process.poll() is not None)
+            with contextlib.suppress(WaitTimedOut):
+                wait(lambda: process.poll() is not None)
         finally:
             if process.poll() is None:
                 process.kill()
             code = process.wait()
         stats = ROOT / evidence / f"{plan.name}_stats.csv"
-        told, problem = read(answers), ""
+        history, problem = read(answers), ""
         requests, failures = _counts(stats)
-        if code or failures or requests != len(told):
+        if code or failures or requests != len(history):
             tail = output.read_text(errors="replace")[-2000:]
             print(tail, file=sys.stderr)  # not into the evidence: it names this host
             problem = (
                 f"{plan.name}: locust ended with {code}, {failures} failures, {requests} "
-                f"requests in its statistics and {len(told)} answers"
+                f"requests in its statistics and {len(history)} answers"
             )
-        return Outcome(told, failures, problem)
+        return Outcome(history, failures, problem)
 
 
 def _counts(stats: Path) -> tuple[int, int]:
-    """Requests and failures; -1 if locust did not get so far as to write its statistics."""
+    """Requests and failures; -1 if locust ended before it wrote its statistics."""
     if not stats.exists():
         return -1, -1
     with stats.open(newline="") as file:

@@ -1,9 +1,9 @@
-"""A locust user that posts signed events and judges each answer by what it had to be.
+"""A locust user that posts signed events and compares each answer with the expected ones.
 
 Importing this imports locust, which patches the interpreter: only locust files may.
 
-What is counted as accepted is a 202 and nothing else: each answer goes into locust's statistics
-under its own kind, and one that had to be another is a failure.
+Only a 202 counts as accepted: each answer goes into locust's statistics under its own kind, and an
+unexpected one is a failure.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from locust.stats import CSV_STATS_INTERVAL_SEC
 from conf.settings import load
 from conf.sources.loader import load_sources
 from gateway.stack.environment import inherited
-from loadtest.harness.history import ACCEPTED, DUPLICATE, Answer, note
-from loadtest.harness.http_client import Post
-from loadtest.load.traffic import Event, body, signed
+from loadtest.harness.history import ACCEPTED, DUPLICATE, Answer, Event, note, word_of
+from loadtest.harness.http_client import Request
+from loadtest.harness.signed import signed
+from loadtest.load.traffic import body
 
 KINDS = {ACCEPTED: "accepted", DUPLICATE: "duplicate"}
 
@@ -49,8 +50,8 @@ def _open_log(environment: Any, **_: Any) -> None:
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
-def _let_the_csv_be_written(environment: Any, **_: Any) -> None:
-    """Locust writes it once a second, and would leave the last second out."""
+def _wait_for_the_csv(environment: Any, **_: Any) -> None:
+    """Locust writes it once a second, and would omit the last second."""
     if environment.parsed_options.csv_prefix:
         gevent.sleep(1.5 * CSV_STATS_INTERVAL_SEC)
 
@@ -68,17 +69,19 @@ class Sender(FastHttpUser):
     def run_name(self) -> str:
         return str(self.environment.parsed_options.run_name)
 
-    def tell(self, event: Event) -> bytes:
+    def body(self, event: Event) -> bytes:
         return body(event, _sources[event.source], time.time())
 
-    def sign(self, event: Event, body: bytes) -> Post:
-        return signed(event, _sources[event.source], body, time.time())
+    def sign(self, event: Event, body: bytes) -> Request:
+        return signed(_sources[event.source], event.id, body, time.time())
 
-    def post(self, event: Event, post: Post, *allowed: int) -> int:
-        """Send it and judge the answer; returns its status, 0 if none came."""
-        data: Any = post.body  # bytes go as they are; locust's annotation knows only of text
-        headers = {"Content-Type": "application/json", **post.headers}
-        with self.client.post(post.path, data=data, headers=headers, catch_response=True) as answer:
+    def post(self, event: Event, request: Request, *allowed: int) -> int:
+        """Send it; returns the status of the answer, 0 if none came."""
+        data: Any = request.body  # locust's annotation excludes bytes
+        headers = {"Content-Type": "application/json", **request.headers}
+        with self.client.post(
+            request.path, data=data, headers=headers, catch_response=True
+        ) as answer:
             status, meta = int(answer.status_code or 0), answer.request_meta
             wanted = {"status": KINDS.get(status), "id": event.key}
             if status in allowed and orjson.loads(answer.content or b"null") == wanted:
@@ -87,14 +90,12 @@ class Sender(FastHttpUser):
             else:
                 meta["name"] = f"{event.source}: UNEXPECTED"
                 answer.failure(
-                    f"answered {status or repr(answer.error)}, had to be "
+                    f"answered {status or repr(answer.error)}, expected "
                     + " or ".join(str(one) for one in allowed)
                 )
             if _log is not None:
-                note(
-                    Answer(
-                        event.key, event.shipment, status, meta["start_time"], meta["response_time"]
-                    ),
-                    _log,
-                )
+                content = answer.content or b""
+                word = word_of(content, event.key) if status else repr(answer.error)
+                sent_at, ms = meta["start_time"], meta["response_time"]
+                note(Answer(event.key, event.shipment, status, sent_at, ms, word), _log)
             return status

@@ -2,171 +2,216 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any
 
-from loadtest.harness.history import Answer
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
+
+from loadtest.harness.figures import percentile
+from loadtest.harness.history import ACCEPTED, DUPLICATE, Answer
 from loadtest.load.sampling import Sample
-from loadtest.load.svg import FAINT, INK, Canvas, Panel, Points, ticks
-from loadtest.load.timeline import Second, rates, seconds
+from loadtest.load.summary import Measured, recovered, routing_calls
 
-BLUE, ORANGE, GREEN, PURPLE, RED = "#2f6fdb", "#e8833a", "#2e9e5b", "#8a63d2", "#d1242f"
-PALE = "#a9c5f5"
+BLUE, PALE, ORANGE, GREEN = "#2f6fdb", "#a9c5f5", "#e8833a", "#2e9e5b"
+PURPLE, RED, GREY = "#8a63d2", "#d1242f", "#59636e"
 SHADES = ("#f4f6f9", "#e9eff8")
-WIDTH, LEFT, RIGHT, PANEL, GAP, HEAD = 1000.0, 64.0, 20.0, 120.0, 50.0, 118.0
 TARGET_MS = 150
+RATE_SECONDS = 2.0  # completions come at once, for all calls take 2 s: a shorter span shows spikes
+# The same run gives the same file, and text stays text.
+STYLE: Any = {
+    "svg.hashsalt": "fincart",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "grid.color": "#e4e8ec",
+    "legend.frameon": False,
+}
 
 
 @dataclass(frozen=True)
-class Scene:
-    """Times in seconds since 1970. phases: name -> from, to. attempts: routing calls of an event
-    -> such events."""
+class Second:
+    """Requests by the second they were sent in (from 0). p50_ms, p99_ms: until the answer."""
 
-    title: str
-    subtitle: str
-    answers: Sequence[Answer]
-    samples: Sequence[Sample]
-    phases: Mapping[str, tuple[float, float]]
-    attempts: Mapping[int, int]
-
-
-class _Maker(Protocol):
-    """Makes the panel of a place, counted from the top."""
-
-    def __call__(self, place: int, y_max: float, low: float = 0) -> Panel: ...
+    second: int
+    accepted: int
+    duplicates: int
+    failed: int
+    p50_ms: float
+    p99_ms: float
 
 
-def draw(scene: Scene) -> str:
-    """The picture as SVG."""
-    start = min(begin for begin, _ in scene.phases.values())
-    end = max(sample.at for sample in scene.samples) - start
-    shown = [sample for sample in scene.samples if sample.at >= start]
-    rows = seconds(scene.answers, start)
-    histogram = 44 + 22 * len(scene.attempts)
-    canvas = Canvas(WIDTH, HEAD + 4 * (PANEL + GAP) + histogram)
-    canvas.text(LEFT, 34, scene.title, size=20, color=INK, weight="600")
-    canvas.text(LEFT, 56, scene.subtitle, size=13)
+def seconds(answers: Iterable[Answer], start: float) -> list[Second]:
+    """Only those in which a request was sent. start: seconds since 1970."""
+    rows: dict[int, list[Answer]] = {}
+    for answer in answers:
+        rows.setdefault(math.floor(answer.sent_at - start), []).append(answer)
+    return [_second(number, rows[number]) for number in sorted(rows)]
 
-    def panel(place: int, y_max: float, low: float = 0) -> Panel:
-        return Panel(
-            canvas, LEFT, HEAD + place * (PANEL + GAP), WIDTH - LEFT - RIGHT, PANEL, end, y_max, low
+
+def _second(number: int, answers: list[Answer]) -> Second:
+    accepted = sum(a.status == ACCEPTED for a in answers)
+    duplicates = sum(a.status == DUPLICATE for a in answers)
+    failed = len(answers) - accepted - duplicates
+    times = [a.ms for a in answers]
+    p50, p99 = percentile(times, 0.5), percentile(times, 0.99)
+    return Second(number, accepted, duplicates, failed, p50, p99)
+
+
+def rates(samples: Sequence[Sample], counter: str) -> list[tuple[float, float]]:
+    """(time, growth of the counter a second) over the RATE_SECONDS before each sample."""
+    points = []
+    first = 0
+    for last, sample in enumerate(samples):
+        while sample.at - samples[first].at > RATE_SECONDS and first < last:
+            first += 1
+        span = sample.at - samples[first].at
+        if span > 0:
+            growth = getattr(sample, counter) - getattr(samples[first], counter)
+            points.append((sample.at, growth / span))
+    return points
+
+
+def draw(path: Path, m: Measured) -> None:
+    """Write the picture as SVG."""
+    start = min(a.sent_at for a in m.burst)
+    sustained = min(a.sent_at for a in m.sustained) - start
+    last = max(a.answered_at for a in m.sustained) - start
+    end = m.samples[-1].at - start
+    phases = {
+        "burst": (0.0, m.burst_end - start),
+        "sustained load": (sustained, last),
+        "drain": (last, end),
+    }
+    calls = routing_calls(m.ledger)
+    requests = len(m.burst) + len(m.sustained)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 10), layout="constrained")
+        axes = figure.subplots(5, height_ratios=[3, 3, 3, 3, 1.2])
+        figure.suptitle(
+            f"{requests:,} requests, {sum(m.failures.values())} failures, "
+            f"{recovered(calls):,} events completed after a retry\n",
+            x=0.01,
+            ha="left",
+            size=14,
+            weight="bold",
         )
-
-    _phases(panel(0, 1), scene, start)
-    _requests(panel, rows)
-    _acknowledged(panel, rows)
-    _depth(panel, shown, start)
-    _rates(panel, scene.samples, start)
-    _time_axis(panel(3, 1))
-    _attempts(canvas, canvas.height - histogram + 20, scene.attempts)
-    return canvas.svg()
-
-
-def _phases(first: Panel, scene: Scene, start: float) -> None:
-    for number, (name, (begin, end)) in enumerate(scene.phases.items()):
-        left, right = first.x(max(0, begin - start)), first.x(end - start)
-        first.canvas.box(
-            left, first.top - 34, max(right - left, 3), 4 * (PANEL + GAP) - 16, SHADES[number % 2]
+        figure.text(
+            0.01,
+            0.965,
+            f"{len(m.burst)} at once, then {len(m.sustained):,} by 100 users; a routing call takes "
+            f"2 s and fails at first for a fifth of the events; {m.slots} slots",
+            color=GREY,
         )
-        first.canvas.text(left + 2, first.top - 40, name, size=11, color=FAINT)
+        over_time = axes[:4]
+        rows = seconds([*m.burst, *m.sustained], start)
+        _requests(over_time[0], rows)
+        _acknowledged(over_time[1], rows)
+        _depth(over_time[2], [s for s in m.samples if s.at >= start], start)
+        _rates(over_time[3], m.samples, start)
+        for ax in over_time:
+            _frame(ax, phases, end)
+        for name, (begin, _) in phases.items():
+            over_time[0].text(
+                begin,
+                1.0,
+                f" {name}",
+                color=GREY,
+                size=8,
+                va="top",
+                transform=over_time[0].get_xaxis_transform(),
+            )
+        over_time[3].xaxis.set_major_formatter(StrMethodFormatter("{x:g} s"))
+        _calls(axes[4], calls)
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    # One trailing blank less on each line: the file is committed.
+    path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")
 
 
-def _requests(panel: _Maker, rows: Sequence[Second]) -> None:
-    scale = ticks(max(row.accepted + row.duplicates + row.failed for row in rows))
-    p = panel(0, scale[-1])
-    p.frame(
-        "Requests a second",
-        scale,
-        [("accepted (202)", BLUE), ("duplicates (200)", PALE), ("failed", RED)],
-    )
+def _frame(ax: Axes, phases: Mapping[str, tuple[float, float]], end: float) -> None:
+    for number, (begin, until) in enumerate(phases.values()):
+        ax.axvspan(begin, until, color=SHADES[number % 2], zorder=0, linewidth=0)
+    ax.set_xlim(0, end)
+    ax.grid(axis="y")
+    ax.set_axisbelow(True)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0)
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+
+
+def _requests(ax: Axes, rows: Sequence[Second]) -> None:
+    ax.set_title("Requests a second")
+    at = [row.second for row in rows]
+    accepted = [row.accepted for row in rows]
+    answered = [row.accepted + row.duplicates for row in rows]
+    duplicates, failed = [row.duplicates for row in rows], [row.failed for row in rows]
+    style: dict[str, Any] = {"align": "edge", "width": 0.85}
+    ax.bar(at, accepted, color=BLUE, label="accepted (202)", **style)
+    ax.bar(at, duplicates, bottom=accepted, color=PALE, label="duplicates (200)", **style)
+    ax.bar(at, failed, bottom=answered, color=RED, label="failed", **style)
+
+
+def _acknowledged(ax: Axes, rows: Sequence[Second]) -> None:
+    ax.set_title("Acknowledged within, ms (logarithmic)")
+    ax.set_yscale("log")
+    ax.set_ylim(1, max(1000, 10 ** math.ceil(math.log10(max(row.p99_ms for row in rows)))))
+    # A gap in the load is a gap in the lines: one row of NaN breaks them.
+    points: list[tuple[float, float, float]] = []
     for row in rows:
-        low = 0
-        for part, color in ((row.accepted, BLUE), (row.duplicates, PALE), (row.failed, RED)):
-            if part:
-                p.bar(row.second, 1, low, low + part, color)
-            low += part
+        if points and row.second + 0.5 > points[-1][0] + 1:
+            points.append((row.second, math.nan, math.nan))
+        points.append((row.second + 0.5, row.p50_ms, row.p99_ms))
+    at, p50, p99 = zip(*points, strict=True)
+    style: dict[str, Any] = {"marker": "s", "markersize": 2.5, "linewidth": 1.5}
+    ax.plot(at, p50, color=GREEN, label="p50", **style)
+    ax.plot(at, p99, color=PURPLE, label="p99", **style)
+    ax.axhline(TARGET_MS, color=RED, linestyle="--", label=f"target {TARGET_MS} ms")
 
 
-def _acknowledged(panel: _Maker, rows: Sequence[Second]) -> None:
-    decades = [1, 10, 100, 1000]
-    if max(row.p99 for row in rows) > decades[-1]:
-        decades.append(10_000)
-    p = panel(1, decades[-1], 1)
-    p.frame(
-        "Acknowledged within, ms (logarithmic)",
-        decades,
-        [("p50", GREEN), ("p99", PURPLE), (f"target {TARGET_MS} ms", RED)],
+def _depth(ax: Axes, samples: Sequence[Sample], start: float) -> None:
+    ax.set_title("Events accepted and not finished")
+    ax.stackplot(
+        [s.at - start for s in samples],
+        [s.working_routing + s.working_lookup for s in samples],
+        [s.retrying for s in samples],
+        [s.waiting_lookup + s.waiting_routing for s in samples],
+        colors=[GREEN, ORANGE, BLUE],
+        labels=["in a routing call", "waiting for a retry", "queued"],
     )
-    p.line([(0, TARGET_MS), (p.x_max, TARGET_MS)], RED, dash="5 4")
-    for run in _unbroken(rows):
-        if len(run) == 1:  # a burst is over within a second
-            for value, color in ((run[0].p50, GREEN), (run[0].p99, PURPLE)):
-                p.canvas.box(p.x(run[0].second + 0.5) - 3, p.y(value) - 3, 6, 6, color)
-        p.line([(row.second + 0.5, row.p50) for row in run], GREEN)
-        p.line([(row.second + 0.5, row.p99) for row in run], PURPLE)
+    ax.set_ylim(bottom=0)
 
 
-def _unbroken(rows: Sequence[Second]) -> list[list[Second]]:
-    runs: list[list[Second]] = []
-    for row in rows:
-        if not runs or row.second > runs[-1][-1].second + 1:
-            runs.append([])
-        runs[-1].append(row)
-    return runs
-
-
-def _depth(panel: _Maker, samples: Sequence[Sample], start: float) -> None:
-    scale = ticks(max(sample.open for sample in samples))
-    p = panel(2, scale[-1])
-    p.frame(
-        "Events accepted and not finished",
-        scale,
-        [("in a routing call", GREEN), ("waiting for a retry", ORANGE), ("queued", BLUE)],
-    )
-    floor = [0.0] * len(samples)
-    for color, counts in (
-        (GREEN, [s.working_routing + s.working_lookup for s in samples]),
-        (ORANGE, [s.retrying for s in samples]),
-        (BLUE, [s.waiting_lookup + s.waiting_routing for s in samples]),
+def _rates(ax: Axes, samples: Sequence[Sample], start: float) -> None:
+    ax.set_title("Completed and retried, events a second")
+    for counter, color, label in (
+        ("done", GREEN, "completed"),
+        ("retried", ORANGE, "sent to a retry"),
     ):
-        top = [low + count for low, count in zip(floor, counts, strict=True)]
-        p.band(
-            [(s.at - start, low, high) for s, low, high in zip(samples, floor, top, strict=True)],
-            color,
-        )
-        floor = top
+        points = [(at - start, rate) for at, rate in rates(samples, counter) if at >= start]
+        ax.plot(*zip(*points, strict=True), color=color, label=label, linewidth=1.5)
+    ax.set_ylim(bottom=0)
 
 
-def _rates(panel: _Maker, samples: Sequence[Sample], start: float) -> None:
-    def since_start(counter: str) -> Points:
-        return [(at - start, rate) for at, rate in rates(samples, counter) if at >= start]
-
-    done, retried = since_start("done"), since_start("retried")
-    scale = ticks(max(rate for _, rate in done))
-    p = panel(3, scale[-1])
-    p.frame(
-        "Completed and retried, events a second",
-        scale,
-        [("completed", GREEN), ("sent to a retry", ORANGE)],
-    )
-    p.line(done, GREEN)
-    p.line(retried, ORANGE)
-
-
-def _time_axis(last: Panel) -> None:
-    for tick in (tick for tick in ticks(last.x_max, 10) if tick <= last.x_max):
-        last.canvas.text(
-            last.x(tick), last.top + last.height + 16, f"{tick:g} s", size=11, anchor="middle"
-        )
-
-
-def _attempts(canvas: Canvas, top: float, attempts: Mapping[int, int]) -> None:
-    canvas.text(LEFT, top, "Routing calls that an event needed", size=13, color=INK, weight="600")
-    most = max(attempts.values(), default=1)
-    for row, (calls, events) in enumerate(sorted(attempts.items())):
-        y = top + 10 + 22 * row
-        width = 700 * events / most
-        canvas.text(LEFT + 44, y + 12, f"{calls} call" + "s" * (calls > 1), anchor="end")
-        canvas.box(LEFT + 54, y, max(width, 2), 15, GREEN if calls == 1 else ORANGE)
-        canvas.text(LEFT + 62 + width, y + 12, f"{events:,} events")
+def _calls(ax: Axes, calls: Mapping[int, int]) -> None:
+    ax.set_title("Routing calls that an event needed")
+    names = [f"{needed} call" + "s" * (needed > 1) for needed in calls]
+    colors = [GREEN if needed == 1 else ORANGE for needed in calls]
+    bars = ax.barh(names, list(calls.values()), color=colors, height=0.7)
+    ax.bar_label(bars, [f"{events:,} events" for events in calls.values()], padding=6, color=GREY)
+    ax.margins(x=0.3)
+    ax.invert_yaxis()
+    ax.xaxis.set_visible(False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)

@@ -8,22 +8,26 @@ from collections.abc import Callable
 
 from conf.settings import ROOT, load
 from gateway.cli.seed import insert_missing
-from gateway.stack.readiness import StackError
 from gateway.stack.stack import Stack
-from loadtest.demo import behave
-from loadtest.load import versions
-from loadtest.load.checker import check
+from loadtest.harness import stores
+from loadtest.harness.accounts import Accounts
+from loadtest.harness.checker import Verdict, check
+from loadtest.harness.history import events_of
+from loadtest.harness.simulator import Simulator
+from loadtest.harness.wait import RunFailed, WaitTimedOut
 from loadtest.load.locust_process import Outcome, Plan, drive
-from loadtest.load.sampling import Watch
-from loadtest.load.summary import Measured
+from loadtest.load.sampling import Sampler
+from loadtest.load.summary import Measured, routing_calls
 from loadtest.load.traffic import SHIPMENTS_PER_USER, USERS
+from loadtest.load.versions import versions
 from scheduler.connection import RedisConnection
 from scheduler.inspector import Inspector
 from workers import mongo
 
 FAILING_SHARE = 0.2  # of the events: their first routing call fails
 OVERTIME_SECONDS = 60  # beyond its run time, before a locust counts as stuck
-DRAIN_LIMIT_SECONDS = 240
+DRAIN_SECONDS = 240
+STORE_SECONDS = 5.0  # for MongoDB to answer
 
 
 class Proof:
@@ -31,16 +35,18 @@ class Proof:
 
     def __init__(self, stack: Stack, say: Callable[[str], None], folder: str, seconds: int) -> None:
         self._stack, self._say, self._folder = stack, say, folder
-        self._database = mongo.connect(stack.mongo_url, 1)
-        self._watch = Watch(Inspector(RedisConnection(stack.redis_url)), say)
+        self._simulator = Simulator(stack.routing_url)
+        self._sampler = Sampler(Inspector(RedisConnection(stack.redis_url)), say)
         self._burst = Plan("burst", "loadtest/locustfile_burst.py", USERS, report=False)
         self._sustained = Plan("sustained", "loadtest/locustfile.py", USERS, seconds)
         self._problems: list[str] = []
 
     def measure(self) -> Measured:
-        """Raises ``StackError`` where the stack does not do what it is told."""
-        shipments = insert_missing(self._database, USERS * SHIPMENTS_PER_USER)
-        behave(self._stack, fail_first=1, fail_first_ratio=FAILING_SHARE, fail_status=503)
+        """Raises ``RunFailed`` where locust or the simulator does not do its part."""
+        shipments = insert_missing(
+            mongo.connect(self._stack.mongo_url, 1), USERS * SHIPMENTS_PER_USER
+        )
+        self._simulator.behave(fail_first=1, fail_first_ratio=FAILING_SHARE, fail_status=503)
         self._say(
             f"{shipments:,} shipments with open orders; a routing call takes 2 s, and the "
             f"first one for {FAILING_SHARE:.0%} of the events fails (503)"
@@ -49,37 +55,53 @@ class Proof:
         burst, burst_end = self._run(self._burst)
         self._say(f"the sustained run: {USERS} users for {self._sustained.seconds} s")
         sustained, end = self._run(self._sustained)
-
-        accounts = versions.accounts(
-            [*burst.answers, *sustained.answers], self._database, self._stack
-        )
-        verdict = check(accounts)
-        for line in verdict.lines():
-            self._say(line)
-        if not verdict.clean:
-            self._problems.append("not each accepted event had one effect")
-        if not verdict.recovered:
-            self._problems.append("nothing was retried with success")
+        redis = stores.redis(self._stack.redis_url)
+        with stores.mongo(self._stack.mongo_url, STORE_SECONDS) as client:
+            answers = [*burst.answers, *sustained.answers]
+            ledger, shipment_documents = stores.read_mongo(client)
+            accounts = Accounts(
+                events=events_of(answers),
+                answers=answers,
+                queue=stores.read_queue(redis),
+                ledger=ledger,
+                shipments=shipment_documents,
+                routed=self._simulator.routed(),
+            )
+            about = versions(redis, client)
+        redis.close()
+        verdict = self._check(accounts)
         settings = load(self._stack.env)
         return Measured(
             burst=burst.answers,
             sustained=sustained.answers,
             failures={"burst": burst.failures, "sustained": sustained.failures},
-            samples=self._watch.samples,
-            ledger=accounts.ledger,
+            samples=self._sampler.samples,
+            ledger=ledger,
             verdict=verdict,
-            simulator=versions.simulator(self._stack, "/stats"),
+            simulator=self._simulator.stats(),
             burst_end=burst_end,
             end=end,
             slots=settings.routing_processes * settings.routing_threads,
             audit=self._audit(),
             problems=self._problems,
-            versions=versions.versions(self._stack, self._database),
+            versions=about,
             commands=[
                 " ".join(plan.command("http://127.0.0.1:8080", self._folder))
                 for plan in (self._burst, self._sustained)
             ],
         )
+
+    def _check(self, accounts: Accounts) -> Verdict:
+        verdict = check(accounts, retriable=())
+        for line in verdict.lines():
+            self._say(line)
+        if verdict.problems:
+            self._problems.append("not each accepted event had one effect")
+        else:
+            self._say(f"{len(accounts.events)} events were accepted, and each had one effect")
+        if not any(calls > 1 for calls in routing_calls(accounts.ledger)):
+            self._problems.append("no retry succeeded")
+        return verdict
 
     def _run(self, plan: Plan) -> tuple[Outcome, float]:
         """Load, then the drain; with when that ended (seconds since 1970, by Redis's clock)."""
@@ -89,22 +111,26 @@ class Proof:
             self._stack.gateway_url,
             self._stack.env,
             self._folder,
-            lambda over: self._watch.until(lambda _: over(), limit),
+            lambda over: self._sampler.until(lambda _: over(), limit, "locust to end"),
         )
         if not outcome.answers:
-            raise StackError(outcome.problem or f"{plan.name}: nothing was answered")
+            raise RunFailed(outcome.problem or f"{plan.name}: no request was answered")
         if outcome.problem:
             self._problems.append(outcome.problem)
         self._say(
             f"{plan.name}: {len(outcome.answers):,} answers, {outcome.failures} failures; "
             "waiting until all is done"
         )
-        if not self._watch.until(lambda sample: sample.open == 0, DRAIN_LIMIT_SECONDS):
-            self._problems.append(f"{plan.name}: not drained within {DRAIN_LIMIT_SECONDS} s")
-        return outcome, self._watch.samples[-1].at
+        try:
+            self._sampler.until(
+                lambda sample: sample.unfinished == 0, DRAIN_SECONDS, "all events to be done"
+            )
+        except WaitTimedOut as late:
+            self._problems.append(f"{plan.name}: {late}")
+        return outcome, self._sampler.samples[-1].at
 
     def _audit(self) -> str:
-        """What ``python -m gateway audit --effects`` says: the product's own account."""
+        """What ``python -m gateway audit --effects`` prints: the product's own check."""
         run = subprocess.run(
             [sys.executable, "-m", "gateway", "audit", "--effects"],
             cwd=ROOT,

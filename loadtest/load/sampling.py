@@ -1,13 +1,14 @@
-"""The queue's own books over time, twice a second, and a line about them for who watches."""
+"""The counters of the queue over time, twice a second."""
 
 from __future__ import annotations
 
 import csv
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 
+from loadtest.harness.progress import Every
+from loadtest.harness.wait import wait_until
 from scheduler.inspector import Counters, Inspector
 
 SAMPLE_SECONDS = 0.5
@@ -16,7 +17,7 @@ LINE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Sample:
-    """at: seconds since 1970. waiting and in work by lane; the last five are counters."""
+    """at: seconds since 1970. waiting and working: by lane. The last five only grow."""
 
     at: float
     waiting_lookup: int
@@ -31,31 +32,39 @@ class Sample:
     done: int
 
     @classmethod
-    def of(cls, books: Counters) -> Sample:
-        waiting = {lane: sum(sources.values()) for lane, sources in books.waiting.items()}
+    def of(cls, counters: Counters) -> Sample:
+        waiting = {lane: sum(sources.values()) for lane, sources in counters.waiting.items()}
         return cls(
-            books.now_ms / 1000,
+            counters.now_ms / 1000,
             waiting["lookup"],
             waiting["routing"],
-            books.locked["lookup"],
-            books.locked["routing"],
-            books.retrying,
-            books.dead,
-            books.count("accepted"),
-            books.count("duplicates"),
-            books.count("retried"),
-            books.count("done"),
+            counters.locked["lookup"],
+            counters.locked["routing"],
+            counters.retrying,
+            counters.dead,
+            counters.count("accepted"),
+            counters.count("duplicates"),
+            counters.count("retried"),
+            counters.count("done"),
         )
 
     @property
-    def open(self) -> int:
-        """Accepted, and not at the end."""
+    def unfinished(self) -> int:
+        """Accepted, and neither done nor dead."""
         return (
             self.waiting_lookup
             + self.waiting_routing
             + self.working_lookup
             + self.working_routing
             + self.retrying
+        )
+
+    def __str__(self) -> str:
+        waiting = self.waiting_lookup + self.waiting_routing
+        return (
+            f"  accepted {self.accepted:>5}   duplicates {self.duplicates:>4}   "
+            f"done {self.done:>5}   waiting {waiting:>4}   calling {self.working_routing:>3}   "
+            f"retrying {self.retrying:>3}   retries {self.retried:>4}   dead {self.dead}"
         )
 
 
@@ -66,34 +75,30 @@ def write(path: Path, samples: Iterable[Sample]) -> None:
         writer.writerows(astuple(sample) for sample in samples)
 
 
+def read(path: Path) -> list[Sample]:
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        return [Sample(float(row.pop("at")), **{n: int(v) for n, v in row.items()}) for row in rows]
+
+
 @dataclass
-class Watch:
-    """Takes samples for as long as it is asked to. say: prints a line."""
+class Sampler:
+    """say: prints a line."""
 
     inspector: Inspector
     say: Callable[[str], None]
     samples: list[Sample] = field(default_factory=list)
-    _next_line: float = 0.0
+    _line: Every = field(default_factory=lambda: Every(LINE_SECONDS))
 
-    def until(self, over: Callable[[Sample], bool], limit: float) -> bool:
-        """Whether it was over within ``limit`` seconds."""
-        deadline = time.monotonic() + limit
-        while True:
-            begun = time.monotonic()
+    def until(self, over: Callable[[Sample], bool], seconds: float, what: str) -> None:
+        """Take samples until ``over``. Raises ``WaitTimedOut`` after ``seconds``."""
+
+        def sampled() -> bool:
             sample = Sample.of(self.inspector.counters())
             self.samples.append(sample)
             end = over(sample)
-            if end or begun >= self._next_line:
-                self._next_line = begun + LINE_SECONDS
-                self.say(line(sample))
-            if end or begun > deadline:
-                return end
-            time.sleep(max(0.0, SAMPLE_SECONDS - (time.monotonic() - begun)))
+            if self._line.due() or end:
+                self.say(str(sample))
+            return end
 
-
-def line(s: Sample) -> str:
-    return (
-        f"  accepted {s.accepted:>5}   duplicates {s.duplicates:>4}   done {s.done:>5}   "
-        f"waiting {s.waiting_lookup + s.waiting_routing:>4}   calling {s.working_routing:>3}   "
-        f"retrying {s.retrying:>3}   retries {s.retried:>4}   dead {s.dead}"
-    )
+        wait_until(sampled, seconds, what, poll_seconds=SAMPLE_SECONDS)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loadtest.harness.accounts import Document
+from loadtest.harness.checker import Verdict
 from loadtest.harness.figures import percentile
 from loadtest.harness.history import ACCEPTED, DUPLICATE, Answer, most_at_once
-from loadtest.load.checker import Entry, Verdict
 from loadtest.load.sampling import Sample
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything that a run has shown. failures: by locust's own count. burst_end, end: when
-    everything was done, seconds since 1970. problems: whatever must not be."""
+    """Everything measured in a run. failures: by locust's own count. burst_end, end: when
+    everything was done, seconds since 1970. slots: routing calls that may run at once. problems:
+    why the run did not pass."""
 
     burst: Sequence[Answer]
     sustained: Sequence[Answer]
     failures: Mapping[str, int]
     samples: Sequence[Sample]
-    ledger: Mapping[str, Entry]
+    ledger: Mapping[str, Document]
     verdict: Verdict
     simulator: Mapping[str, Any]
     burst_end: float
@@ -36,48 +37,65 @@ class Measured:
 
 
 def document(m: Measured) -> Document:
-    done = [entry for entry in m.ledger.values() if entry.seconds is not None]
+    done = [entry for entry in m.ledger.values() if "done_at" in entry]
     last = m.samples[-1]
+    answers = [*m.burst, *m.sustained]
+    calls = routing_calls(m.ledger)
     return {
         "passed": not m.problems,
         "problems": list(m.problems),
         "burst": {
             **_requests(m.burst, m.failures["burst"]),
             "most_at_once": most_at_once(m.burst),
-            "all_done_after_s": round(m.burst_end - min(a.at for a in m.burst), 1),
+            "all_done_after_s": round(m.burst_end - min(a.sent_at for a in m.burst), 1),
         },
         "sustained": {
             **_requests(m.sustained, m.failures["sustained"]),
             "requests_per_s": _rate(m.sustained),
         },
         "events": {
-            "accepted": m.verdict.accepted,
+            "accepted": len({a.key for a in answers if a.status == ACCEPTED}),
             "done": last.done,
             "dead": last.dead,
-            "duplicates_refused": m.verdict.duplicates,
-            "with_one_effect": m.verdict.clean,
-            "most_unfinished_at_once": max(sample.open for sample in m.samples),
+            "duplicates_refused": sum(a.status == DUPLICATE for a in answers),
+            "with_one_effect": not m.verdict.problems,
+            "most_unfinished_at_once": max(sample.unfinished for sample in m.samples),
             "drained_s_after_the_last_post": round(
-                m.end - max(a.at + a.ms / 1000 for a in m.sustained), 1
+                m.end - max(a.answered_at for a in m.sustained), 1
             ),
-            "s_until_done_without_route": _seconds([e for e in done if not e.routed]),
-            "s_until_done_with_route": _seconds([e for e in done if e.routed]),
+            "s_until_done_without_route": _seconds([e for e in done if not needed_route(e)]),
+            "s_until_done_with_route": _seconds([e for e in done if needed_route(e)]),
         },
         "routing": {
             "slots": m.slots,
-            "events_routed": m.verdict.routed,
+            "events_routed": sum(calls.values()),
             **{
                 name: m.simulator[name]
                 for name in ("calls", "succeeded", "failed", "repeats", "max_concurrent")
             },
             "retries": last.retried,
-            "events_that_failed_first_and_completed": m.verdict.recovered,
-            "calls_an_event_needed": {str(n): events for n, events in m.verdict.attempts.items()},
+            "events_that_failed_first_and_completed": recovered(calls),
+            "calls_an_event_needed": {str(n): events for n, events in calls.items()},
         },
         "audit": m.audit.splitlines()[-1:],
         "versions": dict(m.versions),
         "commands": list(m.commands),
     }
+
+
+def needed_route(entry: Document) -> bool:
+    return bool((entry.get("decision") or {}).get("route"))
+
+
+def routing_calls(ledger: Mapping[str, Document]) -> dict[int, int]:
+    """Routing calls of an event -> events that are done and needed so many."""
+    done = (e for e in ledger.values() if e.get("state") == "done" and needed_route(e))
+    return dict(sorted(Counter(int(e.get("attempts") or 0) + 1 for e in done).items()))
+
+
+def recovered(calls: Mapping[int, int]) -> int:
+    """The events whose first routing call failed and which are done."""
+    return sum(events for needed, events in calls.items() if needed > 1)
 
 
 def _requests(answers: Sequence[Answer], failures: int) -> Document:
@@ -95,12 +113,13 @@ def _requests(answers: Sequence[Answer], failures: int) -> Document:
 
 
 def _rate(answers: Sequence[Answer]) -> float:
-    span = max(answer.at for answer in answers) - min(answer.at for answer in answers)
+    span = max(answer.sent_at for answer in answers) - min(answer.sent_at for answer in answers)
     return round(len(answers) / span, 1) if span else 0.0
 
 
-def _seconds(entries: Sequence[Entry]) -> Document:
-    times = [entry.seconds for entry in entries if entry.seconds is not None]
+def _seconds(entries: Sequence[Document]) -> Document:
+    """From the acceptance of an event until it was done."""
+    times = [(entry["done_at"] - entry["received_at"]).total_seconds() for entry in entries]
     return {
         "events": len(times),
         "p50": round(percentile(times, 0.5), 3),
@@ -109,7 +128,7 @@ def _seconds(entries: Sequence[Entry]) -> Document:
 
 
 def page(d: Document) -> str:
-    """The document for people, in Markdown."""
+    """The document as Markdown."""
     burst, sustained, events, routing = d["burst"], d["sustained"], d["events"], d["routing"]
     direct, routed = events["s_until_done_without_route"], events["s_until_done_with_route"]
     one_effect = "yes" if events["with_one_effect"] else "NO"
@@ -139,7 +158,7 @@ def page(d: Document) -> str:
     lines = [
         "# Proof of load",
         "",
-        "Written by `make load` from what it measured; the raw figures lie beside this file.",
+        "Written by `make load` from what it measured; the raw figures are in the same folder.",
         "",
         "**Passed.**" if d["passed"] else "**FAILED:** " + "; ".join(d["problems"]),
         "",
@@ -148,7 +167,7 @@ def page(d: Document) -> str:
         *(f"| {name} | {left} | {right} |" for name, left, right in rows),
         "",
         f"- **Each accepted event had one effect: {one_effect}**: "
-        f"{events['accepted']:,} ids for which a client was told 202, held against the ledger, the "
+        f"{events['accepted']:,} ids that were answered 202, compared with Redis, the ledger, the "
         "shipments' counters and the calls that the Routing Service counted.",
         f"- **Successful retries: {routing['events_that_failed_first_and_completed']:,} events** "
         f"whose first routing call failed (503) and which completed; {routing['retries']:,} "

@@ -14,13 +14,15 @@ from loadtest.harness import machine, report
 from loadtest.soak.measure import measure
 
 EVENTS = 300_000
-LEAST = 2_000
+EVENTS_MIN = 2_000
 
 
 def main() -> int:
     text = os.environ.get("EVENTS") or str(EVENTS)
-    if not text.isdecimal() or int(text) < LEAST:
-        print(f"EVENTS={text!r} is not allowed: it must be a count from {LEAST}", file=sys.stderr)
+    if not text.isdecimal() or int(text) < EVENTS_MIN:
+        print(
+            f"EVENTS={text!r} is not allowed: it must be a count from {EVENTS_MIN}", file=sys.stderr
+        )
         return 64  # EX_USAGE
     signal.signal(signal.SIGTERM, stop)  # so that what was started is stopped
     about = machine.describe()

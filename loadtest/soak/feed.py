@@ -1,7 +1,6 @@
-"""Posts events as fast as the workers finish them, over a few connections, and notes each answer.
+"""Posts events as fast as the workers finish them, over a few connections.
 
-What is answered 503 is posted again, as a courier does. It may have been stored all the same, and
-then the next answer calls it a duplicate: that is when its courier is first told that it is safe.
+What is answered 503 is posted again, as a courier does.
 
 A round is a request on every connection and then an answer from each: no threads, so that the
 feeder takes little of the cores that the workers need.
@@ -9,41 +8,39 @@ feeder takes little of the cores that the workers need.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
-from urllib.parse import urlsplit
-
-import orjson
 
 from conf.sources.statuses import Status
 from loadtest.harness import signed
 from loadtest.harness.environment import Environment
-from loadtest.harness.history import ACCEPTED, DUPLICATE, Answer
-from loadtest.harness.wait import BenchError
+from loadtest.harness.history import NO_ANSWER, Answer, Event, History, word_of
+from loadtest.harness.http_client import Connection, Reply, Request
+from loadtest.harness.progress import Every
+from loadtest.harness.wait import RunFailed
 
 CONNECTIONS = 16
 TWICE = 20  # every so manieth event is posted a second time
-UNSIGNED = 50  # every so manieth round ends with one whose signature is wrong
-OPEN_MOST = 2_000  # events under way: enough for the workers never to wait
+WRONG_SIGNATURE = 50  # every so manieth round ends with a request whose signature is wrong
+OPEN_MAX = 2_000  # events under way: enough for the workers never to wait
 LOOK_SECONDS = 0.25
-TIMEOUT_SECONDS = 10
 UNAVAILABLE = 503
+
+Post = tuple[Event, bytes]
 
 
 class Feed:
-    """answers: of all that were signed and taken. refused: how many of those that were not signed
-    got their 401. unavailable: answers of 503, each posted again."""
+    """history: of all requests with a right signature. refused: how many with a wrong one got their
+    401."""
 
     def __init__(self, env: Environment, limit: float) -> None:
-        self.answers: list[Answer] = []
-        self.refused = self.unavailable = 0
-        self._rig, self._limit = env, limit
-        self._url = urlsplit(env.url)
-        self._connections = [self._open() for _ in range(CONNECTIONS)]
-        self._again: list[tuple[str, bytes]] = []
-        self._untold: set[str] = set()  # ids that were answered 503 only, so far
+        self.history = History()
+        self.refused = 0
+        self._env, self._limit = env, limit
+        self._connections = [Connection(env.url) for _ in range(CONNECTIONS)]
+        self._again: list[Post] = []
 
     def close(self) -> None:
         for connection in self._connections:
@@ -52,20 +49,19 @@ class Feed:
     def post(
         self, prefix: str, count: int, statuses: Sequence[Status], look: Callable[[], None]
     ) -> None:
-        """All of them. look: is called between rounds, a few times a second. Raises ``BenchError``
+        """All of them. look: is called between rounds, a few times a second. Raises ``RunFailed``
         when the limit (monotonic) is passed."""
-        events = self._repeated(prefix, count, statuses)
-        next_look, rounds = 0.0, 0
+        events = _some_twice(prefix, count, statuses)
+        every, rounds = Every(LOOK_SECONDS), 0
         while batch := self._batch(events):
             self._round(batch)
             rounds += 1
-            if rounds % UNSIGNED == 0:
-                self._unsigned(batch[0])
-            if time.monotonic() >= next_look:
+            if rounds % WRONG_SIGNATURE == 0:
+                self._wrong_signature(batch[0])
+            if every.due():
                 self._wait_for_room(look)
-                next_look = time.monotonic() + LOOK_SECONDS
 
-    def _batch(self, events: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    def _batch(self, events: Iterator[Post]) -> list[Post]:
         again, self._again = self._again, []
         return again + list(islice(events, CONNECTIONS - len(again)))
 
@@ -73,70 +69,44 @@ class Feed:
         while True:
             look()
             if time.monotonic() > self._limit:
-                raise BenchError("the soak takes too long")
-            if self._rig.stat("backlog") < OPEN_MOST:
+                raise RunFailed("the soak takes too long")
+            if self._env.stat("backlog") < OPEN_MAX:
                 return
             time.sleep(LOOK_SECONDS)
 
-    @staticmethod
-    def _repeated(
-        prefix: str, count: int, statuses: Sequence[Status]
-    ) -> Iterator[tuple[str, bytes]]:
-        for number, event in enumerate(signed.events(prefix, count, statuses)):
-            yield event
-            if number % TWICE == 0:
-                yield event
-
-    def _round(self, batch: list[tuple[str, bytes]]) -> None:
-        sent = time.time()
-        for connection, (id, body) in zip(self._connections, batch, strict=False):
-            connection.sendall(self._wire(signed.headers(id, body), body))
-        for connection, (id, body) in zip(self._connections, batch, strict=False):
-            status = _status(connection)
-            if status == UNAVAILABLE:
-                self.unavailable += 1
-                self._untold.add(id)
-                self._again.append((id, body))
-                continue
-            if id in self._untold and status == DUPLICATE:
-                status = ACCEPTED
-            self._untold.discard(id)
-            self.answers.append(
-                Answer(
-                    f"{signed.SOURCE}:{id}",
-                    orjson.loads(body)["shipment_id"],
-                    status,
-                    sent,
-                    (time.time() - sent) * 1000,
-                )
+    def _round(self, batch: list[Post]) -> None:
+        for connection, (event, body) in zip(self._connections, batch, strict=False):
+            # An event without its body: hundreds of thousands are kept until the end.
+            self.history.announce(event)
+            connection.send(signed.request(event, body))
+        for connection, (event, body) in zip(self._connections, batch, strict=False):
+            reply = _answered(connection.receive())
+            word = word_of(reply.body, event.key)
+            self.history.note(
+                Answer(event.key, event.shipment, reply.status, reply.sent_at, reply.ms, word)
             )
+            if reply.status == UNAVAILABLE:
+                self._again.append((event, body))
 
-    def _unsigned(self, event: tuple[str, bytes]) -> None:
-        headers = {**signed.headers(*event), "X-Signature": "sha256=" + 64 * "0"}
-        self._connections[0].sendall(self._wire(headers, event[1]))
-        status = _status(self._connections[0])
-        if status != 401:
-            raise BenchError(f"a wrong signature was answered {status}")
+    def _wrong_signature(self, post: Post) -> None:
+        right = signed.request(*post)
+        wrong = {"X-Signature": "sha256=" + 64 * "0"}
+        request: Request = replace(right, headers={**right.headers, **wrong})
+        reply = _answered(self._connections[0].post(request))
+        if reply.status != 401:
+            raise RunFailed(f"a wrong signature was answered {reply.status}")
         self.refused += 1
 
-    def _wire(self, headers: dict[str, str], body: bytes) -> bytes:
-        fields = {"Host": self._url.netloc, "Content-Length": str(len(body)), **headers}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        return f"POST {self._url.path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
-    def _open(self) -> socket.socket:
-        return socket.create_connection((self._url.hostname, self._url.port), TIMEOUT_SECONDS)
+def _some_twice(prefix: str, count: int, statuses: Sequence[Status]) -> Iterator[Post]:
+    for number, post in enumerate(signed.events(prefix, count, statuses)):
+        yield post
+        if number % TWICE == 0:
+            yield post
 
 
-def _status(connection: socket.socket) -> int:
-    """Of the answer, read whole. Raises ``BenchError`` when the connection ends before it does."""
-    answer = b""
-    while True:
-        part = connection.recv(65536)
-        if not part:
-            raise BenchError(f"the edge closed a connection after {answer[:200]!r}")
-        answer += part
-        head, gap, body = answer.partition(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0]
-        if gap and len(body) >= int(length or 0):
-            return int(answer.split(b" ", 2)[1])
+def _answered(reply: Reply) -> Reply:
+    """Raises ``RunFailed`` where no answer came."""
+    if reply.status == NO_ANSWER:
+        raise RunFailed(f"the edge did not answer: {reply.error}")
+    return reply

@@ -10,13 +10,13 @@ from scheduler.keys import LANES, Keys
 FOR_EVER = -1  # as PTTL has it
 
 
-def remaining(link: RedisConnection) -> dict[str, int]:
+def remaining(connection: RedisConnection) -> dict[str, int]:
     """Key -> milliseconds that it has to live, FOR_EVER for one without an end."""
     found, cursor = {}, b"0"
     while True:
-        cursor, names = link.command("SCAN", cursor, "COUNT", 500)
+        cursor, names = connection.command("SCAN", cursor, "COUNT", 500)
         for name in names:
-            left = int(link.command("PTTL", name))
+            left = int(connection.command("PTTL", name))
             if left >= FOR_EVER:  # else it has just ended
                 found[name.decode()] = left
         if cursor == b"0":
@@ -25,7 +25,7 @@ def remaining(link: RedisConnection) -> dict[str, int]:
 
 def unknown(remaining: Mapping[str, int], sources: Collection[str]) -> list[str]:
     """Those that are none of the few that stay, however many events there were: counters, wake-up
-    tokens, the breaker, a token bucket for each source, and the living processes. Pure."""
+    tokens, the breaker, a token bucket for each source, and the running processes. Pure."""
     keys = Keys()
     stay = {
         keys.stats,

@@ -1,69 +1,72 @@
-"""The soak itself: warm up, feed, wait until all is done and forgotten, judge."""
+"""The soak itself: warm up, feed, wait until every event is done and its tombstone gone, check."""
 
 from __future__ import annotations
 
 import re
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from conf.settings import Settings, load
 from conf.sources.loader import load_sources
 from conf.sources.statuses import Status
+from loadtest.harness import stores
+from loadtest.harness.accounts import Accounts
+from loadtest.harness.checker import Verdict, check
 from loadtest.harness.environment import Environment, Options, started
 from loadtest.harness.figures import Figure, Section, at_most
 from loadtest.harness.processes import OURS, resident_mib
-from loadtest.harness.progress import say
-from loadtest.harness.wait import BenchError, wait_until
-from loadtest.load import versions
-from loadtest.load.checker import Verdict, check
-from loadtest.soak.feed import Feed
+from loadtest.harness.progress import Every, say
+from loadtest.harness.wait import wait_until
+from loadtest.soak.feed import UNAVAILABLE, Feed
 from loadtest.soak.leftovers import FOR_EVER, remaining, unknown
 from loadtest.soak.slope import PER, WARM_UP, Growth
 from scheduler.keys import Keys
 
 STATUSES = (*(Status.IN_TRANSIT,) * 9, Status.DELAYED)  # one in ten needs a route
 DEDUP_SECONDS = 20  # so that tombstones expire while the soak runs
-FIRST = 500  # events after which Redis's memory is taken as what it is at rest
+FIRST = 500  # events before the memory of Redis at rest is measured
 SAMPLE_SECONDS, LINE_SECONDS = 2.0, 15.0
 LEAST_RATE = 60  # events a second; slower than that and the soak gives up
 START_SECONDS, DRAIN_SECONDS = 120, 300
-# A process that keeps 10 bytes of each event grows by 1 MiB; one that keeps none wobbles by less.
+# A process that keeps 10 bytes of each event grows by 1 MiB; one that keeps none varies by less.
 FLAT = at_most(1.0)
 REST = at_most(1.0)  # MiB that Redis may use more than before
 
 
 class Soak:
     def __init__(self, env: Environment, events: int) -> None:
-        self._rig, self._events = env, events
+        self._env, self._events = env, events
         self.feed = Feed(env, time.monotonic() + START_SECONDS + events / LEAST_RATE)
         self.growth = Growth(events)
         self._began = time.monotonic()
-        self._next_sample = self._next_line = 0.0
+        self._sample, self._line = Every(SAMPLE_SECONDS), Every(LINE_SECONDS)
 
     def run(self) -> Section:
-        env = self._rig
+        env = self._env
         self.feed.post("first", FIRST, STATUSES, lambda: None)
-        self._forgotten()
-        memory, size = self._used(), self._size()
+        self._wait_until_forgotten()
+        memory, size = self._used_mib(), self._size()
         say(
             f"at rest Redis uses {memory:.1f} MiB and holds {size} keys; now {self._events:,} "
             "events"
         )
         self._began = time.monotonic()
         self.feed.post("s", self._events, STATUSES, self._look)
-        self._done(self._look)
+        self._wait_until_done(self._look)
         seconds = time.monotonic() - self._began
         tombstones = int(env.redis.command("ZCARD", Keys().done))
         say(f"all done after {seconds:.0f} s; {tombstones:,} tombstones have yet to expire")
-        self._forgotten()
+        self._wait_until_forgotten()
         left = remaining(env.redis)
-        verdict = check(versions.accounts(self.feed.answers, env.mongo, env.stack))
+        verdict = self._verdict()
         for line in verdict.lines():
             say(line)
+        unavailable = self.feed.history.statuses[UNAVAILABLE]
         figures = (
             *self._slopes(),
-            Figure("Redis: memory used more than before", self._used() - memory, "MiB", REST),
+            Figure("Redis: memory used more than before", self._used_mib() - memory, "MiB", REST),
             Figure("Redis: keys more than before", self._size() - size, "keys", at_most(2)),
             Figure(
                 "Redis: keys that are none of the fixed ones",
@@ -71,7 +74,7 @@ class Soak:
                 "keys",
                 at_most(0),
             ),
-            Figure("events done other than once", _wrong(verdict), "events", at_most(0)),
+            Figure("events done other than once", len(verdict.problems), "events", at_most(0)),
             Figure("processes that were restarted", len(self.growth.restarted()), "", at_most(0)),
             Figure("logs of all processes", _log_mib(env.stack.run_dir), "MiB"),
             Figure("events a second", self._events / seconds, "per s"),
@@ -82,7 +85,7 @@ class Soak:
             f"resident memory of every process every {SAMPLE_SECONDS:g} s; the slope of a line by "
             f"least squares over the events done, after the first {WARM_UP:.0%}; of several "
             "processes of a kind the steepest; one event in twenty posted twice, "
-            f"{self.feed.refused} requests with a wrong signature; {self.feed.unavailable} answers "
+            f"{self.feed.refused} requests with a wrong signature; {unavailable} answers "
             f"of 503, each posted again; DEDUP_WINDOW_SECONDS = {DEDUP_SECONDS}; Redis is looked "
             "at when all tombstones have expired",
             figures,
@@ -90,13 +93,13 @@ class Soak:
         )
 
     def _notes(self, left: dict[str, int], tombstones: int) -> tuple[str, ...]:
-        books = [
+        keys = [
             f"{name} ({'for ever' if ttl == FOR_EVER else f'{ttl} ms'})"
             for name, ttl in sorted(left.items())
         ]
         ends = [f"{kind} {self.growth.last(kind):.1f}" for kind in self.growth.kinds()]
         return (
-            f"keys that remain: {', '.join(books)}",
+            f"keys that remain: {', '.join(keys)}",
             f"{tombstones:,} tombstones at the last event, 0 a little later",
             f"MiB at the end: {', '.join(ends)}",
             "mongod fills its cache up to the 256 MiB of conf/mongod.conf; the simulator keeps a "
@@ -120,62 +123,59 @@ class Soak:
         return found
 
     def _look(self) -> None:
-        now = time.monotonic()
-        if now < self._next_sample:
+        if not self._sample.due():
             return
-        self._next_sample = now + SAMPLE_SECONDS
-        done = self._rig.stat("done") - FIRST
-        resident = resident_mib(self._rig.stack)
+        done = self._env.stat("done") - FIRST
+        resident = resident_mib(self._env.stack)
         self.growth.note(done, resident)
-        if now < self._next_line:
+        if not self._line.due():
             return
-        self._next_line = now + LINE_SECONDS
         most: dict[str, float] = {}
         for (kind, _), mib in resident.items():
             most[kind] = max(mib, most.get(kind, 0.0))
-        tombstones = self._rig.redis.command("ZCARD", Keys().done)
+        tombstones = self._env.redis.command("ZCARD", Keys().done)
+        seconds = max(0.1, time.monotonic() - self._began)
         say(
-            f"{done:>7,} done, {done / max(0.1, now - self._began):,.0f}/s, {tombstones:,} "
+            f"{done:>7,} done, {done / seconds:,.0f}/s, {tombstones:,} "
             "tombstones; MiB: " + ", ".join(f"{kind} {mib:.1f}" for kind, mib in most.items())
         )
 
-    def _done(self, look: object = None) -> None:
+    def _wait_until_done(self, look: Callable[[], None] = lambda: None) -> None:
         def over() -> bool:
-            if callable(look):
-                look()
-            return self._rig.stat("backlog") == 0
+            look()
+            return self._env.stat("backlog") == 0
 
         wait_until(over, DRAIN_SECONDS, "all events to be done")
-        if self._rig.stat("buried"):
-            raise BenchError(f"{self._rig.stat('buried')} events died")
+        self._env.raise_if_dead()
 
-    def _forgotten(self) -> None:
+    def _wait_until_forgotten(self) -> None:
         """All is done, and its tombstone has expired."""
-        self._done()
+        self._wait_until_done()
         wait_until(
-            lambda: self._rig.redis.command("ZCARD", Keys().done) == 0,
+            lambda: self._env.redis.command("ZCARD", Keys().done) == 0,
             DEDUP_SECONDS + 30,
             "all tombstones to expire",
         )
 
-    def _used(self) -> float:
-        found = re.search(r"used_memory:(\d+)", self._rig.redis.command("INFO", "memory").decode())
-        assert found is not None
-        return int(found[1]) / 2**20
+    def _verdict(self) -> Verdict:
+        """Redis is not checked: the tombstones have expired."""
+        ledger, shipments = stores.read_mongo(self._env.mongo.client)
+        history, routed = self.feed.history, self._env.simulator.routed()
+        accounts = Accounts(history.events, history.answers, None, ledger, shipments, routed)
+        return check(accounts, retriable=(UNAVAILABLE,))
+
+    def _used_mib(self) -> float:
+        return self._env.used_memory_bytes() / 2**20
 
     def _size(self) -> int:
-        return int(self._rig.redis.command("DBSIZE"))
+        return int(self._env.redis.command("DBSIZE"))
 
     def _unknown(self, left: dict[str, int]) -> int:
-        settings = load(self._rig.stack.env)
+        settings = load(self._env.stack.env)
         names = unknown(left, load_sources(settings.sources_file, {}, "local"))
         for name in names:
             say(f"a key that should not be there: {name}")
         return len(names)
-
-
-def _wrong(verdict: Verdict) -> int:
-    return sum(len(items) for items in verdict.problems.values())
 
 
 def _log_mib(run_dir: Path) -> float:
@@ -188,7 +188,7 @@ def measure(events: int) -> Section:
         settings = {
             "DEDUP_WINDOW_SECONDS": str(DEDUP_SECONDS),
             "LOG_LEVEL": "INFO",
-            "SOURCES_FILE": str(bench_alone(Path(folder))),
+            "SOURCES_FILE": str(only_bench(Path(folder))),
         }
         with started(Options(), settings) as env:
             soak = Soak(env, events)
@@ -198,9 +198,9 @@ def measure(events: int) -> Section:
                 soak.feed.close()
 
 
-def bench_alone(folder: Path) -> Path:
-    """A file with that source only. While a source signs the time, tombstones are kept for twice
-    its tolerance: ten minutes, in which none would expire."""
+def only_bench(folder: Path) -> Path:
+    """A sources file with the source `bench` only. While any source signs the time, tombstones are
+    kept for twice its tolerance: ten minutes, in which none would expire."""
     table = re.search(
         r"^\[bench\]\n(?:(?!\[).*\n)+", Settings().sources_file.read_text(), re.MULTILINE
     )

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtest.harness.wait import BenchError
+from loadtest.harness.wait import RunFailed
 
 PER = 100_000  # events
 WARM_UP = 0.2  # of the events: interpreters, pools and caches take their share of memory first
-LEAST = 5  # samples that a line is drawn through
+SAMPLES_MIN = 5  # for a line
 
 Point = tuple[float, float]
 
 
 def slope(points: Iterable[Point]) -> float:
-    """Of the line with the least squares of distances in y. Raises ``BenchError`` for too few
+    """Of the line with the least squares of distances in y. Raises ``RunFailed`` for too few
     points, or ones that all have the same x."""
     points = list(points)
-    if len(points) < LEAST:
-        raise BenchError(f"{len(points)} samples are too few for a slope")
+    if len(points) < SAMPLES_MIN:
+        raise RunFailed(f"{len(points)} samples are too few for a slope")
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     spread = sum((x - mean_x) ** 2 for x, _ in points)
     if spread == 0:
-        raise BenchError("all samples were taken at the same count of events")
+        raise RunFailed("all samples were taken at the same count of events")
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
 
 
@@ -34,20 +34,20 @@ class Growth:
 
     events: int
     _found: dict[tuple[str, int], list[Point]] = field(default_factory=dict)
-    _looks: int = 0
+    _samples: int = 0
 
     def note(self, done: int, resident: Mapping[tuple[str, int], float]) -> None:
-        """A look: (kind, pid) -> MiB."""
-        self._looks += 1
+        """A sample: (kind, pid) -> MiB."""
+        self._samples += 1
         for process, mib in resident.items():
             self._found.setdefault(process, []).append((done, mib))
 
     def restarted(self) -> list[str]:
-        """Processes that were not there at every look: a leak that ends in a restart is one."""
+        """Processes that some sample lacks: one that leaks and is restarted shows no growth."""
         return [
             f"{kind} {pid}"
             for (kind, pid), points in self._found.items()
-            if len(points) < self._looks
+            if len(points) < self._samples
         ]
 
     def kinds(self) -> list[str]:

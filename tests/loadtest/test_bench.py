@@ -74,8 +74,8 @@ def test_requests_are_equally_long_rightly_signed_and_no_duplicates(tmp_path: Pa
     source = load_sources(Settings().sources_file, {}, "local")["bench"]
     scheme = BodyHmac(source.signature, source.secrets)
     data, ids = requests.path.read_bytes(), set()
-    for at in range(0, len(data), requests.size):
-        head, _, body = data[at : at + requests.size].partition(b"\r\n\r\n")
+    for at in range(0, len(data), requests.size_bytes):
+        head, _, body = data[at : at + requests.size_bytes].partition(b"\r\n\r\n")
         lines = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
         assert int(lines["Content-Length"]) == len(body) == signed.BODY_BYTES
         headers = {"HTTP_X_SIGNATURE": lines["X-Signature"]}

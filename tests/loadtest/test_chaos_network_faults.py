@@ -1,9 +1,8 @@
-"""The proxy and the eyes of `make chaos`: bytes pass, or do not, and callers are recognised."""
+"""The proxies of `make chaos`: bytes pass, are held back, or the connection is reset."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,12 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from loadtest.chaos.background import background
-from loadtest.chaos.callers import Callers
-from loadtest.chaos.network_faults import Wires
+from loadtest.chaos.network_faults import NetworkFaults
 
 
 class Echo:
-    """A server that gives back what it gets, and keeps it."""
+    """A server that sends back what it receives, and keeps it."""
 
     def __init__(self) -> None:
         self.got: list[bytes] = []
@@ -55,17 +53,17 @@ def echo() -> Iterator[Echo]:
 
 
 @pytest.fixture
-def wires(echo: Echo) -> Iterator[Wires]:
-    """With the same server behind both wires."""
+def network(echo: Echo) -> Iterator[NetworkFaults]:
+    """With the same server behind both proxies."""
     with background() as loop:
-        wires = Wires(loop.loop, echo.port, echo.port)
-        wires.start()
-        yield wires
-        wires.stop()
+        network = NetworkFaults(loop, echo.port, echo.port)
+        network.start()
+        yield network
+        network.stop()
 
 
-def connect(wires: Wires, store: str = "Redis") -> socket.socket:
-    return socket.create_connection(("127.0.0.1", wires.port(store)), timeout=10)
+def connect(network: NetworkFaults, store: str = "Redis") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", network.port(store)), timeout=10)
 
 
 def asked(connection: socket.socket, data: bytes) -> bytes:
@@ -73,67 +71,53 @@ def asked(connection: socket.socket, data: bytes) -> bytes:
     return connection.recv(4096)
 
 
-def test_bytes_pass_both_ways_until_the_client_is_through(wires: Wires) -> None:
-    with connect(wires) as client:
+def test_bytes_pass_both_ways_until_the_client_closes(network: NetworkFaults) -> None:
+    with connect(network) as client:
         assert asked(client, b"one") == b"one"
         assert asked(client, b"two") == b"two"
         client.shutdown(socket.SHUT_WR)
         assert client.recv(10) == b""
 
 
-def test_a_cut_resets_every_connection_of_that_store_and_new_ones_work(wires: Wires) -> None:
-    with connect(wires) as first, connect(wires) as second, connect(wires, "Mongo") as other:
+def test_a_reset_ends_every_connection_of_that_store_and_new_ones_work(
+    network: NetworkFaults,
+) -> None:
+    with connect(network) as first, connect(network) as second, connect(network, "Mongo") as other:
         for client in (first, second, other):
             assert asked(client, b"x") == b"x"
-        assert wires.cut("Redis") == 4  # both ends of two
+        assert network.reset("Redis") == 4  # both ends of two
         for client in (first, second):
             with pytest.raises(ConnectionResetError):
                 client.recv(10)
         assert asked(other, b"y") == b"y"
-    with connect(wires) as client:
+    with connect(network) as client:
         assert asked(client, b"z") == b"z"
 
 
-def test_a_black_hole_takes_connections_answers_nothing_and_delivers_late(
-    wires: Wires, echo: Echo
+def test_a_partition_accepts_connections_answers_nothing_and_delivers_late(
+    network: NetworkFaults, echo: Echo
 ) -> None:
-    with connect(wires) as before:
+    with connect(network) as before:
         assert asked(before, b"before") == b"before"
-        hole = threading.Thread(target=wires.hole, args=("Redis", 1.5))
-        hole.start()
-        with connect(wires, "Mongo") as other:  # the hole has begun once its loop answers this
+        partition = threading.Thread(target=network.partition, args=("Redis", 1.5))
+        partition.start()
+        # The partition has begun once its event loop answers this.
+        with connect(network, "Mongo") as other:
             assert asked(other, b"other") == b"other"
-        with connect(wires) as within:
+        with connect(network) as within:
             before.sendall(b"held")
             within.sendall(b"new")
             before.settimeout(0.3)
             with pytest.raises(TimeoutError):
                 before.recv(10)
             assert echo.got == [b"before", b"other"]
-            hole.join(10)
+            partition.join(10)
             before.settimeout(10)
             assert before.recv(10) == b"held"
             assert within.recv(10) == b"new"
 
 
-def test_a_store_that_is_gone_resets_whoever_connects(wires: Wires, echo: Echo) -> None:
+def test_a_store_that_is_down_resets_new_connections(network: NetworkFaults, echo: Echo) -> None:
     echo.close()
-    with pytest.raises(ConnectionResetError), connect(wires) as client:
+    with pytest.raises(ConnectionResetError), connect(network) as client:
         client.recv(10)
-
-
-def test_a_caller_is_recognised_by_its_connection_and_a_stranger_is_nobody(echo: Echo) -> None:
-    asked_for: list[int] = []
-
-    def candidates() -> list[int]:
-        asked_for.append(1)
-        return [os.getpid()]
-
-    with socket.create_connection(("127.0.0.1", echo.port)) as client:
-        port = client.getsockname()[1]
-        callers = Callers(candidates)
-        assert callers.pid(port, echo.port) == os.getpid()
-        assert callers.pid(port, echo.port) == os.getpid()
-        assert len(asked_for) == 1
-        assert Callers(lambda: [os.getppid()]).pid(port, echo.port) == 0
-    assert Callers(candidates).pid(1, echo.port) == 0

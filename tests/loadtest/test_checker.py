@@ -1,4 +1,4 @@
-"""The judge of `make chaos` must find what it is there for: each test doctors one account."""
+"""The checker finds what it is there for: each test falsifies one account of a good run."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-from loadtest.chaos import plan
 from loadtest.chaos.report import table
-from loadtest.chaos.timeline import story
-from loadtest.chaos.tracebacks import traces
-from loadtest.harness.accounts import Accounts, Answer, Call, Event, Fault, Queue, Trace
+from loadtest.chaos.timeline import timeline
+from loadtest.chaos.tracebacks import tracebacks
+from loadtest.harness import fault_kinds as kinds
+from loadtest.harness.accounts import Accounts, Call, Fault, Queue, Traceback
 from loadtest.harness.checker import DOUBLED, LOST, WRONG, Verdict, check
+from loadtest.harness.history import Answer, Event
 from tests.support.servers import ROOT
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
-WORKER, TWIN = 71, 72  # pids of the routing workers
+WORKER, OTHER = 71, 72  # pids of the routing workers
 
 
 def event(id: str, shipment: str, status: str, second: int, readable: bool = True) -> Event:
@@ -44,9 +45,10 @@ A, B, C, D = (
 )
 
 
-def answer(event: Event, status: int | None, sent: float, **more: Any) -> Answer:
-    word = {202: "accepted", 200: "duplicate", 503: "unavailable", None: "TimeoutError"}[status]
-    return replace(Answer(event.key, "bench-0", sent, sent + 0.1, status, word), **more)
+def answer(event: Event, status: int, sent_at: float, **more: Any) -> Answer:
+    word = {202: "accepted", 200: "duplicate", 503: "unavailable", 0: "TimeoutError"}[status]
+    good = Answer(event.key, event.shipment, status, sent_at, 100.0, word, "bench-0")
+    return replace(good, **more)
 
 
 def ledger(event: Event, outcome: str) -> dict[str, Any]:
@@ -84,44 +86,46 @@ def digest(event: Event) -> str:
     }[event.id]
 
 
+QUEUE = Queue(
+    hashes={
+        **{e.key: {"state": "done", "digest": digest(e)} for e in (A, B, C)},
+        D.key: {"state": "dead", "digest": digest(D), "reason": "malformed"},
+    },
+    places={A.key: ["done"], B.key: ["done"], C.key: ["done"], D.key: ["dead"]},
+    bodies={D.key: b'{"id": "d"}'},
+    stats={"accepted": "4", "done": "3", "backlog": "0", "backlog_bytes": "0"},
+)
+CALLS = [
+    Call(A.key, 1.2, 1.4, "routed", WORKER),
+    Call(C.key, 3.2, 3.3, "failed", WORKER),
+    Call(C.key, 3.5, 3.7, "routed", OTHER),
+]
 GOOD = Accounts(
     events={e.key: e for e in (A, B, C, D)},
     answers=[
         answer(A, 202, 1),
-        answer(A, 200, 2, seen="done"),
+        answer(A, 200, 2, seen_in="done"),
         answer(B, 202, 1),
         answer(C, 503, 1),
-        answer(C, None, 2),
+        answer(C, 0, 2),
         answer(C, 200, 3),
         answer(D, 202, 4),
     ],
-    queue=Queue(
-        hashes={
-            **{e.key: {"state": "done", "digest": digest(e)} for e in (A, B, C)},
-            D.key: {"state": "dead", "digest": digest(D), "reason": "malformed"},
-        },
-        places={A.key: ["done"], B.key: ["done"], C.key: ["done"], D.key: ["dead"]},
-        bodies={D.key: D.body},
-        stats={"accepted": "4", "done": "3", "backlog": "0", "backlog_bytes": "0"},
-    ),
+    queue=QUEUE,
     ledger={A.key: ledger(A, "routed"), B.key: ledger(B, "recorded"), C.key: ledger(C, "routed")},
     shipments={"SHP-1": shipment("SHP-1", B, A, A, B), "SHP-2": shipment("SHP-2", C, C, C)},
-    calls=[
-        Call(A.key, 1.2, 1.4, "routed", WORKER),
-        Call(C.key, 3.2, 3.3, "failed", WORKER),
-        Call(C.key, 3.5, 3.7, "routed", TWIN),
-    ],
+    calls=CALLS,
     routed={A.key: 1, C.key: 1},
     faults=[],
 )
 
 
-def verdict(**doctored: Any) -> Verdict:
-    return check(replace(GOOD, **doctored))
+def verdict(**falsified: Any) -> Verdict:
+    return check(replace(GOOD, **falsified))
 
 
-def queue(**doctored: Any) -> Queue:
-    return replace(GOOD.queue, **doctored)
+def queue(**falsified: Any) -> Queue:
+    return replace(QUEUE, **falsified)
 
 
 def without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -141,28 +145,28 @@ def test_a_run_in_which_each_event_was_kept_and_had_one_effect_is_clean() -> Non
     assert found.dead == {"malformed": [D.key]}
 
 
-Doctored = Callable[[], dict[str, Any]]
-CASES: dict[str, tuple[Doctored, str, str, str]] = {
+Falsified = Callable[[], dict[str, Any]]
+CASES: dict[str, tuple[Falsified, str, str, str]] = {
     "an event that Redis forgot": (
-        lambda: {"queue": queue(hashes=without(GOOD.queue.hashes, A.key))},
+        lambda: {"queue": queue(hashes=without(QUEUE.hashes, A.key))},
         LOST,
         "Redis does not know it",
         A.key,
     ),
     "an event that is in no list or set": (
-        lambda: {"queue": queue(places=without(GOOD.queue.places, A.key))},
+        lambda: {"queue": queue(places=without(QUEUE.places, A.key))},
         LOST,
         "has it in no place",
         A.key,
     ),
     "an event that is in two places": (
-        lambda: {"queue": queue(places={**GOOD.queue.places, A.key: ["done", "retry"]})},
+        lambda: {"queue": queue(places={**QUEUE.places, A.key: ["done", "retry"]})},
         DOUBLED,
         "in 2 places: done, retry",
         A.key,
     ),
     "an event that lies elsewhere than its state says": (
-        lambda: {"queue": queue(places={**GOOD.queue.places, A.key: ["locks:routing"]})},
+        lambda: {"queue": queue(places={**QUEUE.places, A.key: ["locks:routing"]})},
         WRONG,
         "Redis calls it done: it is in locks:routing",
         A.key,
@@ -170,8 +174,8 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
     "an event that never came to an end": (
         lambda: {
             "queue": queue(
-                hashes=changed(GOOD.queue.hashes, A.key, state="retry"),
-                places={**GOOD.queue.places, A.key: ["retry"]},
+                hashes=changed(QUEUE.hashes, A.key, state="retry"),
+                places={**QUEUE.places, A.key: ["retry"]},
             )
         },
         WRONG,
@@ -191,24 +195,24 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
         D.key,
     ),
     "bytes that outlive their event": (
-        lambda: {"queue": queue(bodies={**GOOD.queue.bodies, A.key: A.body})},
+        lambda: {"queue": queue(bodies={**QUEUE.bodies, A.key: b'{"id": "a"}'})},
         WRONG,
         "its body is still there",
         A.key,
     ),
     "a digest of something else": (
-        lambda: {"queue": queue(hashes=changed(GOOD.queue.hashes, A.key, digest="0" * 16))},
+        lambda: {"queue": queue(hashes=changed(QUEUE.hashes, A.key, digest="0" * 16))},
         WRONG,
         "the digest is not that of its body",
         A.key,
     ),
-    "an event that nobody sent": (
+    "an event that no client sent": (
         lambda: {
             "events": without(GOOD.events, B.key),
             "answers": [a for a in GOOD.answers if a.key != B.key],
         },
         WRONG,
-        "nobody sent it",
+        "in Redis, and no client sent it",
         B.key,
     ),
     "an event that was taken as new twice": (
@@ -235,16 +239,16 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
         "answered 200 and said about another event: x",
         A.key,
     ),
-    "an event that nobody was ever told of": (
+    "an event that was never acknowledged": (
         lambda: {"answers": [a for a in GOOD.answers if a.key != B.key]},
         WRONG,
         "no client ever got a 2xx for it",
         B.key,
     ),
-    "books that do not count what is there": (
-        lambda: {"queue": queue(stats={**GOOD.queue.stats, "accepted": "5"})},
+    "counters that do not count what is there": (
+        lambda: {"queue": queue(stats={**QUEUE.stats, "accepted": "5"})},
         WRONG,
-        "the books say accepted 5: it is 4",
+        "accepted is 5: it should be 4",
         "",
     ),
     "a done event that the ledger does not call done": (
@@ -265,7 +269,7 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
         "dead, and the ledger says done",
         D.key,
     ),
-    "a sound event that is dead even after its replay": (
+    "a readable event that is dead even after its replay": (
         lambda: {"events": {**GOOD.events, D.key: replace(D, readable=True)}},
         LOST,
         "dead still after its replay",
@@ -342,7 +346,7 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
         A.key,
     ),
     "an event whose route was never asked for": (
-        lambda: {"calls": GOOD.calls[1:], "routed": without(GOOD.routed, A.key)},
+        lambda: {"calls": CALLS[1:], "routed": without(GOOD.routed, A.key)},
         LOST,
         "a route was needed, and none was asked for",
         A.key,
@@ -353,9 +357,9 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
         "the ledger has another event's route",
         A.key,
     ),
-    "a call that nobody needed": (
+    "a call that was not needed": (
         lambda: {
-            "calls": [*GOOD.calls, Call(B.key, 5, 6, "routed", WORKER)],
+            "calls": [*CALLS, Call(B.key, 5, 6, "routed", WORKER)],
             "routed": {**GOOD.routed, B.key: 1},
         },
         DOUBLED,
@@ -368,16 +372,16 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
         "the Routing Service counts 2",
         A.key,
     ),
-    "calls of which nobody saw who made them": (
-        lambda: {"calls": [replace(call, pid=0) for call in GOOD.calls]},
+    "calls that do not name their process": (
+        lambda: {"calls": [*CALLS[1:], replace(CALLS[0], pid=0)]},
         WRONG,
-        "nobody saw who made 3 of 3 calls",
+        "1 of 3 calls did not name their process",
         "",
     ),
-    "a fault that the product did not foresee": (
+    "a fault that the product does not handle": (
         lambda: {
-            "traces": [
-                Trace(
+            "tracebacks": [
+                Traceback(
                     "worker-routing_00.log",
                     f"ERROR event {A.key}: the steps failed",
                     "OperationFailure: no",
@@ -390,7 +394,7 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
     ),
     "a call that was repeated with no fault to excuse it": (
         lambda: {
-            "calls": [*GOOD.calls, Call(A.key, 8.0, 8.2, "routed", TWIN)],
+            "calls": [*CALLS, Call(A.key, 8.0, 8.2, "routed", OTHER)],
             "routed": {**GOOD.routed, A.key: 2},
         },
         DOUBLED,
@@ -402,21 +406,19 @@ CASES: dict[str, tuple[Doctored, str, str, str]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_it_finds(case: str) -> None:
-    doctor, severity, text, key = CASES[case]
-    found = verdict(**doctor())
+    falsify, severity, text, key = CASES[case]
+    found = verdict(**falsify())
     assert [
         p for p in found.problems if p.severity == severity and text in p.text and p.key == key
     ], found.problems
 
 
-AGAIN = Call(A.key, 5.0, 5.2, "routed", TWIN)  # the first one was answered at 1.4
+AGAIN = Call(A.key, 5.0, 5.2, "routed", OTHER)  # the first one was answered at 1.4
 
 
 def repeated(*faults: Fault, again: Call = AGAIN) -> str:
     """The excuse for calling again."""
-    found = verdict(
-        calls=[*GOOD.calls, again], routed={**GOOD.routed, A.key: 2}, faults=list(faults)
-    )
+    found = verdict(calls=[*CALLS, again], routed={**GOOD.routed, A.key: 2}, faults=list(faults))
     (repeat,) = found.repeats
     assert bool(repeat.excuse) == (found.problems == [])
     return repeat.excuse
@@ -425,18 +427,24 @@ def repeated(*faults: Fault, again: Call = AGAIN) -> str:
 @pytest.mark.parametrize(
     ("fault", "excused"),
     [
-        (Fault(plan.KILL_ROUTING, 1.3, 1.3, pids=(WORKER,)), True),
-        (Fault(plan.KILL_ROUTING, 1.6, 1.6, pids=(WORKER,)), True),
-        (Fault(plan.KILL_ROUTING, 1.3, 1.3, pids=(TWIN,)), False),  # another's death
-        (Fault(plan.KILL_ROUTING, 1.1, 1.1, pids=(WORKER,)), False),  # before the call
-        (Fault(plan.KILL_ROUTING, 4.9, 4.9, pids=(WORKER,)), False),  # long after the answer
-        (Fault(plan.KILL_LOOKUP, 1.3, 1.3, pids=(WORKER,)), False),
-        (Fault(plan.KILL_SUPERVISORD, 1.3, 9.0, pids=(WORKER, TWIN)), True),
-        (Fault(plan.FREEZE, 1.3, 6.0, pids=(WORKER,)), True),
-        (Fault(plan.FREEZE, 0.5, 5.0, pids=(TWIN,)), True),  # claimed, froze, called when it awoke
-        (Fault(plan.FREEZE, 5.1, 9.0, pids=(TWIN,)), False),  # frozen after its call had come
-        (Fault(plan.CUT_REDIS, 1.3, 1.3), False),  # an outage of a store is no excuse
-        (Fault(plan.HOLE_MONGO, 1.3, 4.0), False),
+        (Fault(kinds.KILL_ROUTING, 1.3, 1.3, pids=(WORKER,)), True),
+        (Fault(kinds.KILL_ROUTING, 1.6, 1.6, pids=(WORKER,)), True),
+        (Fault(kinds.KILL_ROUTING, 1.3, 1.3, pids=(OTHER,)), False),  # another process
+        (Fault(kinds.KILL_ROUTING, 1.1, 1.1, pids=(WORKER,)), False),  # before the call
+        (Fault(kinds.KILL_ROUTING, 4.9, 4.9, pids=(WORKER,)), False),  # long after the answer
+        (Fault(kinds.KILL_LOOKUP, 1.3, 1.3, pids=(WORKER,)), False),
+        (Fault(kinds.KILL_SUPERVISORD, 1.3, 9.0, pids=(WORKER, OTHER)), True),
+        (Fault(kinds.FREEZE, 1.3, 6.0, pids=(WORKER,)), True),
+        (
+            Fault(kinds.FREEZE, 0.5, 5.0, pids=(OTHER,)),
+            True,
+        ),  # claimed, frozen, called when it went on
+        (
+            Fault(kinds.FREEZE, 5.1, 9.0, pids=(OTHER,)),
+            False,
+        ),  # frozen after it had called
+        (Fault(kinds.RESET_REDIS, 1.3, 1.3), False),  # an outage of a store is no excuse
+        (Fault(kinds.PARTITION_MONGO, 1.3, 4.0), False),
     ],
 )
 def test_a_repeated_call_is_excused_by_a_fault_that_hit_its_process_in_time_and_by_no_other(
@@ -445,18 +453,18 @@ def test_a_repeated_call_is_excused_by_a_fault_that_hit_its_process_in_time_and_
     assert bool(repeated(fault)) is excused
 
 
-def test_a_worker_that_could_not_record_because_mongo_was_away_is_given_as_long() -> None:
-    away = Fault(plan.HOLE_MONGO, 1.3, 4.0)
-    assert repeated(away, Fault(plan.KILL_ROUTING, 4.5, 4.5, pids=(WORKER,)))
-    assert not repeated(Fault(plan.KILL_ROUTING, 4.5, 4.5, pids=(WORKER,)))
+def test_a_worker_has_longer_to_record_while_mongo_is_unavailable() -> None:
+    outage = Fault(kinds.PARTITION_MONGO, 1.3, 4.0)
+    assert repeated(outage, Fault(kinds.KILL_ROUTING, 4.5, 4.5, pids=(WORKER,)))
+    assert not repeated(Fault(kinds.KILL_ROUTING, 4.5, 4.5, pids=(WORKER,)))
 
 
 @pytest.mark.parametrize(("until", "excused"), [(3.0, False), (4.5, True)])
-def test_a_machine_that_stood_still_for_as_long_as_leases_last_excuses_a_repeat(
+def test_a_machine_that_stalls_for_as_long_as_leases_last_excuses_a_repeat(
     until: float, excused: bool
 ) -> None:
     found = verdict(
-        calls=[*GOOD.calls, AGAIN],
+        calls=[*CALLS, AGAIN],
         routed={**GOOD.routed, A.key: 2},
         stalls=[Fault("stall", 0.0, 1.5), Fault("stall", 2.0, until)],
     )
@@ -465,7 +473,7 @@ def test_a_machine_that_stood_still_for_as_long_as_leases_last_excuses_a_repeat(
 
 def test_two_calls_for_one_event_at_once_are_a_repeat_although_neither_was_answered_yet() -> None:
     first = Call(C.key, 3.0, 9.0, "abandoned", WORKER)
-    found = verdict(calls=[GOOD.calls[0], first, *GOOD.calls[1:]])
+    found = verdict(calls=[CALLS[0], first, *CALLS[1:]])
     assert {(r.first, r.excuse) for r in found.repeats} == {(first, "")}
     assert "again during another such call" in found.of(DOUBLED)[0].text
 
@@ -475,11 +483,11 @@ def test_a_dead_letter_that_was_not_replayed_yet_is_kept_and_no_loss() -> None:
     assert check(sound, replayed=False).problems == []
 
 
-def test_events_that_died_of_kills_are_kept_and_named_in_the_table() -> None:
+def test_poisoned_events_are_kept_and_listed_in_the_table() -> None:
     poisoned = replace(
         GOOD,
         events={**GOOD.events, D.key: replace(D, readable=True)},
-        queue=queue(hashes=changed(GOOD.queue.hashes, D.key, reason="poison")),
+        queue=queue(hashes=changed(QUEUE.hashes, D.key, reason="poison")),
     )
     before = check(poisoned, replayed=False)
     assert before.problems == []
@@ -491,23 +499,23 @@ def test_events_that_died_of_kills_are_kept_and_named_in_the_table() -> None:
     ]
 
 
-def test_the_story_tells_everything_about_one_event_in_the_order_of_time(tmp_path: Path) -> None:
+def test_the_timeline_shows_everything_about_one_event_in_the_order_of_time(tmp_path: Path) -> None:
     (tmp_path / "worker.log").write_text(
         f"1970-01-01T00:00:03.600Z INFO worker-routing_00 workers: event {C.key}: the lock is "
         f"another's now\n1970-01-01T00:00:03.610Z INFO worker: event {C.key}2: not this one\n"
     )
-    told = replace(
+    run = replace(
         GOOD,
         faults=[
-            Fault(plan.KILL_ROUTING, 3.4, 3.4, "worker-routing_00", (71,)),
-            Fault(plan.KILL_REDIS, 99, 99, "redis", (9,)),
+            Fault(kinds.KILL_ROUTING, 3.4, 3.4, "worker-routing_00", (71,)),
+            Fault(kinds.KILL_REDIS, 99, 99, "redis", (9,)),
         ],
     )
-    lines = story(told, C.key, tmp_path)
+    lines = timeline(run, C.key, tmp_path)
     text = "\n".join(lines)
     wanted = [
-        "bench-0 hears 503: unavailable",
-        "bench-0 hears nothing: TimeoutError",
+        "bench-0 gets 503: unavailable",
+        "bench-0 gets no answer: TimeoutError",
         "process 71 calls the Routing Service",
         "that call of process 71 ends: failed",
         "FAULT    kill routing worker: worker-routing_00",
@@ -517,7 +525,7 @@ def test_the_story_tells_everything_about_one_event_in_the_order_of_time(tmp_pat
         "place     done",
         '"outcome": "routed"',
         '"events_applied": 1',
-        C.body.decode(),
+        '{"id": "c"}',
     ]
     assert [part for part in wanted if part not in text] == []
     places = [text.index(part) for part in wanted]
@@ -526,7 +534,7 @@ def test_the_story_tells_everything_about_one_event_in_the_order_of_time(tmp_pat
     assert "kill redis-server" not in text
 
 
-def test_tracebacks_are_found_in_the_logs_of_our_programs_whoever_wrote_them(
+def test_tracebacks_are_found_in_the_logs_of_our_programs(
     tmp_path: Path,
 ) -> None:
     entry = "2026-11-25T04:25:03.288Z ERROR worker-routing_01 workers.attempt: event a: it failed"
@@ -542,10 +550,95 @@ def test_tracebacks_are_found_in_the_logs_of_our_programs_whoever_wrote_them(
         "  File z, line 3\nTypeError: 3\n"
     )
     (tmp_path / "mongod.log").write_text("Traceback (most recent call last):\nTypeError: 4\n")
-    assert traces(tmp_path) == [
-        Trace("gateway.log", "2026-11-25T04:25:05.000Z DEBUG gateway: signal", "TypeError: 3"),
-        Trace("worker-routing_01.log.1", entry, "ValueError: 2"),
+    assert tracebacks(tmp_path) == [
+        Traceback("gateway.log", "2026-11-25T04:25:05.000Z DEBUG gateway: signal", "TypeError: 3"),
+        Traceback("worker-routing_01.log.1", entry, "ValueError: 2"),
     ]
+
+
+# A load run knows neither bodies nor times of its events, nor the single calls; a soak no Redis
+# either.
+LOAD = replace(
+    GOOD,
+    events={e.key: Event("bench", e.id, e.shipment) for e in (A, B, C)},
+    answers=[answer(A, 202, 1), answer(A, 200, 2), answer(B, 202, 1), answer(C, 202, 3)],
+    queue=queue(
+        hashes=without(QUEUE.hashes, D.key),
+        places=without(QUEUE.places, D.key),
+        bodies={},
+        stats={**QUEUE.stats, "accepted": "3"},
+    ),
+    calls=None,
+)
+SOAK = replace(LOAD, queue=None)
+
+
+@pytest.mark.parametrize("run", [LOAD, SOAK], ids=["load", "soak"])
+def test_a_good_run_with_fewer_accounts_is_clean(run: Accounts) -> None:
+    assert check(run, retriable=()).problems == []
+    assert check(run).lines() == []
+
+
+@pytest.mark.parametrize("run", [LOAD, SOAK], ids=["load", "soak"])
+@pytest.mark.parametrize(
+    ("falsify", "text", "key"),
+    [
+        (lambda: {"ledger": without(GOOD.ledger, B.key)}, "the ledger says None", B.key),
+        (
+            lambda: {"ledger": changed(GOOD.ledger, B.key, state="processing")},
+            "the ledger says processing",
+            B.key,
+        ),
+        (
+            lambda: {"ledger": {**GOOD.ledger, "bench:z": ledger(B, "recorded")}},
+            "in the ledger, and no client sent it",
+            "bench:z",
+        ),
+        (
+            lambda: {"shipments": changed(GOOD.shipments, "SHP-1", events_applied=3)},
+            "SHP-1 counts 3 events: 2 were applied",
+            B.key,
+        ),
+        (lambda: {"routed": {**GOOD.routed, A.key: 2}}, "2 calls were answered", A.key),
+        (lambda: {"routed": {C.key: 1}}, "a route was needed, and none was asked for", A.key),
+        (lambda: {"routed": {**GOOD.routed, B.key: 1}}, "no route was needed", B.key),
+        (lambda: {"routed": {**GOOD.routed, "x": 1}}, "routed, and not in the ledger", "x"),
+        (
+            lambda: {"answers": [*LOAD.answers, answer(C, 202, 9)]},
+            "accepted as new 2 times",
+            C.key,
+        ),
+        (
+            lambda: {"answers": [*LOAD.answers, answer(C, 503, 9)]},
+            "a valid event was answered 503",
+            C.key,
+        ),
+        (
+            lambda: {"answers": [*LOAD.answers, answer(C, 0, 9)]},
+            "a valid event was answered nothing",
+            C.key,
+        ),
+        (
+            lambda: {"answers": [*LOAD.answers[:-1], answer(C, 200, 3)]},
+            "called a duplicate although it was never stored",
+            C.key,
+        ),
+    ],
+)
+def test_with_fewer_accounts_it_finds(
+    run: Accounts, falsify: Falsified, text: str, key: str
+) -> None:
+    found = check(replace(run, **falsify()), retriable=())
+    assert [p for p in found.problems if text in p.text and p.key == key], found.problems
+
+
+def test_only_the_first_problems_are_spelled_out_the_most_severe_first() -> None:
+    extra = {f"bench:{n}": without(ledger(B, "recorded"), "applied_at") for n in range(30)}
+    found = check(replace(SOAK, ledger={**GOOD.ledger, **extra}, routed={C.key: 1}))
+    lines = found.lines()
+    assert lines[0] == f"LOST: {A.key}: a route was needed, and none was asked for"
+    assert lines[-1] == f"… and {len(found.problems) - 10} more problems"
+    assert len(lines) == 11
 
 
 def test_the_judging_modules_share_no_code_with_the_product() -> None:
@@ -558,7 +651,9 @@ def test_the_judging_modules_share_no_code_with_the_product() -> None:
         "loadtest.chaos.plan",
         "loadtest.chaos.report",
         "loadtest.chaos.timeline",
-        "loadtest.chaos.told",
+        "loadtest.harness.history",
+        "loadtest.harness.http_client",
+        "loadtest.harness.fault_kinds",
         "loadtest.chaos.tracebacks",
     }
     product = {"conf", "scheduler", "workers", "gateway", "routingsim"}

@@ -1,19 +1,21 @@
-"""What is measured out of answers and samples, and what is drawn of it."""
+"""What is computed from answers and samples, and what the picture shows of it."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
-import pytest
-
 from loadtest.harness import history
+from loadtest.harness.checker import Verdict
 from loadtest.harness.history import Answer, most_at_once
 from loadtest.load.evidence import histogram
-from loadtest.load.picture import Scene, draw
+from loadtest.load.picture import draw, rates, seconds
 from loadtest.load.sampling import Sample
-from loadtest.load.svg import ticks
-from loadtest.load.timeline import rates, seconds
+from loadtest.load.summary import Measured, document
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 def answer(at: float, ms: float = 10, status: int = 202) -> Answer:
@@ -37,11 +39,11 @@ def test_requests_overlap_from_their_send_to_their_answer() -> None:
     assert most_at_once([]) == 0
 
 
-def test_each_second_tells_accepted_duplicates_and_failures_apart() -> None:
+def test_each_second_counts_accepted_duplicates_and_failures() -> None:
     run = [answer(10.1, 1), answer(10.2, 9, 200), answer(10.9, 5, 503), answer(12.0, 2)]
     first, second = seconds(run, 10.0)
     assert (first.second, first.accepted, first.duplicates, first.failed) == (0, 1, 1, 1)
-    assert (first.p50, first.p99) == (5, 9)
+    assert (first.p50_ms, first.p99_ms) == (5, 9)
     assert (second.second, second.accepted) == (2, 1)
 
 
@@ -50,44 +52,64 @@ def test_rates_are_growth_over_the_last_two_seconds() -> None:
     assert rates(samples, "done") == [(1, 10.0), (2, 5.0), (3, 10.0)]
 
 
-@pytest.mark.parametrize(
-    ("highest", "expected"),
-    [
-        (0, [0, 0.25, 0.5, 0.75, 1]),
-        (7, [0, 2, 4, 6, 8]),
-        (133, [0, 50, 100, 150]),
-        (1000, [0, 250, 500, 750, 1000]),
-    ],
+def ledger_entry(attempts: int) -> dict[str, Any]:
+    times = {"received_at": NOON, "done_at": NOON + timedelta(seconds=2)}
+    return {"state": "done", "decision": {"route": True}, "attempts": attempts, **times}
+
+
+MEASURED = Measured(
+    burst=[answer(100.0), answer(100.0, 20)],
+    sustained=[answer(110.0), answer(111.0, status=200)],
+    failures={"burst": 0, "sustained": 0},
+    samples=[sample(99.5), *(sample(100 + n, 5 * n, 40 - n) for n in range(30))],
+    ledger={**{f"a{n}": ledger_entry(0) for n in range(80)}, "b": ledger_entry(1)},
+    verdict=Verdict([]),
+    simulator=dict.fromkeys(("calls", "succeeded", "failed", "repeats", "max_concurrent"), 1),
+    burst_end=108.0,
+    end=129.0,
+    slots=128,
+    problems=[],
+    audit="audit: balanced",
+    versions={"cores": "2"},
+    commands=["locust"],
 )
-def test_ticks_are_round_and_reach_the_highest_value(highest: float, expected: list[float]) -> None:
-    assert ticks(highest) == expected
 
 
-def test_the_picture_is_well_formed_and_shows_every_part() -> None:
-    scene = Scene(
-        title="3 requests <0 failures>",
-        subtitle="& more",
-        answers=[answer(100.0), answer(110.0), answer(111.0, status=200)],
-        samples=[sample(99.5), *(sample(100 + n, 5 * n, 40 - n) for n in range(30))],
-        phases={"burst": (100.0, 108.0), "sustained load": (110.0, 120.0)},
-        attempts={1: 80, 2: 20},
-    )
-    root = ElementTree.fromstring(draw(scene))
+def test_the_picture_is_well_formed_shows_every_part_and_is_the_same_each_time(
+    tmp_path: Path,
+) -> None:
+    draw(tmp_path / "one.svg", MEASURED)
+    draw(tmp_path / "two.svg", MEASURED)
+    text = (tmp_path / "one.svg").read_text()
+    assert text == (tmp_path / "two.svg").read_text()
+    root = ElementTree.fromstring(text)
     texts = [
-        "".join(element.itertext()) for element in root.iter() if element.tag.endswith("}text")
+        "".join(element.itertext()).strip()
+        for element in root.iter()
+        if element.tag.endswith("}text")
     ]
     for wanted in (
-        "3 requests <0 failures>",
+        "4 requests, 0 failures, 1 events completed after a retry",
         "Requests a second",
         "burst",
         "2 calls",
-        "20 events",
+        "80 events",
         "Acknowledged within, ms (logarithmic)",
         "Events accepted and not finished",
         "Completed and retried, events a second",
     ):
         assert wanted in texts
     assert not [element for element in root.iter() if "nan" in str(element.attrib)]
+
+
+def test_the_summary_counts_what_was_measured() -> None:
+    found = document(MEASURED)
+    assert found["passed"]
+    assert found["events"]["with_one_effect"]
+    assert found["events"]["s_until_done_with_route"] == {"events": 81, "p50": 2.0, "p99": 2.0}
+    assert found["routing"]["events_routed"] == 81
+    assert found["routing"]["events_that_failed_first_and_completed"] == 1
+    assert found["routing"]["calls_an_event_needed"] == {"1": 80, "2": 1}
 
 
 def test_the_histogram_has_a_row_for_each_number_of_calls() -> None:

@@ -1,9 +1,8 @@
-"""What locust counts as accepted, and what as a failure: judged on a gateway that is played."""
+"""What locust counts as accepted, and what as a failure, against a simulated gateway."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from gateway.stack.environment import inherited
+from loadtest.harness.wait import wait_until
 from loadtest.load.locust_process import Outcome, Plan, drive
 
 BURST = Plan("burst", "loadtest/locustfile_burst.py", users=6, report=False)
@@ -20,12 +20,12 @@ SUSTAINED = Plan("sustained", "loadtest/locustfile.py", users=40, seconds=4, rep
 
 
 @contextmanager
-def played(status: Callable[[str, bool], int]) -> Iterator[str]:
+def simulated(status: Callable[[str, bool], int]) -> Iterator[str]:
     """A gateway whose answer is ``status(event's id, seen before)``; yields its URL."""
     seen: set[str] = set()
     lock = threading.Lock()
 
-    class Played(BaseHTTPRequestHandler):
+    class Gateway(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -44,7 +44,7 @@ def played(status: Callable[[str, bool], int]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Played)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -54,13 +54,10 @@ def played(status: Callable[[str, bool], int]) -> Iterator[str]:
 
 
 def run(plan: Plan, folder: Path, status: Callable[[str, bool], int]) -> Outcome:
-    def wait(over: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 40
-        while not over() and time.monotonic() < deadline:
-            time.sleep(0.05)
-
-    with played(status) as url:
-        return drive(plan, url, inherited(), str(folder), wait)
+    with simulated(status) as url:
+        return drive(
+            plan, url, inherited(), str(folder), lambda over: wait_until(over, 40, "locust")
+        )
 
 
 def test_a_burst_is_one_request_a_user(tmp_path: Path) -> None:

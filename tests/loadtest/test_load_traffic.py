@@ -9,7 +9,8 @@ import pytest
 
 from conf.settings import Settings
 from conf.sources.loader import load_sources
-from loadtest.load.traffic import SHIPMENTS_PER_USER, SOURCES, TOURS, USERS, body, event, signed
+from loadtest.harness.signed import signed
+from loadtest.load.traffic import SEQUENCES, SHIPMENTS_PER_USER, SOURCES, USERS, body, event
 from workers.decision import NEEDS_ROUTING
 
 SOURCE_TABLE = load_sources(Settings().sources_file, {}, "demo")
@@ -35,12 +36,12 @@ def test_six_in_ten_events_need_a_route() -> None:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_each_courier_has_words_for_its_tour_and_no_tour_ends_a_shipment(name: str) -> None:
-    assert not [status for status in TOURS[name] if status.terminal]
-    for number in range(len(TOURS[name])):
+def test_each_source_has_words_for_its_sequence_and_none_holds_a_terminal_status(name: str) -> None:
+    assert not [status for status in SEQUENCES[name] if status.terminal]
+    for number in range(len(SEQUENCES[name])):
         one = event("run", SOURCES.index(name), number)
         source, now = SOURCE_TABLE[name], 1_800_000_000.0
-        post = signed(one, source, body(one, source, now), now)
-        assert post.path == f"/v1/events/{name}"
-        assert one.shipment.encode() in post.body
-        assert orjson.loads(post.body)
+        request = signed(source, one.id, body(one, source, now), now)
+        assert request.path == f"/v1/events/{name}"
+        assert one.shipment.encode() in request.body
+        assert orjson.loads(request.body)

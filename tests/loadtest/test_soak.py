@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from conf.sources.loader import load_sources
-from loadtest.harness.wait import BenchError
+from loadtest.harness.wait import RunFailed
 from loadtest.soak.leftovers import FOR_EVER, remaining, unknown
-from loadtest.soak.measure import FLAT, bench_alone
+from loadtest.soak.measure import FLAT, only_bench
 from loadtest.soak.slope import Growth, slope
 from scheduler.connection import RedisConnection
 from scheduler.keys import Keys
@@ -22,7 +22,7 @@ KEYS = Keys()
 
 
 def test_the_tombstones_of_a_soak_expire_when_it_says(tmp_path: Path) -> None:
-    sources = load_sources(bench_alone(tmp_path), {}, "local")
+    sources = load_sources(only_bench(tmp_path), {}, "local")
     assert list(sources) == ["bench"]
     assert sources.remember_at_least_seconds == 0
 
@@ -44,7 +44,7 @@ def test_noise_that_comes_and_goes_is_no_growth() -> None:
     ids=["too few", "no progress"],
 )
 def test_a_line_that_cannot_be_drawn_is_an_error(points: list[tuple[float, float]]) -> None:
-    with pytest.raises(BenchError):
+    with pytest.raises(RunFailed):
         slope(points)
 
 
@@ -76,17 +76,17 @@ def test_a_process_that_was_restarted_is_named() -> None:
 
 
 @pytest.fixture
-def link(tmp_path: Path) -> Iterator[RedisConnection]:
+def connection(tmp_path: Path) -> Iterator[RedisConnection]:
     server = RedisServer(redis_binaries()[-1], tmp_path).start()
-    link = RedisConnection(server.url)
-    yield link
-    link.close()
+    connection = RedisConnection(server.url)
+    yield connection
+    connection.close()
     server.stop()
 
 
-def carry(link: RedisConnection, dedup_window: float) -> None:
+def carry(connection: RedisConnection, dedup_window: float) -> None:
     """An event from its acceptance to its tombstone, and what the scheduler does then."""
-    queue = Queue(link)
+    queue = Queue(connection)
     accept(queue, "bench:1", quota=(9, 9))
     (event,) = queue.reserve("lookup", 1, owner="h/w", boot="1", lease_seconds=9)
     queue.alive("h/w", {"pid": 1}, 60)
@@ -97,23 +97,23 @@ def carry(link: RedisConnection, dedup_window: float) -> None:
 
 
 def test_of_an_event_whose_tombstone_expired_only_the_fixed_keys_remain(
-    link: RedisConnection,
+    connection: RedisConnection,
 ) -> None:
-    carry(link, dedup_window=-1)
-    left = remaining(link)
+    carry(connection, dedup_window=-1)
+    left = remaining(connection)
     assert {KEYS.stats, KEYS.quota("bench"), KEYS.process("h/w")} <= left.keys()
     assert left[KEYS.stats] == FOR_EVER < left[KEYS.process("h/w")]
     assert unknown(left, ["bench"]) == []
 
 
 def test_a_tombstone_a_body_a_strange_quota_and_a_process_without_an_end_are_named(
-    link: RedisConnection,
+    connection: RedisConnection,
 ) -> None:
-    carry(link, dedup_window=60)
-    link.command("SET", KEYS.body("bench:2"), "leaked")
-    link.command("HSET", KEYS.quota("nobody"), "tokens", "1")
-    link.command("HSET", KEYS.process("h/dead"), "pid", "1")
-    assert unknown(remaining(link), ["bench"]) == sorted(
+    carry(connection, dedup_window=60)
+    connection.command("SET", KEYS.body("bench:2"), "leaked")
+    connection.command("HSET", KEYS.quota("nobody"), "tokens", "1")
+    connection.command("HSET", KEYS.process("h/dead"), "pid", "1")
+    assert unknown(remaining(connection), ["bench"]) == sorted(
         [
             KEYS.done,
             KEYS.event("bench:1"),

@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 
 from tests.support.simulator import Simulator
 from workers.errors import Permanent, Transient
-from workers.routing_client import RETRY_AFTER_MAX_SECONDS, RoutingClient, read_retry_after
+from workers.routing_client import (
+    RETRY_AFTER_MAX_SECONDS,
+    RoutingClient,
+    read_retry_after,
+    user_agent,
+)
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 
@@ -198,3 +203,10 @@ def test_retry_after_may_be_a_date() -> None:
 @given(st.text())
 def test_any_retry_after_gives_a_time_within_bounds(text: str) -> None:
     assert 0 <= read_retry_after(text, NOW.timestamp()) <= RETRY_AFTER_MAX_SECONDS
+
+
+def test_the_user_agent_names_the_process_in_ascii() -> None:
+    named = user_agent("höst (1)/worker-routing_00", "b0071d", 4711)
+    assert named == (
+        "fincart-gateway (h%C3%B6st%20%281%29/worker-routing_00; boot b0071d; pid 4711)"
+    )

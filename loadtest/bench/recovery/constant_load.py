@@ -1,42 +1,42 @@
-"""Couriers that post event after event while something is away, and note how each was answered.
+"""Couriers that post event after event while something is unavailable.
 
-Invariant: what was sent is noted, whatever became of it: a request that no answer came to has
-status 0. None is repeated.
+Invariant: every request is in the history, whatever became of it. None is repeated.
 """
 
 from __future__ import annotations
 
-import http.client
 import threading
-import time
 from collections.abc import Sequence
 from types import TracebackType
-from urllib.parse import urlsplit
 
+from conf.settings import Settings
 from conf.sources.statuses import Status
 from loadtest.harness import signed
 from loadtest.harness.environment import Environment
-from loadtest.harness.history import Answer
+from loadtest.harness.history import Answer, History
+from loadtest.harness.http_client import Connection
 
-COURIERS = 8  # twice the processes of the edge: each of them is asked all the time
-PAUSE_SECONDS = 0.08  # of a courier, between an answer and its next event
-PATIENCE_SECONDS = 10.0  # ten times what an answer may take
+# One for each process of the edge, among which new connections are spread evenly. The pause between
+# an answer and the courier's next event rises with them: together they send 100 events a second.
+COURIERS = Settings().web_concurrency
+PAUSE_SECONDS = 0.01 * COURIERS
 MANY = 1_000_000
 
 
-class Couriers:
-    """Under way inside its ``with`` block. answers: those of all, in the order of their arrival."""
+class ConstantLoad:
+    """Runs inside its ``with`` block."""
 
     def __init__(self, env: Environment, prefix: str, statuses: Sequence[Status]) -> None:
-        self.answers: list[Answer] = []
-        self._address = urlsplit(env.url)
+        self.history = History()
+        self._url = env.url
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._post, args=(f"{prefix}{n}", statuses, n))
             for n in range(COURIERS)
         ]
 
-    def __enter__(self) -> Couriers:
+    def __enter__(self) -> ConstantLoad:
         for thread in self._threads:
             thread.start()
         return self
@@ -51,29 +51,20 @@ class Couriers:
         for thread in self._threads:
             thread.join()
 
-    def taken(self, since: float) -> bool:
-        """Whether an event that was sent since then got its 2xx."""
-        return any(answer.status // 100 == 2 and answer.at > since for answer in self.answers[:])
+    def acknowledged_since(self, moment: float) -> bool:
+        """Whether an event that was sent after ``moment`` got its 2xx."""
+        return any(a.acknowledged and a.sent_at > moment for a in self.history.answers[:])
 
     def _post(self, prefix: str, statuses: Sequence[Status], number: int) -> None:
-        connection = http.client.HTTPConnection(
-            self._address.hostname or "", self._address.port, timeout=PATIENCE_SECONDS
-        )
-        # Shipments of their own, so that couriers do not stand in each other's way.
+        connection = Connection(self._url)
+        # Each courier has shipments of its own, so that no two update the same one.
         first = number * signed.SHIPMENTS // COURIERS
-        for id, body in signed.events(prefix, MANY, statuses, first):
+        for event, body in signed.events(prefix, MANY, statuses, first):
             if self._stop.wait(PAUSE_SECONDS):
                 break
-            sent = time.time()
-            try:
-                connection.request("POST", self._address.path, body, signed.headers(id, body))
-                answer = connection.getresponse()
-                answer.read()
-                status = answer.status
-            except (OSError, http.client.HTTPException):
-                status = 0
-                connection.close()
-            self.answers.append(
-                Answer(f"{signed.SOURCE}:{id}", "", status, sent, (time.time() - sent) * 1000)
-            )
+            reply = connection.post(signed.request(event, body))
+            with self._lock:
+                self.history.note(
+                    Answer(event.key, event.shipment, reply.status, reply.sent_at, reply.ms)
+                )
         connection.close()

@@ -1,6 +1,6 @@
-"""Kills a stack's processes, and sees when what was killed answers again.
+"""Kills and stops a stack's processes, and sees when a store answers again.
 
-All times are seconds since 1970, as in what clients note.
+All times are seconds since 1970, as in the history.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from pymongo.errors import PyMongoError
 from gateway.stack import orphans
 from loadtest.harness import processes
 from loadtest.harness.environment import Environment
-from loadtest.harness.wait import BenchError, wait_until
+from loadtest.harness.wait import RunFailed, wait_until
 from scheduler.connection import RedisConnection
 from scheduler.errors import RedisUnavailable
 
-STEADY_SECONDS = 2  # beyond every program's startsecs: a death is no failed start
-LOOK_SECONDS = 0.005
-REPLY_SECONDS = 0.1  # that a store has for an answer before it is asked anew
+STEADY_SECONDS = 2  # beyond every program's startsecs: no kill counts as a failed start
+POLL_SECONDS = 0.005
+REPLY_SECONDS = 0.1  # for a store to answer before it is asked again
 
 
 @dataclass(frozen=True)
-class Back:
-    """Away at the one time for certain, there at the other."""
+class Return:
+    """When a store was last seen unavailable, and when it answered again."""
 
-    last_away: float
+    last_unavailable: float
     answered: float
 
 
@@ -42,26 +42,26 @@ def pid(env: Environment, name: str) -> int:
     """Of a process of supervisord."""
     found = [each.pid for each in env.stack.supervisor.processes() if each.name == name]
     if not found or not found[0]:
-        raise BenchError(f"{name} does not run")
+        raise RunFailed(f"{name} does not run")
     return found[0]
 
 
-def everybody(env: Environment, *but: str) -> dict[int, str]:
-    """All processes of the stack, children too, but those of some programs: pid -> its program."""
-    return {pid: kind for pid, kind in processes.pids(env.stack) if kind not in but}
+def all_processes(env: Environment, *without: str) -> dict[int, str]:
+    """Of the stack, children too, without those of some programs: pid -> its program."""
+    return {pid: kind for pid, kind in processes.pids(env.stack).items() if kind not in without}
 
 
-def settle(env: Environment, but: Collection[str] = ()) -> None:
-    """Until every process has run for a while and has the children that it wants; ``but`` those
-    that were stopped."""
+def settle(env: Environment, stopped: Collection[str] = ()) -> None:
+    """Wait until every process has run for a while with the same children. stopped: the processes
+    that do not run."""
     seen: dict[int, str] = {}
     since = 0.0
 
     def steady() -> bool:
         nonlocal seen, since
-        found = [each for each in env.stack.supervisor.processes() if each.name not in but]
+        found = [each for each in env.stack.supervisor.processes() if each.name not in stopped]
         running = bool(found) and all(each.state == "RUNNING" for each in found)
-        now = everybody(env) if running else {}
+        now = all_processes(env) if running else {}
         if now != seen:
             seen, since = now, time.monotonic()
         return running and time.monotonic() - since > STEADY_SECONDS
@@ -70,7 +70,7 @@ def settle(env: Environment, but: Collection[str] = ()) -> None:
 
 
 def kill(pid: int) -> tuple[float, float]:
-    """With SIGKILL; when that was sent, and when it was over."""
+    """With SIGKILL; when it was sent, and when the process had ended."""
     sent = time.time()
     os.kill(pid, signal.SIGKILL)
     while orphans.alive(pid):
@@ -80,7 +80,7 @@ def kill(pid: int) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """With SIGSTOP, until the end of the block."""
+    """Stopped (SIGSTOP) until the end of the block."""
     os.kill(pid, signal.SIGSTOP)
     try:
         wait_until(lambda: orphans.state(pid) == "T", 5, "a process to stop")
@@ -89,28 +89,30 @@ def frozen(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def redis_back(env: Environment, seconds: float = 30) -> Back:
+def redis_returned(env: Environment, seconds: float = 30) -> Return:
     """Wait until a new connection gets an answer that is no LOADING."""
 
     def answers() -> bool:
-        link = RedisConnection(env.stack.redis_url, REPLY_SECONDS)
+        connection = RedisConnection(env.stack.redis_url, REPLY_SECONDS)
         try:
-            return bool(link.command("PING") == b"PONG")
+            return bool(connection.command("PING") == b"PONG")
         except RedisUnavailable:
             return False
         finally:
-            link.close()
+            connection.close()
 
-    return _back(answers, seconds, "Redis")
+    return _returned(answers, seconds, "Redis")
 
 
-def mongod_back(env: Environment, look: Callable[[], object], seconds: float = 60) -> Back:
-    """Wait until a new client gets an answer. (One that has seen it away asks twice a second.)
-    look: is called before each try."""
+def mongod_returned(
+    env: Environment, before_each: Callable[[], object], seconds: float = 60
+) -> Return:
+    """Wait until a new client gets an answer: one that has seen it unavailable asks twice a second
+    only. before_each: is called before each try."""
     address = urlsplit(env.stack.mongo_url)
 
     def answers() -> bool:
-        look()
+        before_each()
         try:
             socket.create_connection((address.hostname or "", address.port or 0), 1).close()
         except OSError:
@@ -125,25 +127,16 @@ def mongod_back(env: Environment, look: Callable[[], object], seconds: float = 6
         finally:
             client.close()
 
-    return _back(answers, seconds, "mongod")
+    return _returned(answers, seconds, "mongod")
 
 
-def _back(answers: Callable[[], bool], seconds: float, who: str) -> Back:
-    began = asked = time.time()
-    while True:
-        last_away, asked = asked, time.time()
-        if answers():
-            return Back(last_away, time.time())
-        if asked > began + seconds:
-            raise BenchError(f"{who} did not answer within {seconds:g} s")
-        time.sleep(LOOK_SECONDS)
+def _returned(answers: Callable[[], bool], seconds: float, store: str) -> Return:
+    last_unavailable = asked = time.time()
 
+    def back() -> bool:
+        nonlocal last_unavailable, asked
+        last_unavailable, asked = asked, time.time()
+        return answers()
 
-def moment(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """When the condition came to hold, seen within LOOK_SECONDS. Raises ``BenchError``."""
-    deadline = time.time() + seconds
-    while not condition():
-        if time.time() > deadline:
-            raise BenchError(f"waited {seconds:g} s in vain for {what}")
-        time.sleep(LOOK_SECONDS)
-    return time.time()
+    answered = wait_until(back, seconds, f"{store} to answer", poll_seconds=POLL_SECONDS)
+    return Return(last_unavailable, answered)

@@ -1,4 +1,4 @@
-"""The scheduler dies just before retries are due: how late do these become ready?"""
+"""The scheduler is killed just before retries are due: how late do they become ready?"""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from loadtest.harness import signed
 from loadtest.harness.environment import Environment, Options, started
 from loadtest.harness.figures import Figure, Section, at_most, median
 from loadtest.harness.progress import say
-from loadtest.harness.wait import BenchError
+from loadtest.harness.wait import RunFailed, wait_until
 from scheduler.inspector import Inspector
 
 RETRIES = 200
 ROUNDS, QUICK_ROUNDS = 5, 1
 DUE_SECONDS = 1.5  # from the first retry to when all are due
-AHEAD_SECONDS = 0.05  # of that, the kill: the one that was killed must not have seen them due
+AHEAD_SECONDS = 0.05  # of the kill: the killed scheduler must not have seen them due
 LIMIT_SECONDS = 30
 LEASE_SECONDS = 60
 
@@ -23,7 +23,7 @@ LEASE_SECONDS = 60
 def killed(options: Options) -> Section:
     samples = []
     with started(options) as env:
-        env.stack.ctl("stop", "worker-lookup:*")  # nobody else takes what becomes ready
+        env.stack.ctl("stop", "worker-lookup:*")  # so that what becomes ready stays there
         for number in range(options.pick(ROUNDS, QUICK_ROUNDS)):
             samples.append(_round(env, f"s{number}"))
             say(f"round {number + 1}: {samples[-1]:.2f} s")
@@ -38,7 +38,7 @@ def killed(options: Options) -> Section:
 
 
 def _round(env: Environment, prefix: str) -> float:
-    faults.settle(env, but=("worker-lookup_00",))
+    faults.settle(env, stopped=("worker-lookup_00",))
     env.preload(prefix, RETRIES, signed.NO_ROUTE)
     due = time.time() + DUE_SECONDS
     events = env.queue.reserve(
@@ -46,18 +46,19 @@ def _round(env: Environment, prefix: str) -> float:
     )
     for event in events:
         env.queue.retry(event, due - time.time(), "bench")
-    victim = faults.pid(env, "scheduler")
+    pid = faults.pid(env, "scheduler")
     time.sleep(max(0.0, due - AHEAD_SECONDS - time.time()))
-    sent, _ = faults.kill(victim)
+    sent, _ = faults.kill(pid)
     inspector = Inspector(env.redis)
     before = inspector.counters()
     if before.retrying != RETRIES:
-        raise BenchError(f"{before.retrying} retries wait after the kill, not {RETRIES}")
-    ready = faults.moment(
+        raise RunFailed(f"{before.retrying} retries wait after the kill, not {RETRIES}")
+    ready = wait_until(
         lambda: env.redis.command("ZCARD", inspector.keys.retry) == 0,
         LIMIT_SECONDS,
         "the retries to be ready",
+        poll_seconds=faults.POLL_SECONDS,
     )
     if inspector.counters().waiting_total != RETRIES:
-        raise BenchError("not all retries became ready")
+        raise RunFailed("not all retries became ready")
     return ready - sent

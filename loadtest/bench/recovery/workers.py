@@ -1,50 +1,47 @@
-"""A routing worker dies with all its slots in a call: when is each of its calls made again?
+"""A routing worker is killed with all its slots in a call: when is each of its calls made again?
 
-Seen by the Routing Service: it counts the calls, and knows nothing of leases or processes.
+Measured at the Routing Service, which counts calls and knows nothing of leases or processes.
 """
 
 from __future__ import annotations
 
 import contextlib
 
-import urllib3
-
 from conf.settings import Settings
 from loadtest.bench.recovery import faults
-from loadtest.demo import behave
 from loadtest.harness import signed
 from loadtest.harness.environment import Environment, Options, started
 from loadtest.harness.figures import Figure, Section, at_most, median
 from loadtest.harness.progress import say
-from loadtest.harness.wait import BenchError, wait_until
+from loadtest.harness.wait import RunFailed, wait_until
 
-VICTIM = "worker-routing_00"
+TARGET = "worker-routing_00"
 ROUNDS, QUICK_ROUNDS = 5, 1
 LIMIT_SECONDS = 60
-FILL_SECONDS = 8  # of the calls in flight at the kill: time to fill all slots on a slow machine
+FILL_SECONDS = 8  # a call lasts so long at the kill: time to fill all slots on a slow machine
 SHIPPED = Settings()
 
 
 def restarted(options: Options) -> Section:
-    """It is killed, and supervisord starts it anew."""
+    """It is killed, and supervisord starts it again."""
     samples = _rounds(options, "k", supervised=True)
     return Section(
         "worker-killed",
         f"SIGKILL of a routing worker with {SHIPPED.routing_threads} calls in flight",
-        f"{_how(len(samples))}; supervisord starts it anew, and it takes back the leases "
+        f"{_how(len(samples))}; supervisord starts it again, and it reclaims the leases "
         "under its name",
         (Figure("kill to all in work again", median(samples), "s", at_most(3), tuple(samples)),),
     )
 
 
 def lost(options: Options) -> Section:
-    """It is killed, and nobody starts it anew: its lane's other process takes over."""
+    """It is killed and not started again: the other process of its lane takes over."""
     samples = _rounds(options, "g", supervised=False)
     lease = SHIPPED.lease_seconds
     return Section(
         "worker-lost",
         f"a routing worker with {SHIPPED.routing_threads} calls in flight that never comes back",
-        f"{_how(len(samples))}; supervisord is stopped (SIGSTOP) meanwhile, so "
+        f"{_how(len(samples))}; supervisord is stopped (SIGSTOP) until then, so "
         f"that the other worker takes over when the leases end (LEASE_SECONDS = {lease:g})",
         (
             Figure(
@@ -80,32 +77,31 @@ def _round(env: Environment, prefix: str, supervised: bool) -> float:
     slots = SHIPPED.routing_threads
     count = slots * SHIPPED.routing_processes
     faults.settle(env)
-    urllib3.request("DELETE", f"{env.stack.routing_url}/stats", retries=False)
+    env.simulator.reset_stats()
     done, crashed = env.stat("done"), env.stat("crashed")
-    behave(env.stack, latency_ms=FILL_SECONDS * 1000)
+    env.simulator.behave(latency_ms=FILL_SECONDS * 1000)
     env.preload(prefix, count, signed.ROUTE)
-    wait_until(lambda: env.simulator()["in_flight"] == count, 20, f"{count} calls in flight")
-    behave(env.stack)
-    victim, supervisor = faults.pid(env, VICTIM), env.stack.supervisor.pid()
+    wait_until(lambda: env.simulator.stats()["in_flight"] == count, 20, f"{count} calls in flight")
+    env.simulator.behave()
+    target, supervisor = faults.pid(env, TARGET), env.stack.supervisor.pid()
     assert supervisor is not None
-    absent = contextlib.nullcontext() if supervised else faults.frozen(supervisor)
-    with absent:
-        sent, _ = faults.kill(victim)
-        seen = sent
-        seen = faults.moment(
-            lambda: env.simulator()["calls"] >= count + slots,
+    supervisor_state = contextlib.nullcontext() if supervised else faults.frozen(supervisor)
+    with supervisor_state:
+        sent, _ = faults.kill(target)
+        called = wait_until(
+            lambda: env.simulator.stats()["calls"] >= count + slots,
             LIMIT_SECONDS,
             "all to be in work again",
+            poll_seconds=faults.POLL_SECONDS,
         )
     env.wait_done(done + count, LIMIT_SECONDS)
-    books = env.simulator()
-    if (env.stat("crashed") - crashed, books["abandoned"], books["repeats"]) != (
+    stats = env.simulator.stats()
+    if (env.stat("crashed") - crashed, stats["abandoned"], stats["repeats"]) != (
         slots,
         slots,
         0,
     ):
-        raise BenchError(
-            f"{env.stat('crashed') - crashed} events were taken back, the simulator's "
-            f"books say {books}"
+        raise RunFailed(
+            f"{env.stat('crashed') - crashed} events were reclaimed, the simulator counts {stats}"
         )
-    return seen - sent
+    return called - sent
