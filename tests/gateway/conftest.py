@@ -23,7 +23,9 @@ def edge(
     kind: str, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Edge]:
     """One edge per session, worker class and Redis. Request ``store`` too for an empty Redis."""
-    edge = Edge(tmp_path_factory.mktemp("edge"), redis_server.url, kind)
+    folder = tmp_path_factory.mktemp("edge")
+    # After a timeout the circuit breaker would answer 503 to the next test.
+    edge = Edge(folder, redis_server.url, kind, REDIS_TIMEOUT_SECONDS="10")
     try:
         yield edge.start()
     finally:
