@@ -34,9 +34,8 @@ ctl: venv ## run supervisorctl: make ctl ARGS="restart worker-routing:*"
 redis-cli: venv ## run redis-cli: make redis-cli ARGS="zrange {gw:0}:retry 0 9"
 	@$(RUN) -m gateway.stack redis-cli $(ARGS)
 
-# pytest prints its seed; -v only offsets the -q of pyproject.toml, which would hide it.
 test: lint ## lint, then all tests in random order; ARGS="--randomly-seed=123" repeats one
-	@$(RUN) -m pytest -v -n 2 --dist worksteal $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: venv ## check style, formatting and types with ruff and mypy
 	@$(RUN) -m ruff check .
@@ -48,7 +47,7 @@ format: venv ## format the code with ruff, and fix what ruff can fix
 	@$(RUN) -m ruff check --fix .
 
 coverage: venv ## branch coverage of all tests; the report also goes to htmlcov
-	@$(RUN) -m pytest -v -n 2 --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 
 fuzz: venv ## malformed and unusual requests to a real edge: REQUESTS=200000 SEED=1 KIND=gthread
 	@$(RUN) -m tests.fuzz
