@@ -1,6 +1,6 @@
 """``python -m loadtest.bench [name …] [--quick] [--set NAME=VALUE]``: the benchmarks, one after
 another, then the report. Exit code 0 unless a run itself failed: a figure that is short of its
-target is told, not punished, for it depends on the machine. `recovery` stands for all of those."""
+target does not change it, for figures depend on the machine. `recovery` selects all of RECOVERY."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def main(arguments: list[str]) -> int:
         say(name)
         try:
             sections.append(BENCHMARKS[name](options))
-        except Exception as error:  # the others are still worth having
+        except Exception as error:  # the other benchmarks still run
             failed[name] = f"{type(error).__name__}: {error}"
             print(f"\n{name}: not measured: {error}", flush=True)
-            # A missing tool is no failure, unless just this benchmark was asked for.
+            # A missing tool is no failure, unless this benchmark was asked for by name.
             code |= int(not isinstance(error, ToolMissing) or bool(names))
         else:
             print(f"\n{report.text(sections[-1])}", flush=True)
@@ -85,7 +85,7 @@ def _parse(arguments: list[str]) -> tuple[list[str], Options]:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a setting for every stack, to see what it changes",
+        help="a setting for every stack",
     )
     given = parser.parse_args(arguments)
     if platform.system() != "Linux":
@@ -99,7 +99,7 @@ def _parse(arguments: list[str]) -> tuple[list[str], Options]:
 
 
 def stop(number: int, frame: FrameType | None) -> NoReturn:
-    """Handles a signal as an exception, which unwinds what was started."""
+    """A signal handler: the exception unwinds what was started."""
     raise SystemExit(128 + number)
 
 

@@ -1,7 +1,7 @@
-"""The baselines of ``ingest``: what bare server processes answer when nothing is done.
+"""The baselines of ``ingest``: how many requests bare server processes answer that do no work.
 
-The pinned one is meinheld as it is published, with greenlets: what a team gets that installs it. It
-stays what it is when the edge's own build of meinheld becomes faster, as by leaving greenlets out.
+The pinned one is meinheld as it is published, with greenlets: what one gets who installs it. It
+stays the same when the edge's own build of meinheld becomes faster, as by omitting greenlets.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 @contextlib.contextmanager
 def serving(*, published: bool = False) -> Iterator[str]:
-    """gunicorn with the application above; yields its URL, and it is gone afterwards.
+    """gunicorn with the application above; yields its URL, and stops it afterwards.
 
     published: with meinheld as its authors build it. Raises ``ToolMissing`` where there is no
     meinheld: another server would be another baseline.
@@ -44,7 +44,7 @@ def serving(*, published: bool = False) -> Iterator[str]:
             "python conf/install.py"
         )
     port = free_ports(1)[0]
-    tether = [sys.executable, "-m", "gateway.stack.die_with_parent", str(os.getpid())]
+    supervised = [sys.executable, "-m", "gateway.stack.die_with_parent", str(os.getpid())]
     gunicorn = [
         sys.executable,
         "-m",
@@ -63,7 +63,9 @@ def serving(*, published: bool = False) -> Iterator[str]:
         "loadtest.bench.baseline:application",
     ]
     environ = {**os.environ, "PYTHONPATH": str(_as_published())} if published else None
-    server = subprocess.Popen([*tether, *gunicorn], cwd=ROOT, stdin=subprocess.DEVNULL, env=environ)
+    server = subprocess.Popen(
+        [*supervised, *gunicorn], cwd=ROOT, stdin=subprocess.DEVNULL, env=environ
+    )
     try:
         wait_until(lambda: server.poll() is not None or _serves(port), 15, "the baseline to serve")
         if server.poll() is not None:
@@ -79,7 +81,7 @@ def serving(*, published: bool = False) -> Iterator[str]:
 
 
 def _as_published() -> Path:
-    """The folder with that build, made when it is first asked for. Raises ``RunFailed``."""
+    """The folder with that build, made at the first call. Raises ``RunFailed``."""
     folder = Path(sys.prefix) / "meinheld-as-published"
     if not (folder / "meinheld").is_dir():
         say("building meinheld as it is published")

@@ -1,4 +1,4 @@
-"""A burst: 10,000 events from 500 connections at once, as when a carrier comes back."""
+"""A burst: 10,000 events from 500 connections at once, as after a carrier's outage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loadtest.harness.wait import RunFailed
 
 EVENTS = 10_000
 CONNECTIONS = 500
-PATIENCE_SECONDS = 10.0
+LIMIT_SECONDS = 10.0
 
 
 def measure(options: Options) -> Section:
@@ -21,11 +21,11 @@ def measure(options: Options) -> Section:
     with started(options) as env:
         env.stop_workers()
         warm = signed.write(env.folder / "warm.requests", "w", EVENTS)
-        wrk.run(env.url, warm, PATIENCE_SECONDS)
+        wrk.run(env.url, warm, LIMIT_SECONDS)
         for number in range(rounds):
             env.empty()
             requests = signed.write(env.folder / "burst.requests", f"b{number}", EVENTS)
-            run = wrk.run(env.url, requests, PATIENCE_SECONDS, connections=CONNECTIONS)
+            run = wrk.run(env.url, requests, LIMIT_SECONDS, connections=CONNECTIONS)
             if run.answers != EVENTS or env.stat("accepted") != EVENTS:
                 raise RunFailed(
                     f"{EVENTS} events sent, {run.answers} answers, {env.stat('accepted')} accepted"

@@ -17,7 +17,7 @@ from loadtest.harness.progress import say
 from loadtest.harness.wait import RunFailed
 
 IDLE_SECONDS = 4
-# So many slots that the calls of 2 s never hold an event back.
+# So many slots that no event waits for one.
 SETTINGS = {"ROUTING_PROCESSES": "4", "ROUTING_THREADS": "64"}
 
 

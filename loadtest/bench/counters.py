@@ -1,4 +1,4 @@
-"""What a stack has used so far, and what it used between two looks."""
+"""What a stack has used so far, and between two readings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from loadtest.harness.environment import Environment
 from loadtest.harness.processes import cpu_seconds
 
-# What our processes send. Redis counts the commands inside a script as well, so its total says
-# nothing about round trips; no script runs one of these, and looking (INFO, HGET) is none of them.
-SENT = ("evalsha", "blpop")
-# MongoDB's opcounters count findAndModify, heartbeats and our own looking all as "command".
+# What our processes send. Redis counts the commands inside a script as well, so its total is not
+# the number of round trips; no script runs one of these, and this module sends none (INFO, HGET).
+ROUND_TRIPS = ("evalsha", "blpop")
+# MongoDB's opcounters count findAndModify, heartbeats and serverStatus itself as "command".
 OPERATIONS = ("find", "findAndModify", "update", "insert", "delete", "aggregate", "getMore")
 
 
@@ -35,7 +35,7 @@ class Usage:
         )
 
     def beyond(self, idle: Usage) -> Usage:
-        """What is left of a usage when what the stack uses at rest is taken off."""
+        """Without what the stack uses at rest in the same time."""
         share = self.at / idle.at
         return Usage(
             self.at,
@@ -51,7 +51,7 @@ def usage(env: Environment) -> Usage:
         name: float(count)
         for name, count in re.findall(r"^cmdstat_([^:]+):calls=(\d+)", info, re.MULTILINE)
     }
-    sent = {name: calls.get(name, 0.0) for name in SENT}
+    sent = {name: calls.get(name, 0.0) for name in ROUND_TRIPS}
     commands = env.mongo.client.admin.command("serverStatus")["metrics"]["commands"]
     operations = {name: float(commands[name]["total"]) for name in OPERATIONS}
     return Usage(time.monotonic(), cpu_seconds(env.stack), sent, operations)

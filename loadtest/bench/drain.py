@@ -1,4 +1,4 @@
-"""How well a backlog that needs the slow call is spread over the calls allowed at once."""
+"""How well the slots for the slow call are used while a backlog is drained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loadtest.harness.wait import RunFailed
 
 PROCESSES, THREADS = 4, 64
 CALL_SECONDS = 2.0
-SLACK = 4  # times the ideal duration before the run counts as failed
+SLACK = 4  # times the ideal duration, after which the run counts as failed
 POLL_SECONDS = 0.01
 
 
@@ -23,7 +23,7 @@ POLL_SECONDS = 0.01
 class Times:
     """Seconds since 1970."""
 
-    told: float  # supervisord was told to start the workers
+    started: float  # when supervisord was asked to start the workers
     first_call: float
     last_done: float
     lookups_done: float
@@ -58,7 +58,7 @@ def measure(options: Options) -> Section:
             Figure("efficiency", ideal / elapsed, "ratio", at_least(0.90)),
             Figure("ideal", ideal, "s"),
             Figure("first call to last done", elapsed, "s"),
-            Figure("workers told to start, to first call", times.first_call - times.told, "s"),
+            Figure("workers told to start, to first call", times.first_call - times.started, "s"),
             Figure("first call to last lookup", times.lookups_done - times.first_call, "s"),
             Figure("calls held at once, at most", stats["max_concurrent"], "calls"),
             Figure("calls held at once, on average", count * CALL_SECONDS / elapsed, "calls"),
@@ -67,18 +67,19 @@ def measure(options: Options) -> Section:
 
 
 def _drain(env: Environment, count: int, ideal: float) -> Times:
-    """Start the workers and watch."""
-    told = time.time()
+    """Start the workers, and note when what happens."""
+    started = time.time()
     starting = threading.Thread(target=env.start_workers)  # it returns a second later
     starting.start()
     first_call = lookups_done = 0.0
-    asked = told
+    asked = started
     while env.stat("done") < count:
         now = time.time()
-        if now > told + SLACK * ideal + 10:
-            raise RunFailed(f"{env.stat('done')} of {count} events done after {now - told:.0f} s")
+        if now > started + SLACK * ideal + 10:
+            done = env.stat("done")
+            raise RunFailed(f"{done} of {count} events done after {now - started:.0f} s")
         if not first_call and env.simulator.stats()["calls"]:
-            first_call = asked  # at the latest look that saw none, so never too late
+            first_call = asked  # the last time at which there was none: never too late
         if not lookups_done and env.stat("forwarded") >= count:
             lookups_done = now
         asked = now
@@ -87,4 +88,4 @@ def _drain(env: Environment, count: int, ideal: float) -> Times:
     newest = env.mongo["events"].find_one({}, {"done_at": 1}, sort=[("done_at", -1)])
     assert newest is not None
     last: datetime = newest["done_at"]
-    return Times(told, first_call, last.timestamp(), lookups_done)
+    return Times(started, first_call, last.timestamp(), lookups_done)

@@ -1,4 +1,4 @@
-"""Does an edge process stay as large as it is? A million requests, and its memory meanwhile."""
+"""Does an edge process grow? Its memory over a million requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RequestFile a second at 100 connections, beside a server process that does nothing at all."""
+"""Requests a second at 100 connections, compared with server processes that do no work."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ BASELINES = {"as published": True, "as built here": False}
 TARGETS = {"always": at_least(0.18), "everysec": at_least(0.20)}
 CALIBRATION_SECONDS = 1.5
 CALIBRATION_COUNT = 40_000
-# A run that is faster than the calibration should not run out of requests before its time is over
-# (it would end early, and say the right rate all the same).
-SPARE = 2
-LEAST_RATE = 15_000
+# A run that is faster than the calibration should have requests until its time is over. (Without
+# them it ends early, with the right rate.)
+MARGIN = 2
+RATE_MIN = 15_000
 
 
 def measure(options: Options) -> Section:
     wrk.find()
     seconds = options.pick(4, 2) - wrk.SETTLE_SECONDS
     rounds = options.pick(3, 3)
-    with started(options) as env, _baselines() as idle_urls:
+    with started(options) as env, _baselines() as baseline_urls:
         env.stop_workers()
         requests = _calibrated(env, seconds)
-        bare: dict[str, list[float]] = {name: [] for name in idle_urls}
+        bare: dict[str, list[float]] = {name: [] for name in baseline_urls}
         runs: dict[str, list[Run]] = {policy: [] for policy in TARGETS}
         for number in range(1, rounds + 1):
-            for name, idle_url in idle_urls.items():
-                bare[name].append(wrk.run(idle_url, requests, seconds, cycle=True).rate)
+            for name, baseline_url in baseline_urls.items():
+                bare[name].append(wrk.run(baseline_url, requests, seconds, cycle=True).rate)
             for policy, found in runs.items():
                 found.append(_run(env, requests, seconds, policy))
             rates = ", ".join(f"{policy} {found[-1].rate:,.0f}" for policy, found in runs.items())
@@ -63,24 +63,24 @@ def measure(options: Options) -> Section:
 
 @contextlib.contextmanager
 def _baselines() -> Iterator[dict[str, str]]:
-    """The URLs of the baselines, or nothing where they cannot be had."""
+    """The URLs of the baselines; empty where there is no meinheld."""
     with contextlib.ExitStack() as stack:
         try:
             yield {
                 name: stack.enter_context(baseline.serving(published=published))
                 for name, published in BASELINES.items()
             }
-        except ToolMissing as lack:
-            say(str(lack))
+        except ToolMissing as missing:
+            say(str(missing))
             yield {}
 
 
 def _calibrated(env: Environment, seconds: float) -> RequestFile:
-    """A file with enough requests for a run; the processes are warm afterwards."""
+    """A file with enough requests for a run. Calibrating warms the processes."""
     say("calibrating")
     first = signed.write(env.folder / "first.requests", "c", CALIBRATION_COUNT)
     rate = _run(env, first, CALIBRATION_SECONDS, "everysec").rate
-    count = int(max(rate * SPARE, LEAST_RATE) * seconds)
+    count = int(max(rate * MARGIN, RATE_MIN) * seconds)
     say(f"signing {count:,} requests")
     return signed.write(env.folder / "all.requests", "i", count)
 
@@ -104,7 +104,7 @@ def _figures(
     rates = tuple(run.rate for run in runs)
     figures = [Figure(f"{policy}: events", median(rates), "req/s", None, rates)]
     for name, idle_rates in bare.items():
-        # Each run is compared with the baseline run beside it: a machine's pace drifts.
+        # Each run is compared with the baseline run of its round: a machine's speed drifts.
         ratios = tuple(rate / idle for rate, idle in zip(rates, idle_rates, strict=True))
         figures.append(
             Figure(

@@ -17,7 +17,7 @@ RATE = 1000
 Targets = Mapping[float, Target | None]
 ALONE: Targets = {0.5: None, 0.99: at_most(2.5), 0.999: None}
 DRAINING: Targets = {0.5: at_most(2), 0.99: at_most(10), 0.999: at_most(50)}
-UNDER_WAY = 200  # events done before the measurement of a drain begins: every thread is at work
+UNDER_WAY = 200  # events done before the drain is measured: by then every thread is at work
 
 
 def measure(options: Options) -> Section:
@@ -70,7 +70,7 @@ def _paced(env: Environment, prefix: str, seconds: int, url: str) -> Paced:
 
 
 def _floor(env: Environment) -> Paced | None:
-    """The generator against a server that does nothing: what it adds itself."""
+    """The generator against a server that does no work: what the generator itself adds."""
     with contextlib.suppress(ToolMissing), baseline.serving() as url:
         return _paced(env, "f", 2, url)
     return None  # no meinheld

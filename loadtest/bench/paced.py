@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from conf.settings import ROOT
-from loadtest.bench.pacer import LEAD_SECONDS, PATIENCE_SECONDS
+from loadtest.bench.pacer import ANSWER_SECONDS, LEAD_SECONDS
 from loadtest.harness.figures import percentile
 from loadtest.harness.signed import RequestFile
 from loadtest.harness.wait import RunFailed
@@ -33,11 +33,11 @@ class Paced:
 
 
 class Loop:
-    """One run of the generator, under way since it was made."""
+    """One run of the generator; it starts when this object is made."""
 
     def __init__(self, url: str, requests: RequestFile, rate: float) -> None:
         self._out = requests.path.with_suffix(".json")
-        self._limit = START_SECONDS + LEAD_SECONDS + requests.count / rate + PATIENCE_SECONDS
+        self._limit = START_SECONDS + LEAD_SECONDS + requests.count / rate + ANSWER_SECONDS
         self._process = subprocess.Popen(
             [
                 sys.executable,

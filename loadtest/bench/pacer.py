@@ -1,8 +1,8 @@
 """An open loop at a constant rate: ``python -m loadtest.bench.pacer`` in a process of its own.
 
 Invariant: a latency runs from the moment at which the request was to be sent, whether or not a
-connection was free or this process was late. So a server that stalls is charged for every request
-that would have come meanwhile (no coordinated omission), and a generator that is too slow shows as
+connection was free or this process was late. So a stall of the server adds to the latency of every
+request that was due during it (no coordinated omission), and a generator that is too slow shows as
 latency and as lag, never as a better figure.
 """
 
@@ -19,10 +19,10 @@ from array import array
 from collections import deque
 from pathlib import Path
 
-READY = 64  # connections, each opened for its first request and kept, as couriers do
-MOST = 512  # below what select() can watch
+CONNECTIONS_MIN = 64  # each opened for its first request and kept, as couriers do
+CONNECTIONS_MAX = 512  # below what select() can watch
 LEAD_SECONDS = 0.2
-PATIENCE_SECONDS = 10.0  # for the last answers; what has not come by then is an error
+ANSWER_SECONDS = 10.0  # for the last answers; what has not come by then is an error
 FAILED = -1.0
 
 
@@ -43,7 +43,7 @@ class Pacer:
         self._idle: deque[socket.socket] = deque()
         self._busy: dict[socket.socket, int] = {}
         self._open_count = 0
-        self._free_since = 0.0  # since when a connection may be had again
+        self._free_since = 0.0  # since when a connection is free again
 
     def _open(self) -> socket.socket:
         connection = socket.create_connection(self._address, 2)
@@ -51,7 +51,8 @@ class Pacer:
         return connection
 
     def run(self) -> None:
-        """Until every request is answered, or the patience is over. Closes its connections."""
+        """Until every request is answered, or ANSWER_SECONDS after the last
+        was due. Closes its connections."""
         try:
             self._run()
         finally:
@@ -61,7 +62,7 @@ class Pacer:
     def _run(self) -> None:
         count, rate = len(self.latency), self._rate
         began = time.perf_counter() + LEAD_SECONDS
-        give_up = began + count / rate + PATIENCE_SECONDS
+        give_up = began + count / rate + ANSWER_SECONDS
         number = 0
         while number < count or self._busy:
             now = time.perf_counter()
@@ -77,13 +78,13 @@ class Pacer:
                 self._receive(connection, began)
 
     def _may_send(self) -> bool:
-        return bool(self._idle) or self._open_count < MOST
+        return bool(self._idle) or self._open_count < CONNECTIONS_MAX
 
     def _send(self, number: int, due: float) -> None:
-        if self._open_count < READY or not self._idle:
+        if self._open_count < CONNECTIONS_MIN or not self._idle:
             self._idle.appendleft(self._open())
             self._open_count += 1
-        connection = self._idle.popleft()  # the one that rested longest: all are used in turn
+        connection = self._idle.popleft()  # the one that was idle longest: all are used equally
         at = number * self._size
         try:
             connection.send(self._data[at : at + self._size])

@@ -88,7 +88,8 @@ def faults(seed: int, duration_seconds: float) -> list[Planned]:
 def routing(seed: int, duration_seconds: float) -> list[tuple[float, dict[str, Any]]]:
     """The fault schedule of the Routing Service: from which second on it behaves how. It is healthy
     after each misbehaviour, or no event would ever be done, and at the end."""
-    rng = Random(f"weather {seed}")  # a seed gives the same schedule as ever
+    # The text is part of the seed: with another one every schedule would be another.
+    rng = Random(f"weather {seed}")
     schedule: list[tuple[float, dict[str, Any]]] = []
     pending: list[Mapping[str, Any]] = []
     at = 0.0

@@ -1,6 +1,6 @@
 """The Routing Service of a run: the simulator, with every call recorded by its time and caller.
 
-It runs in the harness and not in the stack: it stands for another company's service, which no fault
+It runs in the harness and not in the stack: it represents another company's service, which no fault
 of ours stops, so that its records are complete.
 """
 

@@ -124,7 +124,7 @@ def _row(answer: Answer) -> tuple[str, ...]:
 
 
 def note(answer: Answer, file: IO[str]) -> None:
-    """Append it to a file that is buffered by the line: a locust that dies loses none."""
+    """Append it to a file that is buffered by the line: a locust that is killed loses none."""
     csv.writer(file, lineterminator="\n").writerow(_row(answer))
 
 

@@ -1,4 +1,4 @@
-"""What the figures depend on: the machine, the versions, and how long its disk takes to flush."""
+"""What the figures depend on: the machine, the versions, and how long a flush to disk takes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def describe() -> dict[str, str]:
 
 
 def flush_ms() -> float:
-    """What `appendfsync always` pays once an event-loop turn, where the stack keeps its data."""
+    """What `appendfsync always` costs in each iteration of Redis's event loop."""
     took = []
     with tempfile.TemporaryFile() as file:
         for _ in range(FLUSHES):
@@ -60,9 +60,9 @@ def _version(binary: Path) -> str:
 
 
 def has_meinheld() -> bool:
-    """Whether the edge is served by it; else gthread serves."""
+    """Whether meinheld serves the edge; else gthread does."""
     try:
         import meinheld.gmeinheld  # noqa: F401
-    except Exception:  # not built, or one that this Python cannot load
+    except Exception:  # not built, or this Python cannot load it
         return False
     return True

@@ -19,10 +19,10 @@ TIMEOUT_SECONDS = 30.0
 
 
 class Pipeline(RedisConnection):
-    """A link whose scripts are only sent. What it returns means ``accepted`` to ``accept`` and
-    consent to a holder verb; the replies come with ``settle``.
+    """A connection whose scripts are only sent. ``accept`` takes what it returns for "accepted", a
+    holder verb for success; ``settle`` reads the replies.
 
-    Its connection is its own: to a link, a reply that nobody waits for yet is a fault.
+    It has a connection of its own: a RedisConnection treats an unread reply as a fault.
     """
 
     def __init__(self, url: str) -> None:

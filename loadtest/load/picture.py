@@ -111,7 +111,7 @@ def draw(path: Path, m: Measured) -> None:
         )
         figure.text(
             0.01,
-            0.965,
+            0.955,
             f"{len(m.burst)} at once, then {len(m.sustained):,} by 100 users; a routing call takes "
             f"2 s and fails at first for a fifth of the events; {m.slots} slots",
             color=GREY,
@@ -134,7 +134,6 @@ def draw(path: Path, m: Measured) -> None:
                 va="top",
                 transform=over_time[0].get_xaxis_transform(),
             )
-        over_time[3].xaxis.set_major_formatter(StrMethodFormatter("{x:g} s"))
         _calls(axes[4], calls)
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
     # One trailing blank less on each line: the file is committed.
@@ -146,6 +145,7 @@ def _frame(ax: Axes, phases: Mapping[str, tuple[float, float]], end: float) -> N
         ax.axvspan(begin, until, color=SHADES[number % 2], zorder=0, linewidth=0)
     ax.set_xlim(0, end)
     ax.grid(axis="y")
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g} s"))
     ax.set_axisbelow(True)
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0)
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
@@ -157,6 +157,8 @@ def _requests(ax: Axes, rows: Sequence[Second]) -> None:
     accepted = [row.accepted for row in rows]
     answered = [row.accepted + row.duplicates for row in rows]
     duplicates, failed = [row.duplicates for row in rows], [row.failed for row in rows]
+    most = max(row.accepted + row.duplicates + row.failed for row in rows)
+    ax.set_ylim(0, 1.2 * most)  # room for the names of the phases
     style: dict[str, Any] = {"align": "edge", "width": 0.85}
     ax.bar(at, accepted, color=BLUE, label="accepted (202)", **style)
     ax.bar(at, duplicates, bottom=accepted, color=PALE, label="duplicates (200)", **style)
@@ -174,7 +176,7 @@ def _acknowledged(ax: Axes, rows: Sequence[Second]) -> None:
             points.append((row.second, math.nan, math.nan))
         points.append((row.second + 0.5, row.p50_ms, row.p99_ms))
     at, p50, p99 = zip(*points, strict=True)
-    style: dict[str, Any] = {"marker": "s", "markersize": 2.5, "linewidth": 1.5}
+    style: dict[str, Any] = {"marker": "s", "markersize": 2, "linewidth": 1.5}
     ax.plot(at, p50, color=GREEN, label="p50", **style)
     ax.plot(at, p99, color=PURPLE, label="p99", **style)
     ax.axhline(TARGET_MS, color=RED, linestyle="--", label=f"target {TARGET_MS} ms")

@@ -18,7 +18,7 @@ from loadtest.harness.history import Answer
 from loadtest.harness.signed import NO_ROUTE
 from loadtest.harness.wait import RunFailed, wait_until
 
-# Redis is killed at 10.0, gone at 10.1, last seen away at 13.0 and answers at 13.1.
+# Redis is killed at 10.0, gone at 10.1, last seen unavailable at 13.0 and answers at 13.1.
 FAULT, GONE, BACK = 10.0, 10.1, Return(13.0, 13.1)
 
 

@@ -30,7 +30,7 @@ def test_the_tombstones_of_a_soak_expire_when_it_says(tmp_path: Path) -> None:
 def test_the_slope_is_that_of_the_line_with_the_least_squares() -> None:
     assert slope((x, 7 + 3 * x) for x in range(10)) == pytest.approx(3)
     assert slope((x, 5.0) for x in range(10)) == 0
-    # By hand: means 3 and 4, sum of products 6, of squares 10.
+    # Computed on paper: means 3 and 4, sum of products 6, of squares 10.
     assert slope([(1, 2), (2, 4), (3, 5), (4, 4), (5, 5)]) == pytest.approx(0.6)
 
 
@@ -49,8 +49,8 @@ def test_a_line_that_cannot_be_drawn_is_an_error(points: list[tuple[float, float
 
 
 def grown(bytes_an_event: float) -> Growth:
-    """A process that takes its 40 MiB in the warm-up and then keeps so much of each event, beside
-    one that keeps nothing."""
+    """A process that takes its 40 MiB in the warm-up and then keeps so much of each event, and
+    a process that keeps nothing."""
     growth = Growth(100_000)
     for done in range(0, 100_000, 1000):
         mib = min(40.0, done / 400) + done * bytes_an_event / 2**20
@@ -111,14 +111,14 @@ def test_a_tombstone_a_body_a_strange_quota_and_a_process_without_an_end_are_nam
 ) -> None:
     carry(connection, dedup_window=60)
     connection.command("SET", KEYS.body("bench:2"), "leaked")
-    connection.command("HSET", KEYS.quota("nobody"), "tokens", "1")
-    connection.command("HSET", KEYS.process("h/dead"), "pid", "1")
+    connection.command("HSET", KEYS.quota("unknown"), "tokens", "1")
+    connection.command("HSET", KEYS.process("h/ended"), "pid", "1")
     assert unknown(remaining(connection), ["bench"]) == sorted(
         [
             KEYS.done,
             KEYS.event("bench:1"),
             KEYS.body("bench:2"),
-            KEYS.quota("nobody"),
-            KEYS.process("h/dead"),
+            KEYS.quota("unknown"),
+            KEYS.process("h/ended"),
         ]
     )

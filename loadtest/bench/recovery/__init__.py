@@ -1,1 +1,1 @@
-"""How soon everything is in work again after something died."""
+"""How soon everything works again after a process was killed."""
