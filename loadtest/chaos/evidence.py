@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from loadtest.harness.accounts import Accounts
-from loadtest.harness.checker import Problem
+from loadtest.harness.verdict import Problem
 
 
 def keep(

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from loadtest.chaos.plan import WEIGHTS
 from loadtest.harness.accounts import Accounts, Document
-from loadtest.harness.checker import DOUBLED, LOST, WRONG, Verdict
 from loadtest.harness.history import NO_ANSWER, Answer
+from loadtest.harness.verdict import DOUBLED, LOST, WRONG, Verdict
 
 NAMED = 5  # poisoned events that are listed
 

@@ -23,9 +23,9 @@ from loadtest.chaos.timeline import timeline
 from loadtest.chaos.tracebacks import tracebacks
 from loadtest.harness import checker, stores
 from loadtest.harness.accounts import Accounts
-from loadtest.harness.checker import Verdict
 from loadtest.harness.history import ACCEPTED, DUPLICATE, NO_ANSWER, History
 from loadtest.harness.progress import Every, Progress
+from loadtest.harness.verdict import SEVERITIES, Verdict
 from loadtest.harness.wait import WaitTimedOut, wait_until
 
 LINE_SECONDS = 3.0
@@ -217,7 +217,7 @@ class Run:
         print(f"the product's own audit: {(audit.stdout or audit.stderr).strip().splitlines()[-1]}")
         problems = sorted(
             dict.fromkeys([*before.problems, *after.problems]),
-            key=lambda problem: checker.SEVERITIES.index(problem.severity),
+            key=lambda problem: SEVERITIES.index(problem.severity),
         )
         for problem in problems:
             print(problem)

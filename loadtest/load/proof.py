@@ -11,9 +11,10 @@ from gateway.cli.seed import insert_missing
 from gateway.stack.stack import Stack
 from loadtest.harness import stores
 from loadtest.harness.accounts import Accounts
-from loadtest.harness.checker import Verdict, check
+from loadtest.harness.checker import check
 from loadtest.harness.history import events_of
 from loadtest.harness.simulator import Simulator
+from loadtest.harness.verdict import Verdict
 from loadtest.harness.wait import RunFailed, WaitTimedOut
 from loadtest.load.locust_process import Outcome, Plan, drive
 from loadtest.load.sampling import Sampler

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtest.harness.accounts import Document
-from loadtest.harness.checker import Verdict
 from loadtest.harness.figures import percentile
 from loadtest.harness.history import ACCEPTED, DUPLICATE, Answer, most_at_once
+from loadtest.harness.verdict import Verdict
 from loadtest.load.sampling import Sample
 
 

@@ -13,11 +13,12 @@ from conf.sources.loader import load_sources
 from conf.sources.statuses import Status
 from loadtest.harness import stores
 from loadtest.harness.accounts import Accounts
-from loadtest.harness.checker import Verdict, check
+from loadtest.harness.checker import check
 from loadtest.harness.environment import Environment, Options, started
 from loadtest.harness.figures import Figure, Section, at_most
 from loadtest.harness.processes import OURS, resident_mib
 from loadtest.harness.progress import Every, say
+from loadtest.harness.verdict import Verdict
 from loadtest.harness.wait import wait_until
 from loadtest.soak.feed import UNAVAILABLE, Feed
 from loadtest.soak.leftovers import FOR_EVER, remaining, unknown

@@ -16,8 +16,9 @@ from loadtest.chaos.timeline import timeline
 from loadtest.chaos.tracebacks import tracebacks
 from loadtest.harness import fault_kinds as kinds
 from loadtest.harness.accounts import Accounts, Call, Fault, Queue, Traceback
-from loadtest.harness.checker import DOUBLED, LOST, WRONG, Verdict, check
+from loadtest.harness.checker import check
 from loadtest.harness.history import Answer, Event
+from loadtest.harness.verdict import DOUBLED, LOST, WRONG, Verdict
 from tests.support.servers import ROOT
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -645,6 +646,8 @@ def test_the_judging_modules_share_no_code_with_the_product() -> None:
     judges = {
         "loadtest.harness.accounts",
         "loadtest.harness.checker",
+        "loadtest.harness.effects",
+        "loadtest.harness.verdict",
         "loadtest.harness.repeats",
         "loadtest.harness.stores",
         "loadtest.chaos.payloads",

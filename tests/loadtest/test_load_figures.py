@@ -8,8 +8,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from loadtest.harness import history
-from loadtest.harness.checker import Verdict
 from loadtest.harness.history import Answer, most_at_once
+from loadtest.harness.verdict import Verdict
 from loadtest.load.evidence import histogram
 from loadtest.load.picture import draw, rates, seconds
 from loadtest.load.sampling import Sample
