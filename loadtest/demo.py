@@ -149,7 +149,7 @@ def malformed(sources: Sources) -> Request:
 
 
 def pair(replies: list[Reply], again: list[int], unique: int) -> tuple[list[Reply], list[int]]:
-    """The replies with, of two to the same event, the 202 first; and what each must be."""
+    """The replies, with the 202 first of two to the same event; and the expected statuses."""
     ordered = list(replies)
     for place, number in enumerate(again, start=unique):
         if ordered[number].status == 200:

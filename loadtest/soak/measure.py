@@ -29,7 +29,7 @@ STATUSES = (*(Status.IN_TRANSIT,) * 9, Status.DELAYED)  # one in ten needs a rou
 DEDUP_SECONDS = 20  # so that tombstones expire while the soak runs
 FIRST = 500  # events before the memory of Redis at rest is measured
 SAMPLE_SECONDS, LINE_SECONDS = 2.0, 15.0
-LEAST_RATE = 60  # events a second; slower than that and the soak gives up
+RATE_MIN = 60  # events a second; slower than that and the soak gives up
 START_SECONDS, DRAIN_SECONDS = 120, 300
 # A process that keeps 10 bytes of each event grows by 1 MiB; one that keeps none varies by less.
 FLAT = at_most(1.0)
@@ -39,7 +39,7 @@ REST = at_most(1.0)  # MiB that Redis may use more than before
 class Soak:
     def __init__(self, env: Environment, events: int) -> None:
         self._env, self._events = env, events
-        self.feed = Feed(env, time.monotonic() + START_SECONDS + events / LEAST_RATE)
+        self.feed = Feed(env, time.monotonic() + START_SECONDS + events / RATE_MIN)
         self.growth = Growth(events)
         self._began = time.monotonic()
         self._sample, self._line = Every(SAMPLE_SECONDS), Every(LINE_SECONDS)
