@@ -1,7 +1,7 @@
-"""The queue in plain Python: what each verb does to a few dicts and lists, and nothing else.
+"""A model of the queue: what each verb does, in plain Python on a few dicts and lists.
 
-``now`` is Redis's time in ms at which the verb ran. What the verbs return, and ``view``, are
-exactly what the real queue returns and holds, to the last field.
+``now`` is Redis's time in ms when the verb ran. What the verbs return, and ``view``, equal what the
+real queue returns and stores, in every field.
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler.accept_command import Caps
-from scheduler.constants import QUARANTINE
+from scheduler.constants import EXCLUSIVE_WAIT_MS, QUARANTINE, QUARANTINE_CRASHES, WAKE_MAX
 from scheduler.events import Acceptance, AcceptCode, Promotion, Reserved
 from scheduler.keys import FIELDS, LANES, LaneName
 from tests.support.store_snapshot import Snapshot
 
-MAX_CRASHES = 4  # so that an event is a suspect twice: once beside others, once alone
-WAKE_MAX = 8
-EMPTYING_MS = 5000
+# An event is quarantined at 2 and 3 crashes; at 3 it is exclusive.
+MAX_CRASHES = 4
 FINISHED = ("done", "dropped")
 
 
 class OutOfMemory(Exception):
-    """Redis is full, and this is a write that it refuses."""
+    """Redis is at maxmemory and refuses this write."""
 
 
 @dataclass
 class Event:
-    """The fields of the hash, by name; None where the hash has none. lacks: a field that
-    somebody's hand has taken out of it."""
+    """The fields of the hash, None for a missing one. lacks: a field that manual corruption has
+    deleted."""
 
     state: str
     lane: LaneName
@@ -64,14 +63,14 @@ class Event:
 
 @dataclass
 class Model:
-    """ready: (lane, source) -> ids, as in Redis: pushed left, taken right. wake: tokens by list.
-    marks: what promote notes in stats for itself. full: Redis has no byte to spare."""
+    """ready: (lane, source) -> ids, pushed left, taken right. wake: tokens by list. marks: the
+    fields of stats that are no counters. full: Redis is at maxmemory."""
 
     events: dict[str, Event] = field(default_factory=dict)
     ready: dict[tuple[LaneName, str], deque[str]] = field(default_factory=dict)
     turn: dict[LaneName, deque[str]] = field(default_factory=lambda: {x: deque() for x in LANES})
     locks: dict[LaneName, dict[str, int]] = field(default_factory=lambda: {x: {} for x in LANES})
-    alone: dict[LaneName, tuple[str, int]] = field(default_factory=dict)
+    exclusive: dict[LaneName, tuple[str, int]] = field(default_factory=dict)
     retrying: dict[str, int] = field(default_factory=dict)
     dead: dict[str, int] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
@@ -86,9 +85,14 @@ class Model:
     def push(self, id: str, *, head: bool = False) -> None:
         event = self.events[id]
         event.state = "ready"
-        self.line_up(id, event.lane, QUARANTINE if event.crashes >= 2 else event.source, head=head)
+        self.push_id(
+            id,
+            event.lane,
+            QUARANTINE if event.crashes >= QUARANTINE_CRASHES else event.source,
+            head=head,
+        )
 
-    def line_up(self, id: str, lane: LaneName, source: str, *, head: bool = False) -> None:
+    def push_id(self, id: str, lane: LaneName, source: str, *, head: bool = False) -> None:
         waiting = self.ready.setdefault((lane, source), deque())
         if head:
             waiting.append(id)
@@ -96,13 +100,13 @@ class Model:
             waiting.appendleft(id)
         if source not in self.turn[lane]:
             self.turn[lane].append(source)
-        self.ring(lane)
+        self.wake_one(lane)
 
-    def ring(self, sleeper: str, most: int = WAKE_MAX) -> None:
+    def wake_one(self, sleeper: str, most: int = WAKE_MAX) -> None:
         if self.wake[sleeper] < most:
             self.wake[sleeper] += 1
 
-    def entomb(self, now: int, id: str, reason: str) -> None:
+    def dead_letter(self, now: int, id: str, reason: str) -> None:
         event = self.events[id]
         event.state, event.reason = "dead", reason
         self.dead[id] = now
@@ -110,12 +114,12 @@ class Model:
             {"buried": 1, f"buried:{reason}": 1, "backlog": -1, "backlog_bytes": -event.size}
         )
 
-    def crashed(self, now: int, id: str) -> None:
+    def record_crash(self, now: int, id: str) -> None:
         event = self.events[id]
         event.crashes += 1
         self.stats["crashed"] += 1
         if event.crashes >= MAX_CRASHES:
-            self.entomb(now, id, "poison")
+            self.dead_letter(now, id, "poison")
         else:
             self.push(id, head=True)
 
@@ -128,7 +132,7 @@ class Model:
         event = self.events.get(id)
         if event is not None:
             code: AcceptCode = "duplicate" if event.digest == digest else "conflicting"
-            self._sign(now, source)
+            self._count_secret(now, source)
             self.stats["duplicates"] += 1
             if code == "conflicting":
                 self.stats["conflicting"] += 1
@@ -139,7 +143,7 @@ class Model:
             or backlog >= caps.max_events
             or self.stats["backlog_bytes"] + len(body) > caps.max_bytes
         ):
-            self._sign(now, source)
+            self._count_secret(now, source)
             self.stats["refused_full"] += 1
             drain = float(self.marks.get("drain_per_second", 0))
             drains = drain > 0 and not dead_full
@@ -150,7 +154,7 @@ class Model:
             had, at = self.quota.get(source, (burst, now))
             tokens = min(burst, had + max(0, now - at) * rate / 1000)
             if tokens < 1:
-                self._sign(now, source)
+                self._count_secret(now, source)
                 self.stats.update({"limited": 1, f"limited:{source}": 1})
                 return Acceptance("limited", backlog, math.ceil((1 - tokens) * 1000 / rate) / 1000)
         if self.full:
@@ -158,12 +162,12 @@ class Model:
         if rate:
             self.quota[source] = (float(f"{tokens - 1:.3f}"), now)
         self.events[id] = Event("ready", "lookup", source, now, now, digest, body)
-        self._sign(now, source)
+        self._count_secret(now, source)
         self.stats.update({"accepted": 1, "backlog": 1, "backlog_bytes": len(body)})
         self.push(id)
         return Acceptance("accepted", backlog + 1, 0)
 
-    def _sign(self, now: int, source: str) -> None:
+    def _count_secret(self, now: int, source: str) -> None:
         self.stats[f"secret:{source}:KEY"] += 1
         self.marks[f"seen:{source}:KEY"] = now
 
@@ -198,7 +202,7 @@ class Model:
                 continue
             if alone and held + len(taken) > 0:
                 idle, passed_over = idle + 1, True
-                if self._empties_itself(now, lane, owner[0]):
+                if self._waits_for_exclusive(now, lane, owner[0]):
                     break
                 continue
             event = None
@@ -212,7 +216,7 @@ class Model:
                 self.ready.pop((lane, source), None)
                 turn.remove(source)
             if event is not None and alone:
-                self.alone.pop(lane, None)
+                self.exclusive.pop(lane, None)
                 break
         if passed_over:
             turn.remove(QUARANTINE)
@@ -220,18 +224,18 @@ class Model:
         if taken:
             self.stats["reserved"] += len(taken)
             if turn:
-                self.ring(lane)
+                self.wake_one(lane)
         return taken
 
     def _crashes(self, id: str) -> int:
         event = self.events.get(id)
         return 0 if event is None or event.state in FINISHED else event.crashes
 
-    def _empties_itself(self, now: int, lane: LaneName, owner: str) -> bool:
-        who, until = self.alone.get(lane, (owner, now))
+    def _waits_for_exclusive(self, now: int, lane: LaneName, owner: str) -> bool:
+        who, until = self.exclusive.get(lane, (owner, now))
         if who != owner and until > now:
             return False
-        self.alone[lane] = (owner, now + EMPTYING_MS)
+        self.exclusive[lane] = (owner, now + EXCLUSIVE_WAIT_MS)
         return True
 
     def _take(
@@ -244,7 +248,7 @@ class Model:
             self.stats["skipped"] += 1
             self.push(id)
         elif event.body is None:
-            self.entomb(now, id, "body_missing")
+            self.dead_letter(now, id, "body_missing")
         else:
             event.state, event.gen = "locked", max(micros, (event.gen or 0) + 1)
             event.owner, event.boot = owner
@@ -264,36 +268,42 @@ class Model:
             )
         return None
 
-    def holds(self, handle: Reserved, lane: LaneName) -> bool:
-        event = self.events.get(handle.id)
-        return handle.id in self.locks[lane] and event is not None and str(event.gen) == handle.gen
+    def holds(self, reservation: Reserved, lane: LaneName) -> bool:
+        event = self.events.get(reservation.id)
+        return (
+            reservation.id in self.locks[lane]
+            and event is not None
+            and str(event.gen) == reservation.gen
+        )
 
-    def heard(self, handle: Reserved, lane: LaneName) -> Event | None:
-        """The event, given up by its holder; None, and counted, if it is not the holder's."""
-        if not self.holds(handle, lane):
+    def release(self, reservation: Reserved, lane: LaneName) -> Event | None:
+        """Unlock the event and return it; None, and counted, if the caller does not hold it."""
+        if not self.holds(reservation, lane):
             self.stats["refused_stale"] += 1
             return None
-        del self.locks[lane][handle.id]
-        return self.events[handle.id]
+        del self.locks[lane][reservation.id]
+        return self.events[reservation.id]
 
-    def extend(self, now: int, lane: LaneName, handles: list[Reserved], lease: int) -> list[str]:
-        lost = [handle.id for handle in handles if not self.holds(handle, lane)]
-        for handle in handles:
-            if self.holds(handle, lane):
-                self.locks[lane][handle.id] = now + lease
+    def extend(
+        self, now: int, lane: LaneName, reservations: list[Reserved], lease: int
+    ) -> list[str]:
+        lost = [reservation.id for reservation in reservations if not self.holds(reservation, lane)]
+        for reservation in reservations:
+            if self.holds(reservation, lane):
+                self.locks[lane][reservation.id] = now + lease
         return lost
 
-    def forward(self, now: int, handle: Reserved) -> bool:
-        event = self.heard(handle, "lookup")
+    def forward(self, now: int, reservation: Reserved) -> bool:
+        event = self.release(reservation, "lookup")
         if event is not None:
             event.lane, event.attempts, event.crashes = "routing", 0, 0
             event.waits = event.reason = None
             self.stats["forwarded"] += 1
-            self.push(handle.id)
+            self.push(reservation.id)
         return event is not None
 
-    def done(self, now: int, handle: Reserved, outcome: str) -> bool:
-        event = self.heard(handle, handle.lane)
+    def done(self, now: int, reservation: Reserved, outcome: str) -> bool:
+        event = self.release(reservation, reservation.lane)
         if event is not None:
             self.stats.update(
                 {
@@ -305,28 +315,34 @@ class Model:
                 }
             )
             event.state, event.reason, event.body = "done", None, None
-            self.finished[handle.id] = now
+            self.finished[reservation.id] = now
         return event is not None
 
-    def retry(self, now: int, handle: Reserved, delay: int, error: str) -> bool:
-        event = self.heard(handle, handle.lane)
+    def retry(self, now: int, reservation: Reserved, delay: int, error: str) -> bool:
+        event = self.release(reservation, reservation.lane)
         if event is not None:
             event.attempts, event.last_error = event.attempts + 1, error
             event.waits = event.reason = None
             self.stats["retried"] += 1
-            self._wait_until(now + delay, handle.id)
+            self._wait_until(now + delay, reservation.id)
         return event is not None
 
     def _wait_until(self, at: int, id: str) -> None:
         event = self.events[id]
         event.state, event.next_at, self.retrying[id] = "retry", at, at
         if min(self.retrying, key=lambda id: (self.retrying[id], id)) == id:
-            self.ring("scheduler", 1)
+            self.wake_one("scheduler", 1)
 
     def defer(
-        self, now: int, handle: Reserved, delay: int, reason: str, floor: int | None, route: str
+        self,
+        now: int,
+        reservation: Reserved,
+        delay: int,
+        reason: str,
+        floor: int | None,
+        route: str,
     ) -> bool:
-        event = self.heard(handle, handle.lane)
+        event = self.release(reservation, reservation.lane)
         if event is None:
             return False
         event.reason = reason
@@ -335,17 +351,17 @@ class Model:
         self.stats["deferred"] += 1
         if delay:
             event.waits = (event.waits or 0) + 1
-            self._wait_until(now + delay, handle.id)
+            self._wait_until(now + delay, reservation.id)
         else:
-            self.push(handle.id, head=True)
+            self.push(reservation.id, head=True)
         return True
 
-    def bury(self, now: int, handle: Reserved, reason: str, error: str, attempts: int) -> bool:
-        event = self.heard(handle, handle.lane)
+    def bury(self, now: int, reservation: Reserved, reason: str, error: str, attempts: int) -> bool:
+        event = self.release(reservation, reservation.lane)
         if event is not None:
             event.attempts += attempts
             event.last_error = error or event.last_error
-            self.entomb(now, handle.id, reason)
+            self.dead_letter(now, reservation.id, reason)
         return event is not None
 
     def reclaim(self, now: int, lane: LaneName, owner: str, boot: str, held: list[str]) -> int:
@@ -361,7 +377,7 @@ class Model:
             if event.boot == boot:
                 self.push(id, head=True)
             else:
-                self.crashed(now, id)
+                self.record_crash(now, id)
         return found
 
     # ---- scheduler and operators
@@ -373,7 +389,7 @@ class Model:
         if now - marks.get("promoted_at", now) > lease / 2:
             marks["spare_until"] = now + lease
         marks["promoted_at"] = now
-        self._measure_the_drain(now)
+        self._measure_drain_rate(now)
         promoted = 0
         for id in in_order(self.retrying, until=now)[:batch]:
             del self.retrying[id]
@@ -391,7 +407,7 @@ class Model:
                     event = self.events.get(id)
                     if event is not None and event.state == "locked":
                         expired += 1
-                        self.crashed(now, id)
+                        self.record_crash(now, id)
                     else:
                         self.stats["skipped"] += 1
         old = in_order(self.finished, until=now - max(window, guard))[:batch]
@@ -407,7 +423,7 @@ class Model:
         wait = max(0, min(due) - now) / 1000 if due else None
         return Promotion(wait, promoted, expired, len(old))
 
-    def _measure_the_drain(self, now: int) -> None:
+    def _measure_drain_rate(self, now: int) -> None:
         since, done = now - self.marks.get("drain_at", 0), self.stats["done"]
         if since >= 1000:
             rate = max(0, done - self.marks.get("drain_done", done)) * 1000 / since
@@ -439,10 +455,10 @@ class Model:
         self.stats["dropped"] += 1
         return "dropped"
 
-    # ---- time, and the whole of it
+    # ---- time, and the whole store
 
     def pass_time(self, ms: int) -> None:
-        """As if all that happened had happened so much earlier."""
+        """Move every time so much into the past."""
         for times in (*self.locks.values(), self.retrying, self.dead, self.finished):
             times.update({id: at - ms for id, at in times.items()})
         for event in self.events.values():
@@ -453,10 +469,10 @@ class Model:
             if mark in ("promoted_at", "spare_until", "drain_at") or mark.startswith("seen:"):
                 self.marks[mark] -= ms
         self.quota = {source: (tokens, at - ms) for source, (tokens, at) in self.quota.items()}
-        self.alone = {lane: (who, until - ms) for lane, (who, until) in self.alone.items()}
+        self.exclusive = {lane: (who, until - ms) for lane, (who, until) in self.exclusive.items()}
 
     def view(self, now: int) -> Snapshot:
-        """What ``dump`` must say of the real store."""
+        """What ``dump`` must return for the real store."""
         stats = {**self.stats, **self.marks}
         found: Snapshot = {
             "retry": self.retrying,
@@ -472,7 +488,7 @@ class Model:
         }
         found |= {
             f"alone:{lane}": who.encode()
-            for lane, (who, until) in self.alone.items()
+            for lane, (who, until) in self.exclusive.items()
             if until > now
         }
         for lane in LANES:
@@ -490,5 +506,5 @@ def not_dead(event: Event | None) -> str:
 
 
 def in_order(times: dict[str, int], until: float = math.inf) -> list[str]:
-    """The ids of a sorted set whose time is up to ``until``, the earliest first."""
+    """The ids of a sorted set whose time is at most ``until``, the earliest first."""
     return sorted((id for id, at in times.items() if at <= until), key=lambda id: (times[id], id))

@@ -1,4 +1,4 @@
-"""Time as the model sees it: when a verb ran, by Redis's own clock, and how to let time pass."""
+"""When a verb ran, by Redis's clock, and a way to let time pass without sleeping."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from redis import Redis
 from scheduler.connection import RedisConnection
 from scheduler.scripts import Script
 
-# Every time in the store, so much earlier: for all that reads it, that much time has passed.
-_SET_BACK = """
+# Moves every time in the store into the past: for its readers so much time has passed.
+_LET_TIME_PASS = """
 local p, ms = '{gw:0}:', tonumber(ARGV[1])
 for _, key in ipairs({ 'locks:lookup', 'locks:routing', 'retry', 'dead', 'done' }) do
   for _, id in ipairs(redis.call('ZRANGE', p .. key, 0, -1)) do
@@ -42,16 +42,16 @@ end
 """
 
 
-def set_back(store: Redis, ms: int) -> None:
+def let_time_pass(store: Redis, ms: int) -> None:
     """Let ``ms`` pass."""
-    store.eval(_SET_BACK, 0, ms)
+    store.eval(_LET_TIME_PASS, 0, ms)
 
 
 class ClockedConnection(RedisConnection):
     """span: Redis's clock in µs before and after the script that ran last."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, timeout_seconds=30)  # a slow machine is no finding
+        super().__init__(url, timeout_seconds=30)  # a slow machine must not fail the test
         self.span = (0, 0)
 
     def run_packed(self, script: Script, packed: bytes) -> Any:

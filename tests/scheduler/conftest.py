@@ -23,7 +23,7 @@ def queue(store: Redis, redis_server: RedisServer) -> Iterator[Queue]:
 
 @pytest.fixture
 def bare_queue(store: Redis, redis_server: RedisServer) -> Iterator[Queue]:
-    """The queue without the audit, for stores that somebody's hand has been in."""
+    """The queue without the audit, for stores that the test corrupts."""
     queue = Queue(RedisConnection(redis_server.url))
     yield queue
     queue.connection.close()
@@ -41,6 +41,6 @@ def own_server(
 def managed_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RedisServer]:
-    """A server as managed services offer it: CONFIG is renamed away."""
+    """A server as managed services offer it: without CONFIG."""
     folder = tmp_path_factory.mktemp("managed")
     yield from running(request.param, folder, "--rename-command", "CONFIG", "")

@@ -8,11 +8,11 @@ from redis import Redis
 from scheduler.accept_command import Caps
 from scheduler.events import Acceptance
 from scheduler.queue import Queue
-from tests.support.queue_moves import CAPS, ID, KEYS, accept, buried, held, take
+from tests.support.queue_moves import CAPS, ID, KEYS, accept, dead_lettered, held, take
 from tests.support.store_snapshot import changes, dump, now
 
 
-def test_a_first_event_writes_its_body_hash_place_turn_books_and_a_token(
+def test_a_first_event_writes_body_hash_ready_list_round_robin_counters_and_a_token(
     queue: Queue, store: Redis
 ) -> None:
     assert accept(queue, body=b'{"n":1}', secret_label="KEY_A") == Acceptance("accepted", 1, 0)
@@ -41,7 +41,7 @@ def test_a_first_event_writes_its_body_hash_place_turn_books_and_a_token(
     }
 
 
-def test_a_body_is_kept_to_the_byte(queue: Queue) -> None:
+def test_a_body_is_stored_byte_for_byte(queue: Queue) -> None:
     body = bytes(range(256)) + b"\r\n\x00"
     accept(queue, body=body)
     [event] = take(queue)
@@ -76,9 +76,9 @@ def test_a_duplicate_with_another_body_is_counted_as_conflicting(
 
 
 @pytest.mark.parametrize("end", ["done", "dropped", "dead", "locked", "retry"])
-def test_an_event_is_known_in_every_state(queue: Queue, store: Redis, end: str) -> None:
+def test_an_event_is_a_duplicate_in_every_state(queue: Queue, store: Redis, end: str) -> None:
     if end in ("dead", "dropped"):
-        buried(queue)
+        dead_lettered(queue)
         if end == "dropped":
             queue.drop(ID)
     else:
@@ -111,7 +111,7 @@ def test_the_same_id_of_two_sources_is_two_events(queue: Queue) -> None:
 def test_at_a_cap_an_event_is_refused_and_only_the_refusal_is_counted(
     queue: Queue, store: Redis, caps: Caps
 ) -> None:
-    buried(queue, "bench:dead")
+    dead_lettered(queue, "bench:dead")
     accept(queue, "bench:1")
     accept(queue, "bench:2")
     before = dump(store)
@@ -120,7 +120,7 @@ def test_at_a_cap_an_event_is_refused_and_only_the_refusal_is_counted(
     assert accept(queue, "bench:2", caps=caps).code == "duplicate"
 
 
-def test_the_caps_admit_the_very_last_event_and_byte(queue: Queue) -> None:
+def test_an_event_that_exactly_reaches_a_cap_is_accepted(queue: Queue) -> None:
     exact = Caps(max_events=2, max_bytes=14, max_dead=1)
     assert accept(queue, "bench:1", caps=exact).code == "accepted"
     assert accept(queue, "bench:2", caps=exact).code == "accepted"
@@ -130,7 +130,9 @@ def test_the_caps_admit_the_very_last_event_and_byte(queue: Queue) -> None:
     assert accept(queue, "bench:3", caps=exact).code == "accepted"
 
 
-def test_a_full_backlog_says_how_long_a_twentieth_of_it_takes(queue: Queue, store: Redis) -> None:
+def test_retry_after_of_a_full_backlog_is_the_time_to_drain_a_twentieth_of_it(
+    queue: Queue, store: Redis
+) -> None:
     for n in range(40):
         accept(queue, f"bench:{n}")
     store.hset(KEYS.stats, "drain_per_second", "8.00")
@@ -142,11 +144,11 @@ def test_a_full_backlog_says_how_long_a_twentieth_of_it_takes(queue: Queue, stor
     [("0.00", 0), (None, 0), ("8.00", 1)],
     ids=["nothing drains", "never measured", "the dead letters are at theirs"],
 )
-def test_how_long_a_full_queue_stays_full_is_unknown_when_draining_does_not_help(
+def test_a_full_queue_that_does_not_drain_has_no_retry_after(
     queue: Queue, store: Redis, drain: str | None, dead: int
 ) -> None:
     if dead:
-        buried(queue, "bench:dead")
+        dead_lettered(queue, "bench:dead")
     accept(queue, "bench:1")
     if drain is not None:
         store.hset(KEYS.stats, "drain_per_second", drain)
@@ -154,7 +156,7 @@ def test_how_long_a_full_queue_stays_full_is_unknown_when_draining_does_not_help
     assert accept(queue, "bench:x", caps=caps._replace(max_dead=1)) == Acceptance("full", 1, 0)
 
 
-def test_a_source_over_its_quota_is_limited_and_told_when_to_return(
+def test_a_source_over_its_quota_is_limited_and_gets_a_retry_after(
     queue: Queue, store: Redis
 ) -> None:
     quota = (0.5, 2)
@@ -187,7 +189,7 @@ def test_wake_tokens_are_bounded(queue: Queue, store: Redis) -> None:
     assert store.llen(KEYS.wake("lookup")) == 8
 
 
-def test_a_source_has_one_place_in_the_turn(queue: Queue, store: Redis) -> None:
+def test_a_source_is_in_the_round_robin_once(queue: Queue, store: Redis) -> None:
     for n in range(3):
         accept(queue, f"bench:{n}")
         accept(queue, f"other:{n}")

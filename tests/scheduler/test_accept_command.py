@@ -1,4 +1,4 @@
-"""The prepared accept command is, byte for byte, what packing all of its parts would give."""
+"""The prepared accept command equals the packed command byte for byte."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENCODABLE = TEXTS.filter(lambda text: text.isprintable() or text.isascii())
     caps=st.builds(Caps, *[st.integers(0, 10**13)] * 3),
     quota=st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)),
 )
-def test_it_is_what_all_of_its_parts_packed_anew_would_be(
+def test_it_equals_the_packed_parts(
     source: str,
     id: str,
     digest: str,

@@ -1,4 +1,4 @@
-"""The routing breaker: opens at a share of failures, tries again by probes, closes by a ramp."""
+"""The routing breaker: opens at a share of failures, probes, and closes by a ramp."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def _half_open(breaker: Breaker, store: Redis) -> None:
 
 
 def _succeed(breaker: Breaker, times: int) -> Permits:
-    """Each probe alone, and good."""
-    told = CLOSED
+    """Good probes, one after the other."""
+    reply = CLOSED
     for _ in range(times):
         [permit] = _ask(breaker, 1).permits
-        told = breaker.report(0, 0, [(permit, "good")])
-    return told
+        reply = breaker.report(0, 0, [(permit, "good")])
+    return reply
 
 
-def test_while_it_is_closed_nobody_needs_a_permit(breaker: Breaker, store: Redis) -> None:
+def test_while_it_is_closed_no_permit_is_needed(breaker: Breaker, store: Redis) -> None:
     assert _ask(breaker, 5) == CLOSED
     assert dump(store) == {}
 
@@ -63,9 +63,9 @@ def test_a_smaller_share_of_failures_does_not_open_it(breaker: Breaker) -> None:
 
 def test_it_opens_at_the_share_and_the_number_of_calls(breaker: Breaker, store: Redis) -> None:
     assert breaker.report(8, 11) == CLOSED
-    told = breaker.report(0, 1)
-    assert told.state == "open"
-    assert told.wait_seconds == pytest.approx(5, abs=0.1)
+    reply = breaker.report(0, 1)
+    assert reply.state == "open"
+    assert reply.wait_seconds == pytest.approx(5, abs=0.1)
     assert dump(store) == {
         "breaker": {"state": "open", "until": now(5), "pause": "5000", "opened_at": now()}
     }
@@ -88,14 +88,14 @@ def test_calls_of_the_last_ten_seconds_count_and_older_ones_do_not(
     assert breaker.report(0, 1).state == state
 
 
-def test_while_it_is_open_no_permit_is_given_and_the_wait_is_told(
+def test_while_it_is_open_no_permit_is_given_and_the_wait_is_returned(
     breaker: Breaker, store: Redis
 ) -> None:
     breaker.report(0, 20)
     before = dump(store)
-    told = _ask(breaker, 5)
-    assert (told.state, told.permits) == ("open", ())
-    assert told.wait_seconds == pytest.approx(5, abs=0.1)
+    reply = _ask(breaker, 5)
+    assert (reply.state, reply.permits) == ("open", ())
+    assert reply.wait_seconds == pytest.approx(5, abs=0.1)
     assert changes(before, dump(store)) == {}
 
 
@@ -108,7 +108,7 @@ def test_calls_that_were_under_way_when_it_opened_change_nothing(
     assert changes(before, dump(store)) == {}
 
 
-def test_after_the_pause_one_probe_goes_alone(breaker: Breaker, store: Redis) -> None:
+def test_after_the_pause_one_probe_is_allowed(breaker: Breaker, store: Redis) -> None:
     _half_open(breaker, store)
     first = _ask(breaker, 5, lifetime_seconds=30)
     assert (first.state, len(first.permits)) == ("half_open", 1)
@@ -127,21 +127,21 @@ def test_each_good_probe_allows_more_at_once(breaker: Breaker, store: Redis) -> 
     assert allowed == [1, 4, 8, 12]
 
 
-def test_permits_have_names_of_their_own(breaker: Breaker, store: Redis) -> None:
+def test_permits_are_unique(breaker: Breaker, store: Redis) -> None:
     _half_open(breaker, store)
     _succeed(breaker, 3)
     permits = _ask(breaker, 4, "a").permits + _ask(breaker, 4, "b").permits
     assert len(set(permits)) == 8
 
 
-def test_a_permit_that_is_given_back_unused_is_free_at_once(breaker: Breaker, store: Redis) -> None:
+def test_an_unused_permit_is_free_at_once(breaker: Breaker, store: Redis) -> None:
     _half_open(breaker, store)
     [permit] = _ask(breaker, 1).permits
     assert breaker.report(0, 0, [(permit, "unused")]) == Permits("half_open", 0)
     assert len(_ask(breaker, 1).permits) == 1
 
 
-def test_a_permit_whose_holder_died_ends_by_itself(breaker: Breaker, store: Redis) -> None:
+def test_a_permit_whose_holder_crashed_expires(breaker: Breaker, store: Redis) -> None:
     _half_open(breaker, store)
     [lost] = _ask(breaker, 1).permits
     assert _ask(breaker, 1).permits == ()
@@ -150,7 +150,9 @@ def test_a_permit_whose_holder_died_ends_by_itself(breaker: Breaker, store: Redi
     assert breaker.report(0, 0, [(lost, "bad")]).state == "half_open"
 
 
-def test_a_permit_of_an_earlier_pause_has_no_say(breaker: Breaker, store: Redis) -> None:
+def test_a_permit_of_an_earlier_half_open_period_does_not_count(
+    breaker: Breaker, store: Redis
+) -> None:
     _half_open(breaker, store)
     [old] = _ask(breaker, 1).permits
     store.delete(PROBES)
@@ -183,9 +185,9 @@ def test_failed_probes_open_it_again_for_twice_as_long_up_to_the_longest(
     for _ in range(6):
         _pause_is_over(store)
         [permit] = _ask(breaker, 1).permits
-        told = breaker.report(0, 0, [(permit, "bad")])
-        assert told.state == "open"
-        pauses.append(round(told.wait_seconds))
+        reply = breaker.report(0, 0, [(permit, "bad")])
+        assert reply.state == "open"
+        pauses.append(round(reply.wait_seconds))
     assert pauses == [10, 20, 40, 60, 60, 60]
     assert not store.exists(PROBES)
 
@@ -201,7 +203,7 @@ def test_a_single_failure_among_good_probes_does_not_open_it(
     assert breaker.report(0, 0, [(permits[2], "bad")]).state == "open"
 
 
-def test_ten_good_probes_close_it_and_it_forgets_all(breaker: Breaker, store: Redis) -> None:
+def test_ten_good_probes_close_it_and_delete_its_state(breaker: Breaker, store: Redis) -> None:
     _half_open(breaker, store)
     assert _succeed(breaker, 9) == Permits("half_open", 0)
     assert _succeed(breaker, 1) == CLOSED

@@ -1,4 +1,4 @@
-"""A reply belongs to the command that it is returned for, and every fault is survived."""
+"""A reply belongs to its command, and a connection works again after every fault."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def test_a_reply_that_comes_too_late_is_never_read(store: Redis, redis_server: R
     with pytest.raises(RedisUnavailable, match="TimeoutError"):
         connection.command("BLPOP", "late", 5, timeout_seconds=0.05)
     assert connection.command("ECHO", "mine") == b"mine"
-    store.lpush("late", "stale")  # the answer to the first command, if it were still listened to
+    store.lpush("late", "stale")  # would be the reply to the first command
     assert connection.command("ECHO", "mine too") == b"mine too"
     connection.close()
 
 
-def test_a_link_outlives_an_outage_of_any_number_of_tries(
+def test_a_connection_survives_an_outage_of_any_number_of_attempts(
     redis_server: RedisServer, folder: Path
 ) -> None:
     connection = RedisConnection(f"unix://{folder}/late.sock")
-    for _ in range(300):  # a minute at five a second
+    for _ in range(300):  # a minute at five attempts a second
         with pytest.raises(RedisUnavailable, match="ConnectionError"):
             connection.command("PING")
     with Proxy(redis_server.url, folder) as proxy:
@@ -56,7 +56,7 @@ def test_a_timeout_of_one_command_is_not_kept_for_the_next(redis_server: RedisSe
         connection.command("BLPOP", "nothing", "0.2")
 
 
-def test_a_server_that_takes_nothing_is_not_waited_for_longer_than_the_timeout(
+def test_a_server_that_does_not_read_costs_no_more_than_the_timeout(
     folder: Path,
 ) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
@@ -70,7 +70,7 @@ def test_a_server_that_takes_nothing_is_not_waited_for_longer_than_the_timeout(
         connection.close()
 
 
-def test_a_reply_that_was_read_in_part_ends_its_connection(
+def test_a_reply_that_was_read_in_part_closes_its_connection(
     redis_server: RedisServer, folder: Path
 ) -> None:
     with Proxy(redis_server.url, folder) as proxy:
@@ -84,10 +84,10 @@ def test_a_reply_that_was_read_in_part_ends_its_connection(
         assert proxy.connections == 2
 
 
-def test_a_connection_that_was_cut_while_idle_is_opened_again_before_anything_is_sent(
+def test_a_connection_that_was_reset_while_idle_is_opened_again_before_anything_is_sent(
     redis_server: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduler.connection.IDLE_SECONDS", -1)  # however short, it was idle
+    monkeypatch.setattr("scheduler.connection.IDLE_SECONDS", -1)  # it counts as idle
     with Proxy(redis_server.url, folder) as proxy:
         connection = RedisConnection(proxy.url, timeout_seconds=0.5)
         connection.command("PING")
@@ -96,12 +96,12 @@ def test_a_connection_that_was_cut_while_idle_is_opened_again_before_anything_is
         assert proxy.connections == 2
 
 
-def test_a_connection_that_was_cut_is_opened_again_by_the_next_command(
+def test_a_connection_that_was_reset_is_opened_again_by_the_next_command(
     redis_server: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "scheduler.connection.IDLE_SECONDS", 60
-    )  # however slow the machine, it was busy
+    )  # it counts as busy, also on a slow machine
     with Proxy(redis_server.url, folder) as proxy:
         connection = RedisConnection(proxy.url, timeout_seconds=0.5)
         connection.command("PING")
@@ -111,7 +111,7 @@ def test_a_connection_that_was_cut_is_opened_again_by_the_next_command(
         assert connection.command("PING") == b"PONG"
 
 
-def test_a_server_that_does_not_greet_is_tried_once_a_command(
+def test_a_server_that_does_not_complete_the_handshake_is_tried_once_per_command(
     redis_server: RedisServer, folder: Path
 ) -> None:
     with Proxy(redis_server.url, folder) as proxy:
@@ -121,7 +121,7 @@ def test_a_server_that_does_not_greet_is_tried_once_a_command(
         assert proxy.connections == 1
 
 
-def test_nothing_is_sent_twice_by_itself(
+def test_no_command_is_repeated_automatically(
     store: Redis, redis_server: RedisServer, folder: Path
 ) -> None:
     with Proxy(redis_server.url, folder) as proxy:
@@ -157,9 +157,7 @@ def test_an_interrupted_command_leaves_no_reply_behind(
     assert connection.command("ECHO", "mine") == b"mine"
 
 
-def test_an_error_that_redis_answers_keeps_the_connection_in_step(
-    store: Redis, redis_server: RedisServer
-) -> None:
+def test_an_error_reply_keeps_the_connection(store: Redis, redis_server: RedisServer) -> None:
     connection = RedisConnection(redis_server.url)
     mine = connection.command("CLIENT", "ID")
     store.set("text", "x")
@@ -181,7 +179,7 @@ def test_the_reason_is_a_code_and_holds_no_argument(redis_server: RedisServer) -
     assert str(caught.value) == "ERR"
 
 
-def test_a_server_that_became_a_replica_is_left_for_whoever_is_primary_now(
+def test_after_readonly_the_address_is_connected_to_again(
     own_server: RedisServer, folder: Path
 ) -> None:
     store = own_server.client()
@@ -198,7 +196,7 @@ def test_a_server_that_became_a_replica_is_left_for_whoever_is_primary_now(
         assert proxy.connections == 2
 
 
-def test_a_killed_server_is_found_again_with_every_confirmed_event(own_server: RedisServer) -> None:
+def test_a_killed_and_restarted_server_has_every_confirmed_event(own_server: RedisServer) -> None:
     queue = Queue(RedisConnection(own_server.url))
     queue.done(held_for_routing(queue, "bench:done"), "routed")
     queue.retry(held_for_routing(queue, "bench:retry"), 60, "timeout")

@@ -1,4 +1,4 @@
-"""Holders that vanish: expiry, reclaim, suspects and poison."""
+"""Holders that crash: expiry, reclaim, quarantine and poison."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_lock_that_has_not_expired_stays(queue: Queue, store: Redis) -> None:
     assert changes(before, dump(store)) == {}
 
 
-def test_both_lanes_are_looked_after(queue: Queue, store: Redis) -> None:
+def test_locks_of_both_lanes_expire(queue: Queue, store: Redis) -> None:
     held_for_routing(queue, "bench:r")
     held(queue, "bench:l")
     expire(store, "bench:r", lane="routing")
@@ -82,7 +82,7 @@ def test_reclaim_takes_back_what_an_earlier_boot_of_this_owner_held(
     assert changes(before, dump(store)) == {}
 
 
-def test_a_reserve_whose_answer_was_lost_is_taken_back_and_is_no_crash(
+def test_a_reserve_whose_reply_was_lost_is_reclaimed_and_is_no_crash(
     queue: Queue, store: Redis
 ) -> None:
     event = held(queue, "bench:held")
@@ -100,21 +100,23 @@ def test_a_reserve_whose_answer_was_lost_is_taken_back_and_is_no_crash(
     queue.done(event, "recorded")
 
 
-def test_an_id_held_by_the_new_boot_is_no_pretext_for_the_old_one(queue: Queue) -> None:
+def test_an_id_that_the_caller_holds_is_still_reclaimed_from_an_older_boot(queue: Queue) -> None:
     held(queue, boot="old")
     assert queue.reclaim("lookup", "host/w", "new", 5, [ID]) == 1
     assert take_one(queue).crashes == 1
 
 
-def test_reclaim_takes_nothing_that_is_in_another_place(bare_queue: Queue, store: Redis) -> None:
+def test_reclaim_ignores_a_lock_of_an_event_that_is_not_locked(
+    bare_queue: Queue, store: Redis
+) -> None:
     bare_queue.retry(held(bare_queue), 60, "timeout")
-    store.zadd(KEYS.locks("lookup"), {ID: 1})  # by somebody's hand
+    store.zadd(KEYS.locks("lookup"), {ID: 1})  # manual corruption
     before = dump(store)
     assert bare_queue.reclaim("lookup", "host/w", "b2", 5) == 0
     assert changes(before, dump(store)) == {}
 
 
-def test_reclaim_keeps_to_its_lane(queue: Queue, store: Redis) -> None:
+def test_reclaim_concerns_one_lane(queue: Queue, store: Redis) -> None:
     held_for_routing(queue, owner="h/w", boot="old")
     before = dump(store)
     assert queue.reclaim("lookup", "h/w", "new", 5) == 0
@@ -122,7 +124,7 @@ def test_reclaim_keeps_to_its_lane(queue: Queue, store: Redis) -> None:
     assert queue.reclaim("routing", "h/w", "new", 5) == 1
 
 
-def test_from_the_second_crash_on_an_event_waits_among_the_suspects(
+def test_from_the_second_crash_on_an_event_waits_in_the_quarantine(
     queue: Queue, store: Redis
 ) -> None:
     accept(queue)
@@ -134,7 +136,7 @@ def test_from_the_second_crash_on_an_event_waits_among_the_suspects(
     assert take_one(queue).source == "bench"
 
 
-def test_suspects_are_taken_one_at_a_time_and_cost_their_neighbours_nothing(
+def test_quarantined_events_are_taken_one_at_a_time_with_others_beside_them(
     queue: Queue, store: Redis
 ) -> None:
     accept(queue, "bench:s1")
@@ -150,7 +152,7 @@ def test_suspects_are_taken_one_at_a_time_and_cost_their_neighbours_nothing(
     assert [e.id for e in take(queue, 9, quarantined=1)] == ["bench:s1"]
 
 
-def test_a_holder_of_a_suspect_finds_nothing_and_wakes_nobody_for_another(
+def test_a_holder_of_a_quarantined_event_gets_no_other_and_wakes_no_process(
     queue: Queue, store: Redis
 ) -> None:
     accept(queue)
@@ -161,7 +163,7 @@ def test_a_holder_of_a_suspect_finds_nothing_and_wakes_nobody_for_another(
     assert changes(before, dump(store)) == {}
 
 
-def test_suspects_have_their_turn_also_beside_a_process_that_may_take_none(
+def test_the_quarantine_is_served_although_another_process_may_not_take_from_it(
     queue: Queue, store: Redis
 ) -> None:
     accept(queue, "bad:1")
@@ -170,13 +172,13 @@ def test_suspects_have_their_turn_also_beside_a_process_that_may_take_none(
         accept(queue, f"a:{i}")
         accept(queue, f"b:{i}")
     free = []
-    for _ in range(6):  # two processes in step: one holds a suspect, the other is free to take one
+    for _ in range(6):  # one process holds a quarantined event, the other may take one
         take_one(queue, quarantined=0)
         free.append(take_one(queue, quarantined=1).id)
     assert "bad:1" in free
 
 
-def test_suspects_that_had_their_turn_wait_for_the_next(queue: Queue, store: Redis) -> None:
+def test_the_quarantine_is_served_once_per_round(queue: Queue, store: Redis) -> None:
     accept(queue, "bad:1")
     accept(queue, "bad:2")
     for _ in range(2):
@@ -189,7 +191,7 @@ def test_suspects_that_had_their_turn_wait_for_the_next(queue: Queue, store: Red
     assert [e.id for e in take(queue, 2)] == ["b:1", "bad:1"]
 
 
-def test_an_event_that_keeps_killing_its_holders_is_dead_as_poison(
+def test_an_event_that_crashes_its_holders_is_dead_lettered_as_poison(
     queue: Queue, store: Redis
 ) -> None:
     accept(queue)
@@ -213,7 +215,7 @@ def test_an_event_that_keeps_killing_its_holders_is_dead_as_poison(
     }
 
 
-def test_reclaim_knows_poison_too(queue: Queue, store: Redis) -> None:
+def test_reclaim_dead_letters_poison_too(queue: Queue, store: Redis) -> None:
     held(queue, boot="old")
     assert queue.reclaim("lookup", "host/w", "new", 1) == 1
     assert store.hmget(KEYS.event(ID), "state", "reason") == ["dead", "poison"]
@@ -226,7 +228,9 @@ def test_the_routing_lane_starts_with_no_crashes(queue: Queue, store: Redis) -> 
     assert take_one(queue, lane="routing").crashes == 0
 
 
-def test_a_suspect_stays_one_through_retry_and_defer(queue: Queue, store: Redis) -> None:
+def test_a_quarantined_event_stays_quarantined_after_retry_and_defer(
+    queue: Queue, store: Redis
+) -> None:
     accept(queue)
     crash(queue, store, 2)
     queue.retry(take_one(queue), 0, "timeout")

@@ -12,8 +12,8 @@ from tests.support.queue_moves import (
     ID,
     KEYS,
     accept,
-    buried,
     crash,
+    dead_lettered,
     held,
     held_for_routing,
     make_due,
@@ -28,7 +28,7 @@ VERBS: dict[str, Callable[[Queue, str], str]] = {
 }
 
 
-def test_a_replayed_event_goes_the_whole_way_again_with_its_history(
+def test_a_replayed_event_starts_again_in_the_lookup_lane_and_keeps_its_history(
     queue: Queue, store: Redis
 ) -> None:
     queue.retry(held_for_routing(queue), 0, "status 503")
@@ -65,12 +65,12 @@ def test_a_replayed_event_goes_the_whole_way_again_with_its_history(
 
 
 def test_a_replayed_event_outranks_its_former_holder(queue: Queue) -> None:
-    former = buried(queue)
+    former = dead_lettered(queue)
     queue.replay(ID)
     assert take_one(queue).fence > former.fence
 
 
-def test_replayed_poison_is_no_suspect(queue: Queue, store: Redis) -> None:
+def test_replayed_poison_is_not_quarantined(queue: Queue, store: Redis) -> None:
     accept(queue)
     crash(queue, store, 5)
     assert store.hget(KEYS.event(ID), "reason") == "poison"
@@ -79,7 +79,7 @@ def test_replayed_poison_is_no_suspect(queue: Queue, store: Redis) -> None:
     assert take_one(queue, quarantined=0).crashes == 0
 
 
-def test_a_replayed_event_starts_its_deferrals_anew(queue: Queue, store: Redis) -> None:
+def test_a_replayed_event_has_no_deferrals(queue: Queue, store: Redis) -> None:
     queue.defer(held(queue), 60, "unknown_shipment")
     make_due(store, ID)
     promote(queue)
@@ -89,8 +89,8 @@ def test_a_replayed_event_starts_its_deferrals_anew(queue: Queue, store: Redis) 
     assert take_one(queue).waits == 0
 
 
-def test_the_replays_are_counted(queue: Queue, store: Redis) -> None:
-    buried(queue)
+def test_replays_are_counted(queue: Queue, store: Redis) -> None:
+    dead_lettered(queue)
     for count in ("1", "2"):
         queue.replay(ID)
         assert store.hget(KEYS.event(ID), "replays") == count
@@ -98,7 +98,7 @@ def test_the_replays_are_counted(queue: Queue, store: Redis) -> None:
 
 
 def test_a_dropped_event_leaves_a_tombstone(queue: Queue, store: Redis) -> None:
-    buried(queue)
+    dead_lettered(queue)
     before = dump(store)
     assert queue.drop(ID) == "dropped"
     after = dump(store)
@@ -113,8 +113,8 @@ def test_a_dropped_event_leaves_a_tombstone(queue: Queue, store: Redis) -> None:
     }
 
 
-def test_a_dropped_event_is_dead_for_good(queue: Queue, store: Redis) -> None:
-    buried(queue)
+def test_a_dropped_event_cannot_be_replayed(queue: Queue, store: Redis) -> None:
+    dead_lettered(queue)
     queue.drop(ID)
     before = dump(store)
     assert queue.replay(ID) == "dropped already"
@@ -124,7 +124,7 @@ def test_a_dropped_event_is_dead_for_good(queue: Queue, store: Redis) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("state", ["", "ready", "locked", "retry", "done"])
-def test_what_is_not_dead_is_left_alone_and_its_state_is_told(
+def test_replay_and_drop_return_the_state_of_an_event_that_is_not_dead_and_do_nothing(
     queue: Queue, store: Redis, state: str, verb: str
 ) -> None:
     if state == "ready":
@@ -141,21 +141,21 @@ def test_what_is_not_dead_is_left_alone_and_its_state_is_told(
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_neither_the_state_nor_the_set_alone_makes_an_event_dead(
+def test_an_event_is_dead_only_by_its_state_and_the_set(
     bare_queue: Queue, store: Redis, verb: str
 ) -> None:
-    buried(bare_queue, "bench:dead")
+    dead_lettered(bare_queue, "bench:dead")
     accept(bare_queue, "bench:ready")
     store.zrem(KEYS.dead, "bench:dead")
-    store.zadd(KEYS.dead, {"bench:ready": 1})  # by somebody's hand
+    store.zadd(KEYS.dead, {"bench:ready": 1})  # manual corruption
     before = dump(store)
     assert VERBS[verb](bare_queue, "bench:ready") == "ready"
     assert VERBS[verb](bare_queue, "bench:dead") == "dead"
     assert changes(before, dump(store)) == {}
 
 
-def test_a_replay_said_twice_acts_once(queue: Queue, store: Redis) -> None:
-    buried(queue)
+def test_a_repeated_replay_has_no_effect(queue: Queue, store: Redis) -> None:
+    dead_lettered(queue)
     queue.replay(ID)
     before = dump(store)
     assert queue.replay(ID) == "ready"
@@ -165,7 +165,7 @@ def test_a_replay_said_twice_acts_once(queue: Queue, store: Redis) -> None:
 def test_without_its_body_an_event_cannot_be_replayed_but_dropped(
     bare_queue: Queue, store: Redis
 ) -> None:
-    buried(bare_queue)
+    dead_lettered(bare_queue)
     store.delete(KEYS.body(ID))
     before = dump(store)
     assert bare_queue.replay(ID) == "no_body"
@@ -174,7 +174,7 @@ def test_without_its_body_an_event_cannot_be_replayed_but_dropped(
 
 
 def test_a_dead_letter_with_a_damaged_hash_can_be_dropped(bare_queue: Queue, store: Redis) -> None:
-    buried(bare_queue)
+    dead_lettered(bare_queue)
     store.hdel(KEYS.event(ID), "digest", "reason")
     assert bare_queue.drop(ID) == "dropped"
     assert store.hgetall(KEYS.event(ID)) == {"state": "dropped", "digest": "", "reason": ""}

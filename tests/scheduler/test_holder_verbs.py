@@ -1,4 +1,4 @@
-"""What the holder of a lock may do, and exactly what it changes."""
+"""The verbs of holders, and exactly what each changes."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def test_retry_counts_the_attempt_and_names_the_next(queue: Queue, store: Redis)
     assert after["event:bench:1"]["next_at"] == str(after["retry"][ID])
 
 
-def test_a_long_error_is_cut_short(queue: Queue, store: Redis) -> None:
+def test_a_long_error_is_truncated(queue: Queue, store: Redis) -> None:
     queue.retry(held(queue), 1, "x" * 5000)
     assert store.hget(KEYS.event(ID), "last_error") == "x" * 160
 
 
-def test_a_failed_attempt_ends_a_row_of_deferrals(queue: Queue, store: Redis) -> None:
+def test_a_failed_attempt_resets_the_deferrals(queue: Queue, store: Redis) -> None:
     queue.defer(held(queue), 1, "mongo_away")
     make_due(store, ID)
     promote(queue)
@@ -111,7 +111,7 @@ def test_a_failed_attempt_ends_a_row_of_deferrals(queue: Queue, store: Redis) ->
     assert store.hmget(KEYS.event(ID), "waits", "reason") == [None, None]
 
 
-def test_defer_burns_no_attempt(queue: Queue, store: Redis) -> None:
+def test_defer_consumes_no_attempt(queue: Queue, store: Redis) -> None:
     event = held_for_routing(queue)
     before = dump(store)
     queue.defer(event, 3, "breaker_open")
@@ -145,7 +145,7 @@ def test_defer_without_delay_puts_the_event_back_at_the_head(queue: Queue, store
     assert take_one(queue).id == ID
 
 
-def test_defer_carries_a_route_and_a_floor_to_the_next_holder(bare_queue: Queue) -> None:
+def test_defer_passes_a_route_and_a_fence_to_the_next_holder(bare_queue: Queue) -> None:
     event = held_for_routing(bare_queue)
     floor = event.fence + 10**9
     route = b'{"route":"R\xff"}'
@@ -186,7 +186,9 @@ def test_bury_without_an_error_keeps_the_last_one(queue: Queue, store: Redis) ->
     assert store.hmget(KEYS.event(ID), "last_error", "attempts") == ["status 503", "1"]
 
 
-def test_extend_gives_locks_a_new_deadline_and_names_the_lost(queue: Queue, store: Redis) -> None:
+def test_extend_gives_locks_a_new_deadline_and_returns_the_lost_ones(
+    queue: Queue, store: Redis
+) -> None:
     mine, lost = held(queue, "bench:mine"), held(queue, "bench:lost")
     expire(store, "bench:lost")
     promote(queue)
@@ -203,7 +205,9 @@ def test_extend_of_nothing_changes_nothing(queue: Queue, store: Redis) -> None:
     assert changes(before, dump(store)) == {}
 
 
-def test_a_late_holder_is_one_still_while_nobody_took_its_lock(queue: Queue, store: Redis) -> None:
+def test_a_holder_whose_lease_ended_is_accepted_until_its_lock_is_taken(
+    queue: Queue, store: Redis
+) -> None:
     event = held(queue)
     expire(store, ID)
     assert queue.extend("lookup", [(event.id, event.gen)], 15) == []

@@ -1,4 +1,4 @@
-"""At maxmemory only accept is refused, before its first effect; a full queue can be worked off."""
+"""At maxmemory only accept is refused, before its first effect; a full queue can be drained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scheduler.scripts import FOLDER
 from tests.support.queue_moves import (
     ID,
     accept,
-    buried,
+    dead_lettered,
     expire,
     held,
     held_for_routing,
@@ -30,7 +30,7 @@ from tests.support.store_snapshot import changes, dump
 
 @pytest.fixture
 def fill(store: Redis) -> Iterator[Callable[[], None]]:
-    """Call it, and Redis has no byte to spare."""
+    """Call it to put Redis at maxmemory."""
 
     def act() -> None:
         store.config_set("maxmemory", 1)
@@ -42,7 +42,7 @@ def fill(store: Redis) -> Iterator[Callable[[], None]]:
 def test_accept_is_refused_before_its_first_effect(
     queue: Queue, store: Redis, fill: Callable[[], None]
 ) -> None:
-    accept(queue, "bench:first")  # so that Redis knows the script
+    accept(queue, "bench:first")  # loads the script
     before = dump(store)
     fill()
     with pytest.raises(RedisUnavailable, match=r"^OOM$"):
@@ -59,7 +59,7 @@ def test_a_known_event_is_still_a_duplicate(
     assert accept(queue, digest="d2").code == "conflicting"
 
 
-def test_an_event_over_a_cap_or_quota_is_still_told_so(
+def test_an_event_over_a_cap_or_quota_still_gets_that_code(
     queue: Queue, store: Redis, fill: Callable[[], None]
 ) -> None:
     quota = (0.1, 1.0)
@@ -69,45 +69,45 @@ def test_an_event_over_a_cap_or_quota_is_still_told_so(
     assert accept(queue, "bench:2", quota=quota).code == "limited"
 
 
-Scene = tuple[Callable[[], object], object]  # an act, and what it must return
+Case = tuple[Callable[[], object], object]  # a call, and what it must return
 
 
-def _reserve(queue: Queue, store: Redis) -> Scene:
+def _reserve(queue: Queue, store: Redis) -> Case:
     accept(queue)
     return lambda: len(take(queue)), 1
 
 
-def _extend(queue: Queue, store: Redis) -> Scene:
+def _extend(queue: Queue, store: Redis) -> Case:
     event = held(queue)
     return lambda: queue.extend("lookup", [(event.id, event.gen)], 60), []
 
 
-def _forward(queue: Queue, store: Redis) -> Scene:
+def _forward(queue: Queue, store: Redis) -> Case:
     event = held(queue)
     return partial(queue.forward, event), None
 
 
-def _done(queue: Queue, store: Redis) -> Scene:
+def _done(queue: Queue, store: Redis) -> Case:
     event = held_for_routing(queue)
     return partial(queue.done, event, "routed"), None
 
 
-def _retry(queue: Queue, store: Redis) -> Scene:
+def _retry(queue: Queue, store: Redis) -> Case:
     event = held(queue)
     return partial(queue.retry, event, 1, "x" * 160), None
 
 
-def _defer(queue: Queue, store: Redis) -> Scene:
+def _defer(queue: Queue, store: Redis) -> Case:
     event = held(queue)
     return partial(queue.defer, event, 1, "mongo_away", fence=9, route=b"r" * 5000), None
 
 
-def _bury(queue: Queue, store: Redis) -> Scene:
+def _bury(queue: Queue, store: Redis) -> Case:
     event = held(queue)
     return partial(queue.bury, event, "permanent", "no", attempts=1), None
 
 
-def _refusal(queue: Queue, store: Redis) -> Scene:
+def _refusal(queue: Queue, store: Redis) -> Case:
     event = held(queue)
     queue.done(event, "recorded")
 
@@ -118,48 +118,48 @@ def _refusal(queue: Queue, store: Redis) -> Scene:
     return refused, None
 
 
-def _promote_retry(queue: Queue, store: Redis) -> Scene:
+def _promote_retry(queue: Queue, store: Redis) -> Case:
     queue.retry(held(queue), 60, "timeout")
     make_due(store, ID)
     return lambda: promote(queue).promoted, 1
 
 
-def _promote_lock(queue: Queue, store: Redis) -> Scene:
+def _promote_lock(queue: Queue, store: Redis) -> Case:
     held(queue)
     expire(store, ID)
     return lambda: promote(queue).expired, 1
 
 
-def _promote_tombstone(queue: Queue, store: Redis) -> Scene:
+def _promote_tombstone(queue: Queue, store: Redis) -> Case:
     queue.done(held(queue), "recorded")
     return lambda: promote(queue, tombstones_max=0).trimmed, 1
 
 
-def _reclaim(queue: Queue, store: Redis) -> Scene:
+def _reclaim(queue: Queue, store: Redis) -> Case:
     held(queue)
     return lambda: queue.reclaim("lookup", "host/w", "b2", 5), 1
 
 
-def _replay(queue: Queue, store: Redis) -> Scene:
-    buried(queue)
+def _replay(queue: Queue, store: Redis) -> Case:
+    dead_lettered(queue)
     return lambda: queue.replay(ID), "replayed"
 
 
-def _drop(queue: Queue, store: Redis) -> Scene:
-    buried(queue)
+def _drop(queue: Queue, store: Redis) -> Case:
+    dead_lettered(queue)
     return lambda: queue.drop(ID), "dropped"
 
 
-def _alive(queue: Queue, store: Redis) -> Scene:
+def _alive(queue: Queue, store: Redis) -> Case:
     return partial(queue.alive, "host/w", {"pid": 1, "busy": 2}, 5), None
 
 
-def _breaker_report(queue: Queue, store: Redis) -> Scene:
+def _breaker_report(queue: Queue, store: Redis) -> Case:
     breaker = Breaker(queue.connection, BreakerPolicy(min_calls=2))
     return lambda: breaker.report(0, 5).state, "open"
 
 
-def _breaker_permit(queue: Queue, store: Redis) -> Scene:
+def _breaker_permit(queue: Queue, store: Redis) -> Case:
     breaker = Breaker(queue.connection, BreakerPolicy(min_calls=2, first_pause_seconds=0))
     breaker.report(0, 5)
     return lambda: len(breaker.ask(1, lifetime_seconds=5, holder="h").permits), 1
@@ -187,11 +187,11 @@ SCENES = [
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__.strip("_"))
-def test_every_other_verb_works_as_ever(
+def test_every_other_verb_works(
     queue: Queue,
     store: Redis,
     fill: Callable[[], None],
-    scene: Callable[[Queue, Redis], Scene],
+    scene: Callable[[Queue, Redis], Case],
 ) -> None:
     act, result = scene(queue, store)
     store.script_flush()  # it must be possible to load the script, too
@@ -199,13 +199,13 @@ def test_every_other_verb_works_as_ever(
     assert act() == result
 
 
-def test_every_script_that_writes_is_among_the_scenes() -> None:
+def test_every_script_that_writes_is_tested_here() -> None:
     verbs = {path.stem for path in FOLDER.glob("*.lua")} - {"accept", "books"}
     names = [scene.__name__.strip("_") for scene in SCENES]
     assert all(any(name.startswith(verb) for name in names) for verb in verbs), verbs
 
 
-def test_a_full_queue_can_be_worked_off_to_the_last_event(
+def test_a_full_queue_can_be_drained_to_the_last_event(
     queue: Queue, store: Redis, fill: Callable[[], None]
 ) -> None:
     for n in range(30):

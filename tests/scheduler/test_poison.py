@@ -1,4 +1,5 @@
-"""Who dies as poison: the event that kills its workers, and nobody who was only beside it."""
+"""Poison: an event that crashes its workers is dead-lettered, others in the same process are
+not."""
 
 from __future__ import annotations
 
@@ -28,29 +29,31 @@ def reserve(queue: Queue, n: int = 9, *, owner: str = "host/w", held: int = 0) -
 
 
 def last_chance(queue: Queue, store: Redis, id: str) -> None:
-    """The only event that waits is one that a crash more would make dead."""
+    """The only ready event is exclusive: its next crash would dead-letter it."""
     accept(queue, id)
     crash(queue, store, MAX_CRASHES - 1, id)
     store.delete(KEYS.wake("lookup"))
 
 
-# ---- the last chance is a run alone
+# ---- exclusive events
 
 
-def test_what_another_crash_would_make_dead_is_taken_alone(queue: Queue, store: Redis) -> None:
+def test_an_event_whose_next_crash_would_dead_letter_it_is_taken_exclusively(
+    queue: Queue, store: Redis
+) -> None:
     last_chance(queue, store, "a:1")
     accept(queue, "a:2")
     assert reserve(queue) == ["a:1"]
-    assert reserve(queue, held=1) == ["a:2"]  # a worker does not ask while it holds the first
+    assert reserve(queue, held=1) == ["a:2"]  # a worker does not reserve while it holds the first
 
 
-def test_a_process_that_has_taken_others_leaves_it_and_is_given_nothing_until_it_is_empty(
+def test_a_process_that_holds_events_leaves_it_and_gets_nothing_until_it_holds_none(
     queue: Queue, store: Redis
 ) -> None:
     last_chance(queue, store, "b:1")
     accept(queue, "a:1")
     accept(queue, "a:2")
-    store.lmove(KEYS.turn("lookup"), KEYS.turn("lookup"), "LEFT", "RIGHT")  # a is the next
+    store.lmove(KEYS.turn("lookup"), KEYS.turn("lookup"), "LEFT", "RIGHT")  # source a is the next
     before = dump(store)
     assert reserve(queue) == ["a:1"]
     changed = changes(before, dump(store))
@@ -64,7 +67,9 @@ def test_a_process_that_has_taken_others_leaves_it_and_is_given_nothing_until_it
     assert not store.exists(KEYS.exclusive("lookup"))
 
 
-def test_one_process_empties_itself_and_the_others_go_on(queue: Queue, store: Redis) -> None:
+def test_one_process_waits_for_an_exclusive_event_and_the_others_go_on(
+    queue: Queue, store: Redis
+) -> None:
     last_chance(queue, store, "a:1")
     for n in range(2, 6):
         accept(queue, f"a:{n}")
@@ -75,7 +80,7 @@ def test_one_process_empties_itself_and_the_others_go_on(queue: Queue, store: Re
     assert reserve(queue, 1, owner="host/one") == ["a:1"]
 
 
-def test_a_process_that_is_empty_already_need_not_wait_for_the_one_that_empties_itself(
+def test_a_process_that_holds_nothing_takes_it_although_another_waits_for_it(
     queue: Queue, store: Redis
 ) -> None:
     last_chance(queue, store, "a:1")
@@ -85,18 +90,16 @@ def test_a_process_that_is_empty_already_need_not_wait_for_the_one_that_empties_
     assert reserve(queue, owner="host/one", held=3) == ["a:2"]
 
 
-def test_when_the_process_that_empties_itself_is_gone_another_does(
-    queue: Queue, store: Redis
-) -> None:
+def test_when_the_waiting_process_is_gone_another_one_waits(queue: Queue, store: Redis) -> None:
     last_chance(queue, store, "a:1")
     assert reserve(queue, owner="host/gone", held=3) == []
     assert 0 < store.pttl(KEYS.exclusive("lookup")) <= 5000
-    store.delete(KEYS.exclusive("lookup"))  # its time is over
+    store.delete(KEYS.exclusive("lookup"))  # its TTL ended
     assert reserve(queue, owner="host/two", held=3) == []
     assert store.get(KEYS.exclusive("lookup")) == "host/two"
 
 
-def test_only_one_of_two_last_chances_is_taken(queue: Queue, store: Redis) -> None:
+def test_only_one_of_two_exclusive_events_is_taken(queue: Queue, store: Redis) -> None:
     last_chance(queue, store, "a:1")
     first = take_one(queue)
     last_chance(queue, store, "a:2")
@@ -105,7 +108,9 @@ def test_only_one_of_two_last_chances_is_taken(queue: Queue, store: Redis) -> No
     assert reserve(queue, owner="host/two") == ["a:2"]
 
 
-def test_with_a_suspect_in_hand_a_last_chance_is_passed_over(queue: Queue, store: Redis) -> None:
+def test_a_process_that_holds_a_quarantined_event_passes_over_an_exclusive_one(
+    queue: Queue, store: Redis
+) -> None:
     last_chance(queue, store, "a:1")
     accept(queue, "a:2")
     taken = queue.reserve(
@@ -121,17 +126,17 @@ def test_with_a_suspect_in_hand_a_last_chance_is_passed_over(queue: Queue, store
     assert [event.id for event in taken] == ["a:2"]
 
 
-# ---- a fleet of workers, as the queue sees them
+# ---- several workers
 
 
 @dataclass
 class Process:
-    """Reserves as a worker does; dies of poison, sooner or later, with all that it holds."""
+    """Reserves like a worker; poison crashes it at some time, with all that it holds."""
 
     queue: Queue
     store: Redis
     name: str
-    returns: bool  # under its name, and reclaims; otherwise its leases end
+    returns: bool  # starts again under its name and reclaims; otherwise its leases end
     slots: int = 16
     boot: int = 0
     held: dict[str, Reserved] = field(default_factory=dict)
@@ -156,7 +161,7 @@ class Process:
     def owner(self) -> str:
         return f"host/{self.name}" if self.returns else f"host/{self.name}.{self.boot}"
 
-    def die(self) -> None:
+    def crash(self) -> None:
         lost, self.held = list(self.held), {}
         self.boot += 1
         if self.returns:
@@ -180,10 +185,10 @@ def state(store: Redis, id: str) -> str:
 
 
 @pytest.mark.parametrize("returns", [True, False], ids=["reclaim", "expiry"])
-def test_an_innocent_beside_one_poison_after_another_does_not_die_of_them(
+def test_an_event_that_shares_processes_with_poison_is_not_dead_lettered(
     bare_queue: Queue, store: Redis, returns: bool
 ) -> None:
-    """Each comes when the one before it is dead, and acts before the innocent one can end."""
+    """Each arrives when the one before it is dead, and crashes before the other event can end."""
     process = Process(bare_queue, store, "w", returns)
     accept(bare_queue, "innocent:1")
     for n in range(5):
@@ -191,7 +196,7 @@ def test_an_innocent_beside_one_poison_after_another_does_not_die_of_them(
         while state(store, f"poison:{n}") != "dead poison":
             process.fetch()
             if poisonous(process):
-                process.die()
+                process.crash()
             else:
                 process.finish(list(process.held))
     assert state(store, "innocent:1") == "done"
@@ -201,7 +206,7 @@ def test_an_innocent_beside_one_poison_after_another_does_not_die_of_them(
 
 @pytest.mark.parametrize("returns", [True, False], ids=["reclaim", "expiry"])
 @pytest.mark.parametrize("seed", range(3))
-def test_of_many_events_exactly_the_poisonous_ones_die(
+def test_of_many_events_exactly_the_poisonous_ones_are_dead_lettered(
     hasty_server: RedisServer, seed: int, returns: bool
 ) -> None:
     """Three workers under full load. One event in ten kills its process, after a while."""
@@ -221,7 +226,7 @@ def test_of_many_events_exactly_the_poisonous_ones_die(
         process = random.choice(fleet)
         process.fetch()
         if poisonous(process) and random.random() < 0.6:
-            process.die()
+            process.crash()
         ends = [id for id in process.held if not id.startswith("poison") and random.random() < 0.3]
         process.finish(ends)
         if not waiting and not any(p.held for p in fleet) and not store.exists(KEYS.turn("lookup")):

@@ -1,4 +1,4 @@
-"""Producer: what the edge needs of the queue."""
+"""Producer: the edge's side of the queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scheduler.errors import RedisUnavailable
 from scheduler.events import Acceptance, IncomingEvent
 from scheduler.producer import Producer, Readiness
 from scheduler.queue import Queue
-from tests.support.queue_moves import CAPS, ID, accept, buried
+from tests.support.queue_moves import CAPS, ID, accept, dead_lettered
 from tests.support.redis_proxy import Proxy
 from tests.support.servers import RedisServer, await_true
 
@@ -48,7 +48,7 @@ def test_it_accepts_through_the_queue(store: Redis, redis_server: RedisServer) -
         [[], 1, 0],
     ],
 )
-def test_a_reply_that_is_none_to_accept_confirms_nothing_and_ends_the_connection(
+def test_an_unknown_reply_to_accept_is_an_error_and_closes_the_connection(
     store: Redis, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, reply: Any
 ) -> None:
     queue = Queue(RedisConnection(redis_server.url))
@@ -63,7 +63,7 @@ def test_a_reply_that_is_none_to_accept_confirms_nothing_and_ends_the_connection
     queue.connection.close()
 
 
-def test_a_warm_intake_has_only_the_event_left_to_send(
+def test_after_warm_up_only_the_event_is_left_to_send(
     store: Redis, redis_server: RedisServer
 ) -> None:
     store.script_flush()
@@ -75,7 +75,7 @@ def test_a_warm_intake_has_only_the_event_left_to_send(
     assert store.info("commandstats")["cmdstat_evalsha"]["failed_calls"] == 0
 
 
-def test_an_intake_that_finds_no_redis_to_warm_up_with_says_so_to_the_event(tmp_path: Path) -> None:
+def test_without_redis_warm_up_raises_nothing_and_accept_does(tmp_path: Path) -> None:
     producer = Producer(f"unix://{tmp_path}/none.sock", 2, CAPS)
     producer.warm()
     with pytest.raises(RedisUnavailable):
@@ -108,8 +108,10 @@ def test_a_thread_keeps_its_connection(
         assert proxy.connections == 1
 
 
-def test_readiness_tells_the_backlog_and_the_dead(queue: Queue, redis_server: RedisServer) -> None:
-    buried(queue, "bench:dead")
+def test_readiness_has_the_backlog_and_the_number_of_dead_letters(
+    queue: Queue, redis_server: RedisServer
+) -> None:
+    dead_lettered(queue, "bench:dead")
     accept(queue, "bench:1")
     accept(queue, "bench:2")
     ready = Producer(redis_server.url, 0.5, CAPS).ready()
@@ -117,13 +119,13 @@ def test_readiness_tells_the_backlog_and_the_dead(queue: Queue, redis_server: Re
     assert not ready.full
 
 
-def test_readiness_takes_one_timeout_at_most_however_many_questions_it_is(
+def test_readiness_takes_one_timeout_at_most_for_all_its_commands(
     store: Redis, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with Proxy(redis_server.url, tmp_path_factory.mktemp("p")) as proxy:
         producer = Producer(proxy.url, 1.0, CAPS)
         assert producer.ready().durability == "always"
-        proxy.delay_seconds = 0.4  # each of the four would be in time
+        proxy.delay_seconds = 0.4  # each of the four commands alone would be in time
         begin = time.monotonic()
         with pytest.raises(RedisUnavailable, match="TimeoutError"):
             producer.ready()
@@ -143,23 +145,23 @@ def test_at_any_cap_it_is_full(caps: Caps) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "reply"),
     [
         ({"appendfsync": "everysec"}, "everysec"),
         ({"appendfsync": "no"}, "none"),
         ({"appendonly": "no"}, "none"),
     ],
 )
-def test_readiness_tells_what_a_kill_may_lose(
-    own_server: RedisServer, settings: dict[str, str], told: str
+def test_readiness_has_the_durability_that_redis_is_configured_for(
+    own_server: RedisServer, settings: dict[str, str], reply: str
 ) -> None:
     store = own_server.client()
     for name, value in settings.items():
         store.config_set(name, value)
-    assert Producer(own_server.url, 2, CAPS).ready().durability == told
+    assert Producer(own_server.url, 2, CAPS).ready().durability == reply
 
 
-def test_a_server_that_hides_its_configuration_is_ready_and_unknown(
+def test_a_server_that_denies_config_is_ready_with_unknown_durability(
     own_server: RedisServer,
 ) -> None:
     own_server.client().execute_command(  # type: ignore[no-untyped-call]
@@ -168,7 +170,9 @@ def test_a_server_that_hides_its_configuration_is_ready_and_unknown(
     assert Producer(own_server.url, 2, CAPS).ready().durability == "unknown"
 
 
-def test_a_server_without_the_command_is_ready_and_unknown(managed_server: RedisServer) -> None:
+def test_a_server_without_config_is_ready_with_unknown_durability(
+    managed_server: RedisServer,
+) -> None:
     assert Producer(managed_server.url, 2, CAPS).ready().durability == "unknown"
 
 

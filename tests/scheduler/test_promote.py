@@ -1,4 +1,4 @@
-"""promote: due retries, the next due time, the marks it keeps, and the time after an outage."""
+"""promote: due retries, the next due time, the drain rate, and locks after an outage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.store_snapshot import changes, dump, now
 
 
 def _ago(store: Redis, mark: str, seconds: float) -> None:
-    """Let a mark of promote lie so far in the past."""
+    """Move a time that promote has noted so far into the past."""
     now_s, micros = store.time()
     store.hset(KEYS.stats, mark, now_s * 1000 + micros // 1000 - round(seconds * 1000))
 
@@ -42,7 +42,9 @@ def test_a_due_retry_becomes_ready_as_the_last_of_its_source(queue: Queue, store
     }
 
 
-def test_what_is_not_due_stays_and_the_next_due_time_is_told(queue: Queue, store: Redis) -> None:
+def test_an_event_that_is_not_due_stays_and_the_next_due_time_is_returned(
+    queue: Queue, store: Redis
+) -> None:
     queue.retry(held(queue, "bench:1"), 40, "timeout")
     queue.retry(held(queue, "bench:2"), 20, "timeout")
     held(queue, "bench:3", lease_seconds=30)
@@ -53,19 +55,19 @@ def test_what_is_not_due_stays_and_the_next_due_time_is_told(queue: Queue, store
     assert changes(before, dump(store)) == {}
 
 
-def test_the_next_lease_to_end_is_a_due_time_too(queue: Queue) -> None:
+def test_the_end_of_a_lease_is_a_due_time(queue: Queue) -> None:
     queue.retry(held(queue, "bench:1"), 40, "timeout")
     held_for_routing(queue, "bench:2", lease_seconds=9)
     assert promote(queue).next_due_seconds == pytest.approx(9, abs=1)
 
 
-def test_with_nothing_to_wait_for_there_is_no_due_time(queue: Queue) -> None:
+def test_with_an_empty_queue_there_is_no_due_time(queue: Queue) -> None:
     assert promote(queue).next_due_seconds is None
     accept(queue)
     assert promote(queue).next_due_seconds is None
 
 
-def test_a_run_takes_no_more_than_a_batch_and_asks_for_the_next_at_once(
+def test_a_run_promotes_at_most_a_batch_and_the_next_run_is_due_at_once(
     queue: Queue, store: Redis
 ) -> None:
     ids = [f"bench:{n}" for n in range(5)]
@@ -128,7 +130,7 @@ def test_after_an_outage_locks_are_spared_for_one_lease(queue: Queue, store: Red
     assert promote(queue).expired == 1
 
 
-def test_a_holder_that_reports_within_the_spared_lease_keeps_its_event(
+def test_a_holder_that_extends_within_the_spared_lease_keeps_its_event(
     queue: Queue, store: Redis
 ) -> None:
     event = held(queue)
@@ -141,7 +143,7 @@ def test_a_holder_that_reports_within_the_spared_lease_keeps_its_event(
     assert promote(queue).expired == 0
 
 
-def test_retries_are_not_held_up_after_an_outage(queue: Queue, store: Redis) -> None:
+def test_retries_are_not_delayed_after_an_outage(queue: Queue, store: Redis) -> None:
     queue.retry(held(queue), 60, "timeout")
     promote(queue)
     make_due(store, ID)
@@ -149,7 +151,7 @@ def test_retries_are_not_held_up_after_an_outage(queue: Queue, store: Redis) -> 
     assert promote(queue).promoted == 1
 
 
-def test_a_short_gap_is_no_outage(queue: Queue, store: Redis) -> None:
+def test_a_short_gap_is_not_taken_for_an_outage(queue: Queue, store: Redis) -> None:
     held(queue)
     promote(queue)
     expire(store, ID)
@@ -162,7 +164,7 @@ def test_the_drain_rate_is_measured_over_a_second_or_more(queue: Queue, store: R
     for n in range(10):
         queue.done(held(queue, f"bench:{n}"), "recorded")
     promote(queue)
-    assert store.hget(KEYS.stats, "drain_per_second") == "0.00"  # too soon to tell
+    assert store.hget(KEYS.stats, "drain_per_second") == "0.00"  # measured too early
     _ago(store, "drain_at", 10)
     promote(queue)
     assert float(store.hget(KEYS.stats, "drain_per_second") or "") == pytest.approx(1, abs=0.05)
@@ -171,7 +173,7 @@ def test_the_drain_rate_is_measured_over_a_second_or_more(queue: Queue, store: R
     assert float(store.hget(KEYS.stats, "drain_per_second") or "") == pytest.approx(0.5, abs=0.05)
 
 
-def test_from_a_standstill_the_first_second_of_draining_counts_whole(
+def test_after_a_standstill_the_first_measurement_of_the_drain_rate_counts_whole(
     queue: Queue, store: Redis
 ) -> None:
     promote(queue)
@@ -181,11 +183,11 @@ def test_from_a_standstill_the_first_second_of_draining_counts_whole(
     promote(queue)
     assert float(store.hget(KEYS.stats, "drain_per_second") or "") == pytest.approx(10, rel=0.1)
     _ago(store, "drain_at", 1)
-    promote(queue)  # and smoothed from then on
+    promote(queue)  # averaged from then on
     assert float(store.hget(KEYS.stats, "drain_per_second") or "") == pytest.approx(8, rel=0.1)
 
 
-def test_a_retry_that_is_due_wakes_a_worker_whose_event_it_is(queue: Queue, store: Redis) -> None:
+def test_a_due_retry_wakes_a_worker_of_its_lane(queue: Queue, store: Redis) -> None:
     queue.retry(held_for_routing(queue), 60, "timeout")
     make_due(store, ID)
     store.delete(KEYS.wake("routing"), KEYS.wake("lookup"))

@@ -1,4 +1,4 @@
-"""``python -m scheduler``, as a process of its own against a server of its own."""
+"""``python -m scheduler`` as a process, with its own Redis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from redis import Redis
 from gateway.stack.environment import without_settings
 from scheduler.connection import RedisConnection
 from scheduler.queue import Queue
-from tests.support.queue_moves import ID, KEYS, accept, buried, held, held_for_routing, take
+from tests.support.queue_moves import ID, KEYS, accept, dead_lettered, held, held_for_routing, take
 from tests.support.servers import ROOT, RedisServer, await_true
 from tests.support.store_audit import audit
 from tests.support.store_snapshot import dump
@@ -77,7 +77,7 @@ def _lateness(store: Redis, next_at: int) -> float:
     return second + micros / 1e6 - next_at / 1000
 
 
-def test_retries_are_ready_when_they_are_due_and_an_earlier_one_wakes_the_sleeper(
+def test_retries_are_ready_when_they_are_due_and_an_earlier_one_wakes_the_scheduler(
     own_queue: Queue, own_store: Redis, launch: Launch
 ) -> None:
     launch()
@@ -120,7 +120,7 @@ def test_two_schedulers_promote_each_retry_once(
     assert len({event.id for event in take(own_queue, 100)}) == 60
 
 
-def test_with_one_of_two_schedulers_gone_the_other_goes_on(
+def test_when_one_of_two_schedulers_is_killed_the_other_continues(
     own_queue: Queue, own_store: Redis, launch: Launch
 ) -> None:
     launch().kill()
@@ -129,7 +129,7 @@ def test_with_one_of_two_schedulers_gone_the_other_goes_on(
     await_true(lambda: own_store.hget(KEYS.event(ID), "state") == "ready", 5)
 
 
-def test_it_outlasts_an_outage_of_redis_by_itself(
+def test_it_continues_after_an_outage_of_redis(
     own_server: RedisServer, own_queue: Queue, own_store: Redis, launch: Launch, folder: Path
 ) -> None:
     process = launch(LEASE_SECONDS="2")
@@ -149,16 +149,14 @@ def test_it_outlasts_an_outage_of_redis_by_itself(
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_promptly_and_well_when_told_to(
-    launch: Launch, folder: Path, sent: signal.Signals
-) -> None:
+def test_it_stops_promptly_on_sigterm(launch: Launch, folder: Path, sent: signal.Signals) -> None:
     process = launch()
     process.send_signal(sent)
     assert process.wait(3) == 0
     assert f"stopped ({sent.name})".encode() in (folder / "log").read_bytes()
 
 
-def test_it_ends_promptly_also_while_redis_is_away(
+def test_it_stops_promptly_while_redis_is_unavailable(
     own_server: RedisServer, launch: Launch, folder: Path
 ) -> None:
     process = launch()
@@ -168,7 +166,7 @@ def test_it_ends_promptly_also_while_redis_is_away(
     assert process.wait(3) == 0
 
 
-def test_it_ends_promptly_under_a_stream_of_retries(own_queue: Queue, launch: Launch) -> None:
+def test_it_stops_promptly_during_a_stream_of_retries(own_queue: Queue, launch: Launch) -> None:
     process = launch()
     end = threading.Event()
 
@@ -192,15 +190,15 @@ def test_it_warns_of_dead_letters_near_their_cap(
     own_queue: Queue, launch: Launch, folder: Path
 ) -> None:
     for n in range(8):
-        buried(own_queue, f"bench:{n}")
+        dead_lettered(own_queue, f"bench:{n}")
     launch(DEAD_MAX_EVENTS="10")
     await_true(lambda: b"8 dead letters; at 10 " in (folder / "log").read_bytes(), 5)
 
 
-def test_it_sleeps_while_there_is_nothing_to_do(own_store: Redis, launch: Launch) -> None:
+def test_it_sleeps_while_nothing_is_due(own_store: Redis, launch: Launch) -> None:
     launch()
     before = own_store.info("commandstats")["cmdstat_evalsha"]["calls"]
-    time.sleep(1.5)  # the quiet time that is looked at
+    time.sleep(1.5)  # the time that is measured
     after = own_store.info("commandstats")["cmdstat_evalsha"]["calls"]
     assert after - before <= 3
 
@@ -213,7 +211,7 @@ def test_a_finished_event_is_remembered_for_twice_the_tolerance_whatever_the_set
         await_true(lambda: own_store.hexists(KEYS.stats, "promoted_at"), 5)
 
     own_queue.done(held(own_queue), "recorded")
-    own_store.zincrby(KEYS.done, -590_000, ID)  # the sources as shipped allow 300 s either way
+    own_store.zincrby(KEYS.done, -590_000, ID)  # the tolerance of the shipped sources is 300 s
     launch(DEDUP_WINDOW_SECONDS="1", TOMBSTONES_MAX="0")
     runs_again()
     assert accept(own_queue).code == "duplicate"
@@ -256,6 +254,6 @@ def test_wrong_settings_stop_it_with_a_line_for_each() -> None:
     ]
 
 
-def test_accepted_events_wait_for_no_scheduler(own_queue: Queue) -> None:
+def test_accepted_events_do_not_need_the_scheduler(own_queue: Queue) -> None:
     accept(own_queue)
     assert [event.id for event in take(own_queue)] == [ID]

@@ -1,4 +1,4 @@
-"""reserve: up to n events for one owner, over the sources in turn."""
+"""reserve: up to n events for one owner, round-robin over the sources."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_reserved_event_is_locked_with_owner_boot_and_a_fresh_fencing_token(
     assert event.gen == store.hget(KEYS.event(ID), "gen")
 
 
-def test_the_holder_is_told_of_attempts_waits_crashes_and_a_route_to_record(
+def test_the_holder_gets_attempts_waits_crashes_and_a_route_to_record(
     queue: Queue, store: Redis
 ) -> None:
     queue.retry(held(queue), 0, "timeout")
@@ -74,7 +74,7 @@ def test_nothing_is_taken_from_an_empty_lane_and_nothing_changes(
     assert changes(before, dump(store)) == {}
 
 
-def test_no_more_than_asked_for_are_taken(queue: Queue, store: Redis) -> None:
+def test_no_more_events_are_taken_than_wanted(queue: Queue, store: Redis) -> None:
     for i in range(5):
         accept(queue, f"bench:{i}")
     before = dump(store)
@@ -84,7 +84,7 @@ def test_no_more_than_asked_for_are_taken(queue: Queue, store: Redis) -> None:
     assert store.lrange(KEYS.ready("lookup", "bench"), 0, -1) == ["bench:4", "bench:3"]
 
 
-def test_sources_are_served_in_turn_whatever_their_backlog(queue: Queue) -> None:
+def test_sources_are_served_round_robin_whatever_their_backlog(queue: Queue) -> None:
     for i in range(50):
         accept(queue, f"flood:{i}")
     for i in range(2):
@@ -101,14 +101,14 @@ def test_sources_are_served_in_turn_whatever_their_backlog(queue: Queue) -> None
     ]
 
 
-def test_the_turn_goes_on_from_one_reserve_to_the_next(queue: Queue) -> None:
+def test_the_round_robin_continues_from_one_reserve_to_the_next(queue: Queue) -> None:
     for i in range(4):
         accept(queue, f"flood:{i}")
     accept(queue, "calm:0")
     assert [take_one(queue).id for _ in range(3)] == ["flood:0", "calm:0", "flood:1"]
 
 
-def test_a_source_that_returns_takes_its_turn_behind_the_others(queue: Queue) -> None:
+def test_a_source_that_has_events_again_is_served_after_the_others(queue: Queue) -> None:
     accept(queue, "a:1")
     accept(queue, "b:1")
     accept(queue, "b:2")
@@ -117,14 +117,14 @@ def test_a_source_that_returns_takes_its_turn_behind_the_others(queue: Queue) ->
     assert [e.id for e in take(queue, 3)] == ["b:1", "a:2", "b:2"]
 
 
-def test_the_lanes_do_not_see_each_other(queue: Queue) -> None:
+def test_lanes_are_separate(queue: Queue) -> None:
     queue.forward(held(queue, "bench:routed"))
     accept(queue, "bench:new")
     assert [e.id for e in take(queue, 9, lane="routing")] == ["bench:routed"]
     assert [e.id for e in take(queue, 9, lane="lookup")] == ["bench:new"]
 
 
-def test_whoever_takes_something_wakes_the_next_while_anything_remains(
+def test_a_reserve_that_takes_events_wakes_the_next_worker_while_events_remain(
     queue: Queue, store: Redis
 ) -> None:
     for i in range(3):
@@ -137,7 +137,7 @@ def test_whoever_takes_something_wakes_the_next_while_anything_remains(
     assert store.llen(KEYS.wake("lookup")) == 0
 
 
-def test_the_chain_of_wake_tokens_is_bounded(queue: Queue, store: Redis) -> None:
+def test_the_wake_tokens_of_reserve_are_bounded(queue: Queue, store: Redis) -> None:
     for i in range(20):
         accept(queue, f"bench:{i}")
     for _ in range(19):
@@ -145,7 +145,7 @@ def test_the_chain_of_wake_tokens_is_bounded(queue: Queue, store: Redis) -> None
     assert store.llen(KEYS.wake("lookup")) == 8
 
 
-def test_the_fencing_token_rises_also_when_the_clock_stands_behind(
+def test_the_fencing_token_rises_although_the_clock_is_behind_it(
     queue: Queue, store: Redis
 ) -> None:
     ahead = 4_000_000_000_000_000  # µs, in the year 2096
@@ -160,7 +160,7 @@ def test_the_fencing_token_rises_also_when_the_clock_stands_behind(
     assert gens == [ahead + 1, ahead + 2, ahead + 3]
 
 
-def test_a_lower_floor_does_not_take_the_fencing_token_back(queue: Queue, store: Redis) -> None:
+def test_a_lower_fence_does_not_lower_the_fencing_token(queue: Queue, store: Redis) -> None:
     event = held(queue)
     queue.defer(event, 0, "fence_behind", fence=17)
     assert store.hget(KEYS.event(ID), "gen") == event.gen
@@ -181,7 +181,7 @@ def test_an_id_that_is_not_ready_is_skipped_and_counted(
         bare_queue.done(event, "recorded")
     accept(bare_queue, "bench:good")
     before = dump(store)
-    store.rpush(KEYS.ready("lookup", "bench"), ID)  # by somebody's hand, the next to be served
+    store.rpush(KEYS.ready("lookup", "bench"), ID)  # manual corruption; the next to be served
     assert [e.id for e in take(bare_queue, 1)] == ["bench:good"]
     changed = changes(before, dump(store))
     assert changed["stats"] == {"skipped": 1, "reserved": 1}
@@ -189,7 +189,9 @@ def test_an_id_that_is_not_ready_is_skipped_and_counted(
     assert f"body:{ID}" not in changed
 
 
-def test_an_id_in_the_list_of_another_lane_goes_to_its_own(bare_queue: Queue, store: Redis) -> None:
+def test_an_id_in_the_list_of_another_lane_is_moved_to_its_own(
+    bare_queue: Queue, store: Redis
+) -> None:
     bare_queue.forward(held(bare_queue))
     store.delete(KEYS.ready("routing", "bench"), KEYS.turn("routing"), KEYS.wake("routing"))
     store.rpush(KEYS.ready("lookup", "bench"), ID)
@@ -207,7 +209,7 @@ def test_an_id_in_the_list_of_another_lane_goes_to_its_own(bare_queue: Queue, st
     }
 
 
-def test_an_event_without_its_body_is_dead_and_its_neighbours_are_served(
+def test_an_event_without_its_body_is_dead_lettered_and_others_are_served(
     bare_queue: Queue, store: Redis
 ) -> None:
     accept(bare_queue, "bench:1")
@@ -226,7 +228,9 @@ def test_an_event_without_its_body_is_dead_and_its_neighbours_are_served(
     }
 
 
-def test_a_damaged_hash_costs_its_neighbours_nothing(bare_queue: Queue, store: Redis) -> None:
+def test_others_are_served_after_an_event_with_a_damaged_hash(
+    bare_queue: Queue, store: Redis
+) -> None:
     accept(bare_queue, "bench:1")
     accept(bare_queue, "bench:2")
     store.hdel(KEYS.event("bench:1"), "lane")

@@ -1,4 +1,4 @@
-"""However redis-py opens a connection, the commands go through the socket that it opened."""
+"""Commands go through the socket that redis-py opened, for every form of connection."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def test_the_queue_works_over_tls(store: Redis, redis_server: RedisServer) -> No
     with TlsProxy(redis_server.url) as proxy:
         connection = RedisConnection(f"rediss://127.0.0.1:{proxy.port}/0?ssl_cert_reqs=none")
         queue = Queue(connection)
-        body = bytes(range(256)) * 1000  # many records of TLS, many reads
+        body = bytes(range(256)) * 1000  # many TLS records, many reads
         accept(queue, ID, body=body)
         assert take_one(queue).body == body
         assert connection.readable(0) is False
         connection.close()
 
 
-def test_replies_longer_than_a_read_and_empty_ones_come_whole(redis_server: RedisServer) -> None:
+def test_replies_longer_than_a_read_and_empty_ones_are_complete(redis_server: RedisServer) -> None:
     connection = RedisConnection(redis_server.url)
     for value in (b"", b"x" * 1_000_000, b"\r\n$5\r\n"):
         assert connection.command("ECHO", value) == value

@@ -1,4 +1,4 @@
-"""When to try again: pure, so all of it can be said about every number."""
+"""The retry policy is pure, so its properties are tested for all numbers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def policies(draw: st.DrawFn) -> RetryPolicy:
 
 
 @given(policies(), attempts, seconds, draws)
-def test_the_wait_is_floor_or_what_was_asked_for_plus_a_share_of_the_window(
+def test_the_delay_is_the_floor_or_retry_after_plus_a_share_of_the_window(
     policy: RetryPolicy, attempt: int, retry_after: float, draw: float
 ) -> None:
     wait = policy.delay_seconds(attempt, retry_after, lambda: draw)
@@ -68,7 +68,7 @@ def test_a_longer_retry_after_wins_over_the_floor_and_keeps_its_jitter() -> None
 
 
 @given(policies(), st.integers(1, 2000), st.floats(0, 1e6))
-def test_an_event_is_hopeless_at_its_last_attempt_or_beyond_its_age(
+def test_an_event_is_not_retried_after_its_last_attempt_or_beyond_its_age(
     policy: RetryPolicy, failed: int, age: float
 ) -> None:
     if failed >= policy.max_attempts:
@@ -80,7 +80,7 @@ def test_an_event_is_hopeless_at_its_last_attempt_or_beyond_its_age(
 
 
 @given(attempts, seconds, draws)
-def test_a_look_for_an_unknown_shipment_is_never_far_beyond_the_longest_wait(
+def test_the_delay_for_an_unknown_shipment_is_at_most_a_tenth_above_the_longest(
     waits: int, longest: float, draw: float
 ) -> None:
     wait = unknown_shipment_delay_seconds(waits, longest, lambda: draw)
@@ -88,11 +88,13 @@ def test_a_look_for_an_unknown_shipment_is_never_far_beyond_the_longest_wait(
     assert unknown_shipment_delay_seconds(waits + 1, longest, lambda: draw) >= wait
 
 
-def test_the_looks_for_an_unknown_shipment_start_at_a_second_and_double() -> None:
+def test_the_delay_for_an_unknown_shipment_starts_at_a_second_and_doubles() -> None:
     waits = [unknown_shipment_delay_seconds(n, 60, lambda: 0.5) for n in range(8)]
     assert waits == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60])
 
 
 @given(draws, seconds, seconds)
-def test_a_pause_lies_between_its_bounds(draw: float, least: float, spread: float) -> None:
+def test_the_delay_while_a_store_is_unavailable_is_within_its_bounds(
+    draw: float, least: float, spread: float
+) -> None:
     assert least <= unavailable_delay_seconds(lambda: draw, least, spread) <= least + spread

@@ -16,8 +16,8 @@ from scheduler.queue import Queue
 from scheduler.scripts import FOLDER, load
 from tests.support.queue_moves import (
     accept,
-    buried,
     crash,
+    dead_lettered,
     held,
     held_for_routing,
     promote,
@@ -199,15 +199,15 @@ def test_every_key_that_the_lua_text_builds_is_in_the_data_dictionary() -> None:
 def test_every_key_in_the_store_is_in_the_data_dictionary_with_its_type(
     queue: Queue, store: Redis
 ) -> None:
-    accept(queue, "bench:suspect")
-    crash(queue, store, 4, "bench:suspect")
-    suspect = take_one(queue)
-    buried(queue, "bench:dead")
+    accept(queue, "bench:quarantined")
+    crash(queue, store, 4, "bench:quarantined")
+    quarantined = take_one(queue)
+    dead_lettered(queue, "bench:dead")
     queue.done(held(queue, "bench:done"), "recorded")
     queue.retry(held_for_routing(queue, "bench:retry"), 60, "timeout")
     held(queue, "bench:locked")
     accept(queue, "bench:ready", quota=(9, 9))
-    queue.defer(suspect, 0, "process_stopped")
+    queue.defer(quarantined, 0, "process_stopped")
     queue.reserve("lookup", 9, owner="host/w", boot="b1", lease_seconds=9, held=1)
     queue.alive("host/w", {"pid": 1}, 60)
     promote(queue)

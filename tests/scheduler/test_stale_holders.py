@@ -1,4 +1,4 @@
-"""A holder that lost its lock is refused by every verb, and changes nothing but the count of it."""
+"""Every verb refuses a holder that lost its lock, and changes nothing but a counter."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ VERBS: dict[str, Act] = {
 
 
 def _expired(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
-    """The generation is still the current one, but the lock was taken away."""
+    """The fencing token is still the current one, but the lock was removed."""
     event = _held(queue, lane)
     expire(store, ID, lane=lane)
     promote(queue)
@@ -53,7 +53,7 @@ def _reclaimed(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
 
 
 def _taken_over(queue: Queue, store: Redis, lane: LaneName) -> Reserved:
-    """Another holds the lock, under a higher generation."""
+    """Another process holds the lock, with a higher fencing token."""
     event = _expired(queue, store, lane)
     take_one(queue, lane=lane, owner="host/other")
     return event
@@ -146,7 +146,7 @@ def test_a_stale_holder_extends_nothing(
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_said_twice_acts_once(queue: Queue, store: Redis, verb: str) -> None:
+def test_a_repeated_verb_has_no_effect(queue: Queue, store: Redis, verb: str) -> None:
     event = held(queue)
     VERBS[verb](queue, event)
     before = dump(store)
@@ -156,7 +156,7 @@ def test_a_verb_said_twice_acts_once(queue: Queue, store: Redis, verb: str) -> N
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_stale_holder_does_not_touch_what_the_new_one_does(
+def test_a_stale_holder_does_not_change_what_the_new_one_does(
     queue: Queue, store: Redis, verb: str
 ) -> None:
     stale = _taken_over(queue, store, "lookup")
@@ -167,7 +167,7 @@ def test_a_stale_holder_does_not_touch_what_the_new_one_does(
     assert store.hget(KEYS.event(ID), "state") == "done"
 
 
-def test_neighbours_of_a_refused_verb_go_on(queue: Queue, store: Redis) -> None:
+def test_other_events_continue_after_a_refused_verb(queue: Queue, store: Redis) -> None:
     stale = _expired(queue, store, "lookup")
     accept(queue, "bench:2")
     with pytest.raises(NotHolder):

@@ -1,4 +1,4 @@
-"""The finished events that Redis remembers: for so long, and so many."""
+"""Tombstones: how long Redis keeps them, and how many."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from redis import Redis
 
 from scheduler.events import Promotion
 from scheduler.queue import Queue
-from tests.support.queue_moves import KEYS, accept, buried, held, promote
+from tests.support.queue_moves import KEYS, accept, dead_lettered, held, promote
 from tests.support.store_snapshot import changes, dump
 
 
 def _finish(queue: Queue, store: Redis, *ids: str) -> None:
-    """Events that were done, each a second before the next, the last of them an hour ago."""
+    """Events that were done one second apart, the last of them an hour ago."""
     now = store.time()[0] * 1000
     for place, id in enumerate(ids):
         queue.done(held(queue, id), "recorded")
         store.zadd(KEYS.done, {id: now - 3_600_000 - 1000 * (len(ids) - place)})
 
 
-def test_tombstones_go_when_they_are_older_than_the_window(queue: Queue, store: Redis) -> None:
+def test_tombstones_older_than_the_window_are_trimmed(queue: Queue, store: Redis) -> None:
     _finish(queue, store, "bench:old", "bench:older")
     queue.done(held(queue, "bench:new"), "recorded")
     before = dump(store)
@@ -36,7 +36,7 @@ def test_tombstones_go_when_they_are_older_than_the_window(queue: Queue, store: 
     assert accept(queue, "bench:old").code == "accepted"
 
 
-def test_beyond_the_greatest_number_the_oldest_go(queue: Queue, store: Redis) -> None:
+def test_beyond_the_maximum_the_oldest_tombstones_are_trimmed(queue: Queue, store: Redis) -> None:
     _finish(queue, store, *(f"bench:{n}" for n in range(5)))
     assert promote(queue, tombstones_max=3) == Promotion(None, 0, 0, 2)
     assert store.zrange(KEYS.done, 0, -1) == ["bench:2", "bench:3", "bench:4"]
@@ -44,7 +44,7 @@ def test_beyond_the_greatest_number_the_oldest_go(queue: Queue, store: Redis) ->
 
 
 @pytest.mark.parametrize("limit", [{"tombstones_max": 0}, {"dedup_window_seconds": 600.0}])
-def test_none_goes_that_is_younger_than_the_replay_window_however_many_there_are(
+def test_no_tombstone_below_the_least_age_is_trimmed_however_many_there_are(
     queue: Queue, store: Redis, limit: dict[str, Any]
 ) -> None:
     _finish(queue, store, *(f"bench:{n}" for n in range(5)))
@@ -55,7 +55,7 @@ def test_none_goes_that_is_younger_than_the_replay_window_however_many_there_are
 
 
 @pytest.mark.parametrize("limit", [{"dedup_window_seconds": 600.0}, {"tombstones_max": 0}])
-def test_they_go_in_batches_until_none_is_left(
+def test_tombstones_are_trimmed_in_batches(
     queue: Queue, store: Redis, limit: dict[str, Any]
 ) -> None:
     _finish(queue, store, *(f"bench:{n}" for n in range(5)))
@@ -64,8 +64,8 @@ def test_they_go_in_batches_until_none_is_left(
     assert not store.exists(KEYS.done)
 
 
-def test_dropped_events_are_remembered_as_long(queue: Queue, store: Redis) -> None:
-    buried(queue, "bench:1")
+def test_tombstones_of_dropped_events_are_trimmed_like_others(queue: Queue, store: Redis) -> None:
+    dead_lettered(queue, "bench:1")
     queue.drop("bench:1")
     assert promote(queue).trimmed == 0
     assert promote(queue, tombstones_max=0).trimmed == 1
@@ -74,13 +74,13 @@ def test_dropped_events_are_remembered_as_long(queue: Queue, store: Redis) -> No
 
 def test_only_finished_events_are_trimmed(queue: Queue, store: Redis) -> None:
     accept(queue, "bench:waiting")
-    buried(queue, "bench:dead")
+    dead_lettered(queue, "bench:dead")
     before = dump(store)
     assert promote(queue, dedup_window_seconds=0, tombstones_max=0).trimmed == 0
     assert changes(before, dump(store)) == {}
 
 
-def test_the_books_balance_without_the_trimmed(queue: Queue, store: Redis) -> None:
+def test_the_counters_reconcile_after_trimming(queue: Queue, store: Redis) -> None:
     _finish(queue, store, "bench:1", "bench:2")
-    promote(queue, tombstones_max=0)  # the audit after it counts what is left
+    promote(queue, tombstones_max=0)  # the audit after the verb checks the counters
     assert store.hmget(KEYS.stats, "accepted", "done", "trimmed") == ["2", "2", "2"]

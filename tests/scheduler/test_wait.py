@@ -1,4 +1,4 @@
-"""Queue.wait: an idle worker sleeps until something is there for its lane, or its time is over."""
+"""Queue.wait: an idle worker sleeps until its lane has an event or the time ends."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def test_the_scheduler_has_a_token_of_its_own(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.0001, 0.05])
-def test_it_ends_when_its_time_is_over(queue: Queue, seconds: float) -> None:
+def test_it_ends_after_the_given_time(queue: Queue, seconds: float) -> None:
     start = time.monotonic()
     assert not queue.wait("lookup", seconds)
     assert time.monotonic() - start < 1
 
 
-def test_it_may_be_longer_than_the_patience_of_the_link(queue: Queue) -> None:
-    assert not queue.wait("lookup", 2.1)  # the connection of these tests waits 2 s for a reply
+def test_it_may_be_longer_than_the_timeout_of_the_connection(queue: Queue) -> None:
+    assert not queue.wait("lookup", 2.1)  # the timeout of the connection is 2 s

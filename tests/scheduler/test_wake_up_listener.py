@@ -1,4 +1,4 @@
-"""The listener wakes at the token or at the time, to some milliseconds, whatever Redis does."""
+"""The listener wakes at a token or at the deadline, to some milliseconds, also after faults."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _rung(listener: WakeUpListener, seconds: float) -> tuple[bool, float]:
     return listener.wait(seconds), time.monotonic() - start
 
 
-def test_it_sleeps_to_the_point_in_time_and_not_to_the_tick_of_redis(
+def test_it_sleeps_until_the_deadline_and_not_until_redis_checks_timeouts(
     listener: WakeUpListener,
 ) -> None:
     lates = []
@@ -61,7 +61,7 @@ def test_a_token_wakes_it_at_once(listener: WakeUpListener, store: Redis) -> Non
     assert statistics.median(lates) < 0.02
 
 
-def test_a_token_that_was_there_before_wakes_it(listener: WakeUpListener, store: Redis) -> None:
+def test_a_token_from_before_wakes_it(listener: WakeUpListener, store: Redis) -> None:
     store.lpush(KEY, "1")
     woken, took = _rung(listener, 5)
     assert woken
@@ -69,7 +69,7 @@ def test_a_token_that_was_there_before_wakes_it(listener: WakeUpListener, store:
     assert not store.exists(KEY)
 
 
-def test_a_token_that_came_between_two_sleeps_is_not_lost(
+def test_a_token_that_arrives_between_two_waits_is_not_lost(
     listener: WakeUpListener, store: Redis
 ) -> None:
     assert not listener.wait(0.01)
@@ -102,7 +102,7 @@ def test_it_survives_a_restart_of_redis(own_server: RedisServer) -> None:
     assert listener.wait(5)
 
 
-def test_it_is_told_at_once_when_redis_dies_while_it_sleeps(own_server: RedisServer) -> None:
+def test_it_raises_at_once_when_redis_is_killed_while_it_sleeps(own_server: RedisServer) -> None:
     listener = WakeUpListener(RedisConnection(own_server.url), KEY)
     listener.wait(0.01)
     threading.Timer(0.1, own_server.kill).start()
@@ -112,7 +112,7 @@ def test_it_is_told_at_once_when_redis_dies_while_it_sleeps(own_server: RedisSer
     assert time.monotonic() - start < 5
 
 
-def test_it_gives_up_a_connection_that_died_silently(
+def test_it_closes_a_connection_that_silently_stopped_working(
     redis_server: RedisServer, store: Redis, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("p")

@@ -1,4 +1,4 @@
-"""The moves that tests are made of."""
+"""Steps that many tests are made of."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def take_one(queue: Queue, **more: Any) -> Reserved:
 
 
 def held(queue: Queue, id: str = ID, **more: Any) -> Reserved:
-    """A new event in the hands of a holder, in the lookup lane."""
+    """A new event, locked in the lookup lane."""
     accept(queue, id)
     return take_one(queue, **more)
 
@@ -62,7 +62,7 @@ def held_for_routing(queue: Queue, id: str = ID, **more: Any) -> Reserved:
     return take_one(queue, lane="routing", **more)
 
 
-def buried(queue: Queue, id: str = ID) -> Reserved:
+def dead_lettered(queue: Queue, id: str = ID) -> Reserved:
     event = held(queue, id)
     queue.bury(event, "permanent", "no such place")
     return event
@@ -89,19 +89,19 @@ def promote(
 
 
 def expire(store: Redis, *ids: str, lane: LaneName = "lookup") -> None:
-    """Let the leases of locked events be over."""
+    """End the leases of locked events."""
     store.zadd(KEYS.locks(lane), dict.fromkeys(ids, 1), xx=True)
 
 
 def make_due(store: Redis, *ids: str) -> None:
-    """Let the next attempt of waiting events be due."""
+    """Make the next attempts of events in retry due."""
     for id in ids:
         store.zadd(KEYS.retry, {id: 1}, xx=True)
         store.hset(KEYS.event(id), "next_at", 1)
 
 
 def crash(queue: Queue, store: Redis, times: int, id: str = ID) -> None:
-    """Let the holder of a ready event vanish, so often."""
+    """Let the holder of a ready event crash, so often."""
     for _ in range(times):
         event = take_one(queue)
         assert event.id == id

@@ -1,4 +1,4 @@
-"""What must hold of the store between any two verbs, checked over all of it."""
+"""The invariants of the store between any two verbs, checked over all keys."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FINISHED = ("done", "dropped")
 
 
 def audit(snapshot: Snapshot) -> None:
-    """Every event is in the one place that its state names, and every book agrees with that."""
+    """Every event is in the one structure that its state names, and every counter agrees."""
     places = _places(snapshot)
     _events_are_where_they_say(snapshot, places)
-    _turns_name_the_waiting_sources(snapshot)
-    _books_balance(snapshot, places)
+    _round_robin_has_the_sources_with_ready_events(snapshot)
+    _counters_reconcile(snapshot, places)
     _tokens_are_bounded(snapshot)
     timed = {key.split(":", 1)[0] for key in snapshot if key.endswith("(ttl)")}
     assert timed <= {"gw", "alone"}
@@ -65,14 +65,14 @@ def _place(event: dict[str, str]) -> str:
     return "done" if state in FINISHED else state
 
 
-def _turns_name_the_waiting_sources(snapshot: Snapshot) -> None:
+def _round_robin_has_the_sources_with_ready_events(snapshot: Snapshot) -> None:
     for lane in LANES:
         lists = [key for key in snapshot if key.startswith(f"ready:{lane}:")]
         waiting = sorted(key.removeprefix(f"ready:{lane}:") for key in lists)
         assert sorted(snapshot.get(f"turn:{lane}", [])) == waiting
 
 
-def _books_balance(snapshot: Snapshot, places: Counter[tuple[str, str]]) -> None:
+def _counters_reconcile(snapshot: Snapshot, places: Counter[tuple[str, str]]) -> None:
     stats: dict[str, str] = snapshot.get("stats", {})
     backlog = [id for place, id in places if place.split(":")[0] in ("ready", "locks", "retry")]
     dead = [id for place, id in places if place == "dead"]
@@ -98,10 +98,10 @@ def _tokens_are_bounded(snapshot: Snapshot) -> None:
 
 
 class AuditedQueue(Queue):
-    """The real queue, with an audit of the whole store after each verb, refused or not."""
+    """The queue, with an audit of the whole store after each verb."""
 
-    def __init__(self, link: RedisConnection, store: Redis) -> None:
-        super().__init__(link)
+    def __init__(self, connection: RedisConnection, store: Redis) -> None:
+        super().__init__(connection)
         self._store = store
 
     def _run(self, verb: str, keys: list[str], *args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The whole store as a value, and what changed between two of them, to the last field."""
+"""The whole store as a value, and the fields that changed between two of them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def dump(store: Redis) -> Snapshot:
     for key in keys:
         pipe.type(key)
         pipe.pttl(key)
-    told = pipe.execute()
-    for key, kind in zip(keys, told[::2], strict=True):
+    reply = pipe.execute()
+    for key, kind in zip(keys, reply[::2], strict=True):
         if kind == "hash":
             pipe.hgetall(key)
         elif kind == "list":
@@ -36,10 +36,10 @@ def dump(store: Redis) -> Snapshot:
         elif kind == "zset":
             pipe.zrange(key, 0, -1, withscores=True)
         else:
-            pipe.strlen(key)  # read below, for a pipeline decodes everything
+            pipe.strlen(key)  # read below, because a pipeline decodes everything
     raw: Callable[..., bytes] = store.execute_command
     snapshot: Snapshot = {}
-    for key, kind, ttl, content in zip(keys, told[::2], told[1::2], pipe.execute(), strict=True):
+    for key, kind, ttl, content in zip(keys, reply[::2], reply[1::2], pipe.execute(), strict=True):
         name = key.removeprefix(PREFIX)
         if kind == "zset":
             content = {member: int(float(score)) for member, score in content}
