@@ -1,4 +1,4 @@
-"""What the image holds, and what it does not."""
+"""The contents of the image."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_it_runs_as_a_user_with_a_fixed_number_that_is_not_root(image: str) -> N
     assert inside(image, "id -u; id -g").split() == ["10001", "10001"]
 
 
-def test_it_holds_what_runs_and_nothing_else(image: str) -> None:
+def test_it_contains_what_runs_and_nothing_else(image: str) -> None:
     assert set(inside(image, "ls -A /app").split()) == RUNNING
     assert (
         inside(
@@ -45,18 +45,18 @@ def test_it_holds_what_runs_and_nothing_else(image: str) -> None:
     )
 
 
-def test_it_holds_no_secret(image: str) -> None:
-    said = "\n".join([*config(image)["Env"], docker("history", "--no-trunc", image)])
+def test_it_contains_no_secret(image: str) -> None:
+    text = "\n".join([*config(image)["Env"], docker("history", "--no-trunc", image)])
     for word in ("SECRET", "PASSWORD", "TOKEN", "whsec_"):
-        assert word not in said
+        assert word not in text
 
 
-def test_the_compiler_stayed_behind_and_what_it_made_did_not(image: str) -> None:
+def test_it_contains_the_built_meinheld_and_no_compiler(image: str) -> None:
     assert inside(image, "command -v gcc cc make || true") == ""
     assert inside(image, "python -c 'import meinheld.gmeinheld' && echo imported") == "imported"
 
 
-def test_nothing_of_the_program_can_be_written_by_the_program(image: str) -> None:
+def test_the_processes_cannot_change_their_own_code(image: str) -> None:
     writable = docker(
         "run",
         "--rm",
@@ -73,7 +73,7 @@ def test_nothing_of_the_program_can_be_written_by_the_program(image: str) -> Non
     assert writable == "/app/.run"
 
 
-def test_a_stop_before_supervisord_listens_does_not_wait_for_the_kill(image: str) -> None:
+def test_a_stop_before_supervisord_handles_signals_needs_no_sigkill(image: str) -> None:
     name = f"gateway-test-{uuid.uuid4().hex[:8]}"
     docker("run", "-d", "--name", name, image, "python", "-c", "import time; time.sleep(60)")
     try:
@@ -85,7 +85,7 @@ def test_a_stop_before_supervisord_listens_does_not_wait_for_the_kill(image: str
         docker("rm", "--force", "--volumes", name)
 
 
-def test_without_settings_it_is_in_production_and_names_the_secrets_it_lacks(image: str) -> None:
+def test_without_settings_it_runs_in_production_and_names_the_missing_secrets(image: str) -> None:
     name = f"gateway-test-{uuid.uuid4().hex[:8]}"
     nowhere = {
         "REDIS_URL": "redis://127.0.0.1:1/0",

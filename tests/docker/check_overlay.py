@@ -1,4 +1,4 @@
-"""Both files are read by every Compose at hand, and production refuses to start without secrets."""
+"""Every installed Compose reads both files; production does not start without its secrets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.docker.engine import composes, run
 
 OVERLAY = ("-f", "docker-compose.yml", "-f", "conf/compose.production.yml")
 EXAMPLE = (ROOT / ".env.example").read_text()
-DEMANDED = re.findall(r"^(\w+)=$", EXAMPLE, re.MULTILINE)
+REQUIRED = re.findall(r"^(\w+)=$", EXAMPLE, re.MULTILINE)
 
 
 def filled(folder: Path, but: str = "") -> str:
-    """A .env made of the example, every blank filled in but one."""
+    """A .env made from the example with every blank filled in, except ``but``."""
     path = folder / "filled.env"
     path.write_text(
         re.sub(
@@ -30,12 +30,12 @@ def filled(folder: Path, but: str = "") -> str:
 
 
 @pytest.mark.parametrize("compose", composes())
-def test_a_clone_without_an_env_file_is_enough_for_the_demo(compose: str) -> None:
+def test_a_clone_without_an_env_file_suffices_for_the_demo(compose: str) -> None:
     run(*compose.split(), "--env-file", "tests/docker/empty.env", "config", "--quiet")
 
 
 @pytest.mark.parametrize("compose", composes())
-def test_the_filled_in_example_is_enough_for_production(compose: str, tmp_path: Path) -> None:
+def test_the_completed_example_suffices_for_production(compose: str, tmp_path: Path) -> None:
     done = run(*compose.split(), "--env-file", filled(tmp_path), *OVERLAY, "config")
     assert "PROFILE: production" in done.stdout
     assert "demo-" not in done.stdout
@@ -48,7 +48,7 @@ def test_the_example_names_the_overlay_itself(compose: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("compose", composes())
-@pytest.mark.parametrize("name", DEMANDED)
+@pytest.mark.parametrize("name", REQUIRED)
 def test_production_names_the_secret_that_is_missing(
     compose: str, name: str, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""The demo as it comes up from a clone: one command, and events complete."""
+"""The demo profile, started from a clone by one command."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tests.docker.couriers import event, post
 from tests.docker.engine import await_true, docker
 from tests.docker.project import SERVICES, Project
 
-# Parents that end at once: their child is left to the container's first process.
+# Parents that exit at once and leave their children to the container's first process.
 ORPHAN = "for n in 1 2 3; do sh -c 'sleep 0.2 &'; done; sleep 1; cat /proc/[0-9]*/stat"
 
 
-def test_a_signed_event_is_taken_and_completes(project: Project) -> None:
+def test_a_signed_event_is_accepted_and_completes(project: Project) -> None:
     first = event("first")
-    assert post(project.url, first, secret=b"somebody else's") == 401
+    assert post(project.url, first, secret=b"another secret") == 401
     assert post(project.url, first) == 202
     assert post(project.url, first) == 200
     await_true(lambda: not project.unfinished(["bench:first"]), 20, "the event to complete")
@@ -23,9 +23,9 @@ def test_a_signed_event_is_taken_and_completes(project: Project) -> None:
     assert "outcome      routed" in shown
 
 
-def test_the_demo_has_its_shipments_and_warns_of_its_secrets(project: Project) -> None:
+def test_the_demo_has_shipments_and_warns_of_published_secrets(project: Project) -> None:
     log = project.logs("app")
-    assert "1000 shipments with open orders made" in log
+    assert "1000 shipments with open orders created" in log
     assert "WARNING gateway gateway: bench: the published demo secret is live" in log
     assert "serving with meinheld" in log
 
@@ -37,7 +37,7 @@ def test_supervisorctl_needs_no_environment(project: Project) -> None:
     assert project.exec("app", "supervisorctl", "status").count("RUNNING") == 6
 
 
-def test_the_log_of_every_process_is_the_containers(project: Project) -> None:
+def test_every_process_logs_to_the_log_of_the_container(project: Project) -> None:
     log = project.logs("app")
     for process in ("gateway", "scheduler", "worker-lookup_00", "worker-routing_01"):
         assert f" {process} " in log
@@ -57,11 +57,11 @@ def test_every_container_is_read_only_and_without_privileges(project: Project) -
         status = project.exec(service, "cat", "/proc/1/status")
         assert "Uid:\t0" not in status
         assert "CapEff:\t0000000000000000" in status
-    refused = project.exec("app", "sh", "-c", "touch /app/x /opt/venv/x || true; ls /app")
-    assert "x" not in refused.split()
+    written = project.exec("app", "sh", "-c", "touch /app/x /opt/venv/x || true; ls /app")
+    assert "x" not in written.split()
 
 
-def test_the_stores_are_reached_from_inside_only_and_with_a_password(project: Project) -> None:
+def test_the_stores_are_reachable_only_from_the_app_and_with_a_password(project: Project) -> None:
     for service in ("redis", "mongo"):
         ports = docker(
             "inspect", "-f", "{{json .NetworkSettings.Ports}}", project.container(service)
@@ -80,7 +80,7 @@ def test_the_stores_are_reached_from_inside_only_and_with_a_password(project: Pr
     assert "password" not in arguments
 
 
-def test_redis_keeps_what_was_acknowledged(project: Project) -> None:
+def test_redis_is_durable_and_never_evicts(project: Project) -> None:
     with urllib.request.urlopen(f"{project.url}/readyz") as answer:
         assert json.load(answer)["durability"] == "always"
     for name, value in {
@@ -92,7 +92,7 @@ def test_redis_keeps_what_was_acknowledged(project: Project) -> None:
         assert project.exec("redis", "redis-cli", "config", "get", name).split()[1:] == [value]
 
 
-def test_the_operators_port_wants_its_token(project: Project) -> None:
+def test_the_ops_port_accepts_its_token(project: Project) -> None:
     request = urllib.request.Request(
         f"{project.ops_url}/metrics", headers={"Authorization": "Bearer demo-ops-token"}
     )

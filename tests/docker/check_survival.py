@@ -1,4 +1,4 @@
-"""Containers are killed, stopped and made anew under load; nothing acknowledged is lost."""
+"""Containers are killed, stopped and replaced under load; no acknowledged event is lost."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.docker.couriers import Couriers, event, post
 from tests.docker.engine import await_true
 from tests.docker.project import Project
 
-BEFORE, AWAY, AFTER = 4, 3, 3  # seconds of load around a kill and while the container is gone
+BEFORE, DOWN, AFTER = 4, 3, 3  # seconds of load before, during and after the outage
 GRACE_SECONDS = 120  # stop_grace_period
 SETTLE_SECONDS = 120
 
 
 @pytest.fixture(autouse=True)
 def _all_up(project: Project) -> None:
-    """Whatever the test before left behind."""
+    """Start whatever an earlier test has stopped."""
     project.up()
 
 
 def settle(project: Project, ids: list[str]) -> None:
-    """Every acknowledged event has had its effect, once, and the books balance."""
+    """Wait until every acknowledged event is done; then the audit must find nothing."""
     assert ids
     print(f"\n{len(ids)} events acknowledged", end="", flush=True)
     await_true(lambda: project.unfinished(ids) == [], SETTLE_SECONDS, "all events to complete")
@@ -33,7 +33,7 @@ def settle(project: Project, ids: list[str]) -> None:
     audit = project.exec("app", "python", "-m", "gateway", "audit", "--effects")
     assert audit.endswith("audit: balanced"), audit
     assert "dead 0" in audit
-    print(", all of them done, once")
+    print(", all done once")
 
 
 def slow_routing(project: Project, ms: int) -> None:
@@ -50,17 +50,17 @@ def test_a_container_is_killed_under_load_and_nothing_is_lost(
     with Couriers(project.url, f"killed-{service}") as couriers:
         time.sleep(BEFORE)
         project.kill(service)
-        time.sleep(AWAY)
+        time.sleep(DOWN)
         project.compose("start", service)
         project.await_healthy(service, "app")
         time.sleep(AFTER)
     print(f"\n{service} killed: {couriers.resent} requests had to be repeated", end="")
-    if service != "mongo":  # the edge does not ask MongoDB
+    if service != "mongo":  # the edge does not use MongoDB
         assert couriers.resent > 0
     settle(project, couriers.acknowledged)
 
 
-def test_the_engine_restarts_an_app_whose_supervisord_died(project: Project) -> None:
+def test_the_engine_restarts_an_app_whose_supervisord_was_killed(project: Project) -> None:
     with Couriers(project.url, "headless") as couriers:
         time.sleep(BEFORE)
         project.exec("app", "sh", "-c", "kill -9 $(cat .run/supervisord.pid)", check=False)
@@ -72,7 +72,7 @@ def test_the_engine_restarts_an_app_whose_supervisord_died(project: Project) -> 
 
 def test_stop_drains_within_the_grace_period(project: Project) -> None:
     crashed = project.stat("crashed")
-    slow_routing(project, 8000)  # the edge stops first: calls of 2 s would be over by then
+    slow_routing(project, 8000)  # the edge stops first: shorter calls would have ended by then
     with Couriers(project.url, "drained") as couriers:
         time.sleep(BEFORE)
         started = time.monotonic()
@@ -107,7 +107,7 @@ def test_down_and_up_again_loses_nothing(project: Project) -> None:
     assert resent == [200] * len(resent)
 
 
-def test_settings_of_the_caller_scale_the_app(project: Project) -> None:
+def test_a_setting_in_the_callers_environment_scales_the_app(project: Project) -> None:
     project.env["ROUTING_PROCESSES"] = "3"
     project.up()
     shown = project.exec("app", "supervisorctl", "status")

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docker.engine import composes, docker, lack
+from tests.docker.engine import composes, docker, missing
 from tests.docker.project import Project
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # `make test` passes through this folder, too, and finds no check: it needs no engine.
-    if "check_*.py" in config.getini("python_files") and (problem := lack()):
+    # `make test` also collects this folder, finds no check_*.py, and needs no engine.
+    if "check_*.py" in config.getini("python_files") and (problem := missing()):
         raise pytest.UsageError(problem)
 
 
@@ -28,7 +28,7 @@ def image() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def project(image: str) -> Iterator[Project]:
-    """`up` with nothing set: the demo. Its layers are those of ``image``."""
+    """The demo profile, without settings; it reuses the layers of ``image``."""
     project = Project(composes()[0])
     try:
         project.up()

@@ -1,4 +1,4 @@
-"""Couriers that post signed events and, as real ones do, send again what was not answered 2xx."""
+"""Couriers that post signed events and repeat each until it is answered 2xx, as real ones do."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 SECRET = b"bench-secret"  # the published one, live in the demo profile
 STATUSES = ("delayed", "in_transit", "out_for_delivery", "picked_up")  # half of them need a route
 SHIPMENTS = 1000
-PAUSE = 0.05
-RESEND_PAUSE = 0.25
-PATIENCE = 240  # seconds that an event is sent again; what is never taken fails the test
+PAUSE_SECONDS = 0.05
+RESEND_PAUSE_SECONDS = 0.25
+RESEND_SECONDS = 240  # an event not accepted within this time fails the test
 
 
 def event(id: str, status: str = "delayed", shipment: int = 1) -> bytes:
@@ -35,7 +35,7 @@ def event(id: str, status: str = "delayed", shipment: int = 1) -> bytes:
 
 
 def post(url: str, body: bytes, secret: bytes = SECRET) -> int:
-    """The edge's answer; 0 if there was none."""
+    """The status of the response; 0 if there was none."""
     mac = hmac.new(secret, body, hashlib.sha256).hexdigest()
     request = urllib.request.Request(
         f"{url}/v1/events/bench",
@@ -45,14 +45,14 @@ def post(url: str, body: bytes, secret: bytes = SECRET) -> int:
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return int(answer.status)
-    except urllib.error.HTTPError as refusal:
-        return refusal.code
+    except urllib.error.HTTPError as error:
+        return error.code
     except (OSError, http.client.HTTPException):
         return 0
 
 
 class Couriers:
-    """While in context, events flow; afterwards each of ``acknowledged`` was answered 2xx."""
+    """Sends events while in context; ``acknowledged`` are the ids of those answered 2xx."""
 
     def __init__(self, url: str, prefix: str, threads: int = 4) -> None:
         self._url, self._prefix = url, prefix
@@ -60,7 +60,7 @@ class Couriers:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
         self.acknowledged: list[str] = []
-        self.refused: list[str] = []
+        self.never_accepted: list[str] = []
         self.resent = 0
 
     def __enter__(self) -> Couriers:
@@ -72,21 +72,21 @@ class Couriers:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        assert not self.refused, f"never taken: {self.refused}"
+        assert not self.never_accepted, f"never accepted: {self.never_accepted}"
 
     def _run(self) -> None:
         while not self._stop.is_set():
             number = next(self._numbers)
             id = f"{self._prefix}-{number}"
             body = event(id, STATUSES[number % len(STATUSES)], number % SHIPMENTS + 1)
-            patience = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + RESEND_SECONDS
             while post(self._url, body) not in (200, 202):
-                if time.monotonic() > patience:
-                    self.refused.append(id)
+                if time.monotonic() > deadline:
+                    self.never_accepted.append(id)
                     return
                 self.resent += 1
-                time.sleep(RESEND_PAUSE)
+                time.sleep(RESEND_PAUSE_SECONDS)
             self.acknowledged.append(f"bench:{id}")
-            if number % 10 == 0:  # a duplicate, as couriers send them anyway
+            if number % 10 == 0:  # a duplicate
                 post(self._url, body)
-            time.sleep(PAUSE)
+            time.sleep(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""The Docker engine and the Compose commands of this machine, called as an operator calls them."""
+"""Runs `docker` and the installed Compose commands."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from collections.abc import Callable, Mapping
 
 from conf.settings import ROOT
 
-SECONDS = 900  # for the slowest command there is, a build from nothing on a slow line
-POLL_SECONDS = 0.3  # each look is a process or two
-CALLERS = ("PATH", "HOME")  # of the caller's environment; and what says where the engine is
+TIMEOUT_SECONDS = 900  # for the slowest command, an image build without cache on a slow network
+POLL_SECONDS = 0.3  # each poll starts a process or two
+KEPT = ("PATH", "HOME")  # and the variables that locate the engine
 
 
 def bare_environment() -> dict[str, str]:
-    """This process's environment without whatever might steer the project."""
+    """This process's environment without settings that would change the project."""
     return {
         name: value
         for name, value in os.environ.items()
-        if name in CALLERS or name.startswith(("DOCKER_", "BUILDX_"))
+        if name in KEPT or name.startswith(("DOCKER_", "BUILDX_"))
     }
 
 
 def run(
     *command: str, env: Mapping[str, str] | None = None, check: bool = True, text: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in the project's root; what it printed is in the failure. text: its input."""
+    """Run a command in the project's root; a failure shows its output. text: standard input."""
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -36,7 +36,7 @@ def run(
         input=text,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     if check:
@@ -45,7 +45,7 @@ def run(
 
 
 def docker(*arguments: str, check: bool = True) -> str:
-    """What `docker …` prints on both its outputs (`docker logs` keeps them apart)."""
+    """The standard output and standard error of `docker …`."""
     done = run("docker", *arguments, check=check)
     return (done.stdout + done.stderr).strip()
 
@@ -54,12 +54,12 @@ def await_true(condition: Callable[[], bool], seconds: float, what: str) -> None
     """Poll until the condition holds; fails after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
         time.sleep(POLL_SECONDS)
 
 
 def composes() -> list[str]:
-    """The Compose commands to try: COMPOSE names one, otherwise all that there are."""
+    """The Compose commands to test: the one that COMPOSE names, or all that are installed."""
     wanted = os.environ.get("COMPOSE")
     return (
         [wanted]
@@ -73,8 +73,8 @@ def composes() -> list[str]:
     )
 
 
-def lack() -> str:
-    """Why nothing can be run here, in one line; empty if it can."""
+def missing() -> str:
+    """What the tests need and this machine lacks, in one line; empty if nothing."""
     if not shutil.which("docker") or run("docker", "info", check=False).returncode:
         return "make test-docker needs a Docker engine, and `docker info` finds none"
     return "" if composes() else "make test-docker needs Compose: docker compose or docker-compose"

@@ -1,4 +1,4 @@
-"""A Compose project of a test's own: unique name, free ports, gone afterwards with its volumes."""
+"""A Compose project with a unique name and free ports, removed afterwards with its volumes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.docker.engine import await_true, docker, run
 UP_SECONDS = 180
 SERVICES = ("redis", "mongo", "routingsim", "app")
 
-# Which of the ids on standard input does the ledger not call done?
+# Prints those of the ids on standard input that are not done in the ledger.
 UNFINISHED = """
 import json, os, sys
 from pymongo import MongoClient
@@ -79,7 +79,7 @@ class Project:
         return self.compose("exec", "-T", service, *command, check=check, text=text).strip()
 
     def kill(self, service: str) -> None:
-        """SIGKILL, as `docker kill` does it; the engine takes that for an operator's wish."""
+        """`docker kill`: SIGKILL, after which the engine does not restart the container."""
         docker("kill", self.container(service))
 
     def logs(self, service: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from gateway.stack.stack import Stack
-from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.running_gateway import WAIT_SECONDS, RunningGateway
 from tests.support.servers import await_true
 
 SETTINGS = {
@@ -36,7 +36,7 @@ WORKERS = {"worker-lookup_00", "worker-routing_00", "worker-routing_01"}
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     with Stack.temporary(env=SETTINGS) as stack:
-        await_true(lambda: answers(f"{stack.routing_url}/healthz"), PATIENCE, "the simulator")
+        await_true(lambda: answers(f"{stack.routing_url}/healthz"), WAIT_SECONDS, "the simulator")
         yield stack
 
 
@@ -53,14 +53,18 @@ def gateway(stack: Stack) -> Iterator[RunningGateway]:
     circuit breaker, and every worker alive."""
     with RunningGateway(stack) as gateway:
         close_circuit(gateway)
-        await_true(lambda: gateway.routing("in_flight") == 0, PATIENCE, "calls of an earlier test")
-        await_true(lambda: gateway.living_workers() == WORKERS, PATIENCE, "every worker")
+        await_true(
+            lambda: gateway.routing("in_flight") == 0, WAIT_SECONDS, "calls of an earlier test"
+        )
+        await_true(lambda: gateway.living_workers() == WORKERS, WAIT_SECONDS, "every worker")
         gateway.empty_stores()
         urllib3.request("DELETE", f"{stack.routing_url}/stats")
         yield gateway
         close_circuit(gateway)
         await_true(
-            lambda: gateway.counters().unfinished == 0, PATIENCE, "an empty queue after the test"
+            lambda: gateway.counters().unfinished == 0,
+            WAIT_SECONDS,
+            "an empty queue after the test",
         )
         gateway.assert_balanced()
 

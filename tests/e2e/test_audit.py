@@ -1,4 +1,4 @@
-"""``audit``: silent about a healthy gateway, and loud about every kind of damage done by hand."""
+"""``audit``: reports nothing about a healthy gateway, and every kind of manual corruption."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATS = "{gw:0}:stats"
 
 @pytest.fixture
 def done(gateway: RunningGateway) -> Iterator[str]:
-    """An event at its end; its ledger document is mended afterwards."""
+    """A completed event; its ledger document is restored afterwards."""
     id = gateway.post(gateway.shipment())
     gateway.await_done([id])
     entry = gateway.entry(id)
@@ -36,7 +36,7 @@ def assert_found(run: Run, *lines: str) -> None:
     assert found[-1] == "audit: NOT balanced"
 
 
-def test_the_exit_code_is_the_verdict(gateway: RunningGateway) -> None:
+def test_the_exit_code_is_the_result(gateway: RunningGateway) -> None:
     command = [sys.executable, "-m", "gateway", "audit", "--effects"]
 
     def exit_code() -> int:
@@ -52,22 +52,22 @@ def test_the_exit_code_is_the_verdict(gateway: RunningGateway) -> None:
         gateway.redis.hincrby(STATS, "accepted", -1)
 
 
-def test_a_healthy_gateway_is_balanced_and_says_over_what(
+def test_a_healthy_gateway_is_balanced_and_its_counters_are_shown(
     gateway: RunningGateway, done: str
 ) -> None:
     run = audit(gateway, "--effects")
     assert run.returncode == 0
-    books = gateway.counters()
+    counters = gateway.counters()
     first, last = run.stdout.splitlines()
     assert first == (
-        f"accepted {books.count('accepted')} = done {books.count('done')} + waiting 0 "
-        f"+ locked 0 + retrying 0 + dead {books.dead} + "
-        f"dropped {books.count('dropped')}"
+        f"accepted {counters.count('accepted')} = done {counters.count('done')} + waiting 0 "
+        f"+ locked 0 + retrying 0 + dead {counters.dead} + "
+        f"dropped {counters.count('dropped')}"
     )
     assert last == "audit: balanced"
 
 
-def test_events_on_their_way_are_no_finding(gateway: RunningGateway) -> None:
+def test_unfinished_events_are_not_reported(gateway: RunningGateway) -> None:
     gateway.behave(latency_ms=1000)
     ids = [gateway.post(gateway.shipment()) for _ in range(30)]
     run = audit(gateway, "--effects")
@@ -77,9 +77,7 @@ def test_events_on_their_way_are_no_finding(gateway: RunningGateway) -> None:
 
 
 @pytest.mark.parametrize(("by", "words"), [(1, "missing"), (-2, "too many")])
-def test_an_event_that_is_nowhere_or_twice_is_found(
-    gateway: RunningGateway, by: int, words: str
-) -> None:
+def test_a_missing_or_surplus_event_is_found(gateway: RunningGateway, by: int, words: str) -> None:
     gateway.redis.hincrby(STATS, "accepted", by)
     try:
         assert_found(audit(gateway), f"counters do not reconcile: {abs(by)} events are {words}")
@@ -118,7 +116,7 @@ def test_a_done_event_without_a_ledger_document_is_found(
     assert_found(audit(gateway), f"  {done}: redis says done, the ledger says nothing")
 
 
-def test_a_dead_event_that_the_ledger_calls_done_is_found_and_a_replay_mends_it(
+def test_a_dead_event_that_the_ledger_calls_done_is_found_and_a_replay_corrects_it(
     gateway: RunningGateway,
 ) -> None:
     gateway.behave(fail_ratio=1, fail_status=400)
@@ -131,7 +129,7 @@ def test_a_dead_event_that_the_ledger_calls_done_is_found_and_a_replay_mends_it(
     assert audit(gateway).returncode == 0
 
 
-def test_what_redis_lost_is_named(gateway: RunningGateway, done: str) -> None:
+def test_an_event_lost_by_redis_is_named(gateway: RunningGateway, done: str) -> None:
     lost = gateway.entry(done) | {"_id": "bench:lost", "state": "processing"}
     del lost["applied_at"]
     gateway.mongo["events"].insert_one(lost)
@@ -144,7 +142,7 @@ def test_what_redis_lost_is_named(gateway: RunningGateway, done: str) -> None:
         gateway.mongo["events"].delete_one({"_id": "bench:lost"})
 
 
-def test_a_shipment_that_counts_an_event_twice_is_found_when_effects_are_asked_for(
+def test_effects_finds_a_shipment_that_counts_an_event_twice(
     gateway: RunningGateway, done: str
 ) -> None:
     shipment = gateway.entry(done)["shipment_id"]
@@ -160,9 +158,9 @@ def test_a_shipment_that_counts_an_event_twice_is_found_when_effects_are_asked_f
         gateway.mongo["shipments"].update_one({"_id": shipment}, {"$inc": {"events_applied": -1}})
 
 
-def test_an_effect_whose_note_a_crash_cut_off_adds_up_all_the_same(
+def test_an_effect_that_a_crash_kept_from_the_ledger_is_not_reported(
     gateway: RunningGateway, done: str
 ) -> None:
-    """The id is still pinned on the shipment, so the next holder would find it."""
+    """The id is still in ``recent_events``, where the next attempt finds it."""
     gateway.mongo["events"].update_one({"_id": done}, {"$unset": {"applied_at": ""}})
     assert audit(gateway, "--effects").returncode == 0

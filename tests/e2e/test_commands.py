@@ -1,4 +1,4 @@
-"""``python -m gateway …`` as operators type it, against the running stack."""
+"""``python -m gateway COMMAND`` against a running stack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.running_gateway import RunningGateway
 from tests.support.samples import SOURCES
 
 
-def test_seed_makes_shipments_with_open_orders_and_leaves_existing_ones_alone(
+def test_seed_creates_shipments_with_open_orders_and_keeps_existing_ones(
     gateway: RunningGateway,
 ) -> None:
     gateway.mongo["shipments"].insert_one({"_id": "SHP-2", "status": "delivered"})
@@ -27,7 +27,7 @@ def test_seed_makes_shipments_with_open_orders_and_leaves_existing_ones_alone(
     assert (again.returncode, again.stdout) == (0, "shipments is not empty: nothing was seeded\n")
 
 
-def test_send_signs_for_every_source_in_its_own_shape(gateway: RunningGateway) -> None:
+def test_send_signs_each_sources_own_payload(gateway: RunningGateway) -> None:
     for source in SOURCES.values():
         shipment = gateway.shipment()
         sent = [
@@ -54,16 +54,16 @@ def test_send_signs_for_every_source_in_its_own_shape(gateway: RunningGateway) -
         assert gateway.shipment_now(shipment)["status"] == "in_transit"
 
 
-def test_send_says_what_is_wrong_and_fails(gateway: RunningGateway) -> None:
+def test_send_reports_what_is_wrong_and_fails(gateway: RunningGateway) -> None:
     unknown = gateway.command("send", "--source", "pigeon")
     assert unknown.returncode == 64
     assert "no source pigeon; there are bench, standard" in unknown.stderr
     nowhere = gateway.command("send", "--url", "http://127.0.0.1:9")
     assert nowhere.returncode == 69
     assert "does not answer" in nowhere.stderr
-    refused = gateway.command("send", BENCH_SECRET="another secret")
-    assert refused.returncode == 1
-    assert refused.stdout.startswith("401 ")
+    rejected = gateway.command("send", BENCH_SECRET="another secret")
+    assert rejected.returncode == 1
+    assert rejected.stdout.startswith("401 ")
 
 
 def test_status_shows_lanes_counters_and_processes(gateway: RunningGateway) -> None:
@@ -76,7 +76,7 @@ def test_status_shows_lanes_counters_and_processes(gateway: RunningGateway) -> N
     assert "WARNING" not in run.stdout
 
 
-def test_show_tells_all_of_an_event_on_its_way_and_at_its_end(gateway: RunningGateway) -> None:
+def test_show_prints_a_waiting_and_a_completed_event(gateway: RunningGateway) -> None:
     gateway.behave(fail_ratio=1, fail_status=429, retry_after=300)
     id = gateway.post(gateway.shipment())
     gateway.await_state("retry routing", id)
@@ -94,7 +94,7 @@ def test_show_tells_all_of_an_event_on_its_way_and_at_its_end(gateway: RunningGa
     (row,) = [line for line in listed.stdout.splitlines() if id in line]
     assert row.split()[-5:] == ["min", "routing", "1", "status", "429"]
     gateway.behave()
-    gateway.redis.zadd("{gw:0}:retry", {id: 1})  # nobody here waits for five minutes
+    gateway.redis.zadd("{gw:0}:retry", {id: 1})  # due now, not in five minutes
     gateway.await_done([id])
     assert "outcome      routed" in gateway.command("show", id).stdout
     unknown = gateway.command("show", "bench:never seen")
@@ -148,7 +148,7 @@ def test_a_dropped_event_is_a_duplicate_when_it_is_sent_again(gateway: RunningGa
         ("audit", "MONGO_URL", "mongodb does not answer"),
     ],
 )
-def test_a_store_that_is_away_is_a_line_and_an_exit_code(
+def test_an_unavailable_store_is_one_line_and_an_exit_code(
     gateway: RunningGateway, command: str, setting: str, message: str
 ) -> None:
     url = "unix:///nowhere.sock" if setting == "REDIS_URL" else "mongodb://127.0.0.1:9/x"
@@ -158,7 +158,7 @@ def test_a_store_that_is_away_is_a_line_and_an_exit_code(
     assert "Traceback" not in run.stderr
 
 
-def test_a_wrong_setting_is_a_line_and_an_exit_code(gateway: RunningGateway) -> None:
+def test_a_wrong_setting_is_one_line_and_an_exit_code(gateway: RunningGateway) -> None:
     run = gateway.command("status", MAX_ATTEMPTS="many")
     assert run.returncode == 78
     assert run.stderr.startswith("MAX_ATTEMPTS='many' is not allowed")

@@ -1,4 +1,4 @@
-"""``make demo`` does what it says, from the first line to the last."""
+"""``make demo``, from start to report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from tests.support.servers import ROOT
 
 
-def test_the_demo_loses_nothing_retries_and_balances() -> None:
+def test_the_demo_loses_no_event_retries_some_and_reconciles() -> None:
     demo = subprocess.run(
         [sys.executable, "-m", "loadtest.demo"],
         cwd=ROOT,

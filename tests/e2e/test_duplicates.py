@@ -1,4 +1,4 @@
-"""Duplicates, posted in every state that an event can be in: one event, one effect."""
+"""Duplicates sent while an event is in each of its states: one event, one effect."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.running_gateway import WAIT_SECONDS, RunningGateway
 from tests.support.servers import await_true
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ def test_a_duplicate_in_any_state_is_acknowledged_and_changes_nothing(
         assert gateway.state(id) == state
 
     lookup = gateway.pid("worker-lookup:worker-lookup_00")
-    os.kill(lookup, signal.SIGSTOP)  # it holds nothing, so nothing is lost by it
+    os.kill(lookup, signal.SIGSTOP)  # it holds no event, so no lease expires
     try:
         assert gateway.post_once(shipment, event=event, at=NOON) == 202
         duplicate_in("ready lookup")
@@ -47,7 +47,7 @@ def test_a_duplicate_in_any_state_is_acknowledged_and_changes_nothing(
     assert gateway.shipment_now(shipment)["events_applied"] == 1
 
 
-def test_many_couriers_sending_the_same_events_at_once_make_each_happen_once(
+def test_the_same_events_sent_by_many_couriers_at_once_take_effect_once(
     gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
@@ -63,7 +63,7 @@ def test_many_couriers_sending_the_same_events_at_once_make_each_happen_once(
     assert gateway.shipment_now(shipment)["events_applied"] == 20
 
 
-def test_a_duplicate_that_differs_is_a_duplicate_all_the_same_and_counted_as_conflicting(
+def test_a_duplicate_with_another_body_is_a_duplicate_and_counted_as_conflicting(
     gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
@@ -75,18 +75,18 @@ def test_a_duplicate_that_differs_is_a_duplicate_all_the_same_and_counted_as_con
     assert gateway.shipment_now(shipment)["status"] == "in_transit"
 
 
-def test_a_resend_after_redis_has_forgotten_is_absorbed_by_the_ledger(
+def test_an_event_sent_again_after_its_tombstone_is_absorbed_by_the_ledger(
     gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     id = gateway.post(shipment, event="evt_forgotten", at=NOON)
     gateway.await_done([id])
     before = gateway.shipment_now(shipment), gateway.entry(id)
-    # As when the tombstone is trimmed: the id is new to Redis.
+    # As after the tombstone was trimmed: Redis does not know the id.
     gateway.redis.delete("{gw:0}:event:" + id)
     gateway.redis.zrem("{gw:0}:done", id)
     assert gateway.post_once(shipment, event="evt_forgotten", at=NOON) == 202
     gateway.await_done([id])
-    await_true(lambda: gateway.counted("done:already_done") == 1, PATIENCE)
+    await_true(lambda: gateway.counted("done:already_done") == 1, WAIT_SECONDS)
     assert (gateway.shipment_now(shipment), gateway.entry(id)) == before
     assert gateway.calls_of(id) == 1

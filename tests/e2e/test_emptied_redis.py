@@ -1,17 +1,17 @@
-"""Redis emptied by an operator while MongoDB remembers: what is sent again has no second effect."""
+"""Redis is emptied and MongoDB is not: an event that is sent again has no second effect."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.running_gateway import WAIT_SECONDS, RunningGateway
 from tests.support.servers import await_true
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 TEN_YEARS = 315_360_000_000_000  # µs
 
 
-def test_what_was_done_is_absorbed_and_what_was_under_way_is_finished_once(
+def test_done_events_are_absorbed_and_unfinished_ones_take_effect_once(
     gateway: RunningGateway,
 ) -> None:
     names = [f"evt_emptied_{n}" for n in range(8)]
@@ -26,32 +26,32 @@ def test_what_was_done_is_absorbed_and_what_was_under_way_is_finished_once(
     done = send(slice(0, 4))
     gateway.await_done(done)
     gateway.behave(latency_ms=1500)
-    under_way = send(slice(4, 8))
-    await_true(lambda: gateway.routing("in_flight") == 4, PATIENCE, "calls in flight")
+    unfinished = send(slice(4, 8))
+    await_true(lambda: gateway.routing("in_flight") == 4, WAIT_SECONDS, "calls in flight")
     documents = [gateway.entry(id) for id in done]
-    fences = {id: gateway.entry(id)["fence"] for id in under_way}
+    fences = {id: gateway.entry(id)["fence"] for id in unfinished}
     gateway.redis.flushall()
-    assert send(slice(0, 8)) == done + under_way
-    gateway.await_done(done + under_way)
+    assert send(slice(0, 8)) == done + unfinished
+    gateway.await_done(done + unfinished)
     assert [gateway.entry(id) for id in done] == documents
-    for id, shipment in zip(done + under_way, shipments, strict=True):
+    for id, shipment in zip(done + unfinished, shipments, strict=True):
         found = gateway.shipment_now(shipment)
         assert (found["events_applied"], found["recent_events"]) == (1, [id])
         assert found["route"]["event_id"] == id
-        # The first holder may have come to close it: either way the ledger went only forward.
+        # The first holder may have completed it: either way the fence never decreases.
         assert gateway.entry(id)["state"] == "done"
         assert gateway.entry(id)["fence"] >= fences.get(id, 0)
     assert all(gateway.calls_of(id) == 1 for id in done)
 
 
-def test_fences_rise_also_when_the_clock_of_redis_stands_behind_those_in_the_ledger(
+def test_fences_increase_even_if_the_clock_of_redis_is_behind_those_in_the_ledger(
     gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     gateway.behave(fail_ratio=1, fail_status=400)
     id = gateway.post(shipment, event="evt_behind", at=NOON)
     gateway.await_state("dead routing", id)
-    ahead = gateway.entry(id)["fence"] + TEN_YEARS  # as a Redis whose clock was ahead gave it
+    ahead = gateway.entry(id)["fence"] + TEN_YEARS  # as issued by a Redis whose clock was ahead
     gateway.mongo["events"].update_one({"_id": id}, {"$set": {"fence": ahead}})
     gateway.behave()
     gateway.redis.flushall()

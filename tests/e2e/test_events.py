@@ -1,10 +1,10 @@
-"""The way of an event through all processes, in every weather of its own."""
+"""An event's path through all processes, for each outcome."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.running_gateway import WAIT_SECONDS, RunningGateway
 from tests.support.servers import await_true
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -26,7 +26,7 @@ def test_an_event_is_accepted_applied_routed_and_done(gateway: RunningGateway) -
     assert gateway.calls_of(id) == 1
 
 
-def test_an_event_that_needs_no_route_never_reaches_the_service(gateway: RunningGateway) -> None:
+def test_an_event_that_needs_no_route_makes_no_routing_call(gateway: RunningGateway) -> None:
     shipment = gateway.shipment()
     id = gateway.post(shipment, "in_transit")
     gateway.await_done([id])
@@ -35,7 +35,7 @@ def test_an_event_that_needs_no_route_never_reaches_the_service(gateway: Running
     assert gateway.routing("calls") == 0
 
 
-def test_routing_that_fails_at_first_is_tried_again_exactly_as_often_as_it_takes(
+def test_a_failing_routing_call_is_retried_until_it_succeeds_and_no_more(
     gateway: RunningGateway,
 ) -> None:
     gateway.behave(fail_first=2)
@@ -46,7 +46,7 @@ def test_routing_that_fails_at_first_is_tried_again_exactly_as_often_as_it_takes
     assert gateway.counted("retried") == 6
 
 
-def test_the_status_is_shown_while_routing_still_fails(gateway: RunningGateway) -> None:
+def test_the_status_is_applied_while_routing_still_fails(gateway: RunningGateway) -> None:
     gateway.behave(fail_ratio=1, fail_status=429, retry_after=2)
     shipment = gateway.shipment()
     id = gateway.post(shipment, "delayed")
@@ -56,7 +56,7 @@ def test_the_status_is_shown_while_routing_still_fails(gateway: RunningGateway) 
     assert gateway.event(id)["last_error"] == "status 429"
 
 
-def test_what_the_service_refuses_for_good_is_dead_with_the_reason_and_done_after_a_replay(
+def test_a_permanent_routing_error_dead_letters_the_event_and_a_replay_completes_it(
     gateway: RunningGateway,
 ) -> None:
     gateway.behave(fail_ratio=1, fail_status=422)
@@ -74,7 +74,7 @@ def test_what_the_service_refuses_for_good_is_dead_with_the_reason_and_done_afte
     assert gateway.shipment_now(shipment)["events_applied"] == 1
 
 
-def test_an_event_whose_attempts_are_used_up_is_dead_and_keeps_its_last_error(
+def test_an_event_is_dead_lettered_with_its_last_error_after_its_last_attempt(
     gateway: RunningGateway,
 ) -> None:
     gateway.behave(fail_ratio=1, fail_status=500)
@@ -89,14 +89,14 @@ def test_an_event_whose_attempts_are_used_up_is_dead_and_keeps_its_last_error(
     gateway.await_done([id])
 
 
-def test_an_event_that_overtakes_its_shipment_waits_for_it_and_burns_no_attempt(
+def test_an_event_that_arrives_before_its_shipment_waits_without_consuming_attempts(
     gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
     document = gateway.shipment_now(shipment)
     gateway.mongo["shipments"].delete_one({"_id": shipment})
     id = gateway.post(shipment)
-    await_true(lambda: int(gateway.event(id).get("waits", 0)) >= 2, PATIENCE)
+    await_true(lambda: int(gateway.event(id).get("waits", 0)) >= 2, WAIT_SECONDS)
     assert gateway.event(id)["reason"] == "unknown_shipment"
     gateway.mongo["shipments"].insert_one(document)
     gateway.await_done([id])
@@ -105,7 +105,7 @@ def test_an_event_that_overtakes_its_shipment_waits_for_it_and_burns_no_attempt(
     assert gateway.shipment_now(shipment)["events_applied"] == 1
 
 
-def test_an_event_whose_shipment_never_comes_is_dead_after_its_time_and_not_before(
+def test_an_event_without_a_shipment_is_dead_lettered_after_unknown_shipment_seconds(
     gateway: RunningGateway,
 ) -> None:
     id = gateway.post("SHP-nowhere")
@@ -113,11 +113,11 @@ def test_an_event_whose_shipment_never_comes_is_dead_after_its_time_and_not_befo
     fields = gateway.event(id)
     assert (fields["reason"], fields["attempts"]) == ("unknown_shipment", "0")
     assert int(fields["waits"]) >= 5
-    died: float = gateway.redis.zscore("{gw:0}:dead", id)  # type: ignore[assignment]
-    assert died - int(fields["received_at"]) >= 4000
+    dead_at_ms: float = gateway.redis.zscore("{gw:0}:dead", id)  # type: ignore[assignment]
+    assert dead_at_ms - int(fields["received_at"]) >= 4000
 
 
-def test_a_body_that_cannot_be_understood_is_dead_at_once_and_says_why(
+def test_a_malformed_body_is_dead_lettered_at_once_with_the_reason(
     gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
@@ -128,7 +128,7 @@ def test_a_body_that_cannot_be_understood_is_dead_at_once_and_says_why(
     assert "events_applied" not in gateway.shipment_now(shipment)
 
 
-def test_events_out_of_order_leave_the_status_of_the_courier_s_latest_time(
+def test_events_out_of_order_leave_the_status_with_the_latest_courier_time(
     gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
@@ -151,7 +151,7 @@ def test_events_out_of_order_leave_the_status_of_the_courier_s_latest_time(
     assert found["route"]["event_id"] == ids[1]
 
 
-def test_after_delivery_nothing_moves_the_shipment(gateway: RunningGateway) -> None:
+def test_after_delivery_no_event_changes_the_status(gateway: RunningGateway) -> None:
     shipment = gateway.shipment()
     delivered = gateway.post(shipment, "delivered", at=NOON)
     gateway.await_done([delivered])

@@ -1,4 +1,4 @@
-"""Processes and stores that die or restart at work: nothing is lost, nothing happens twice."""
+"""Processes and stores are killed or restarted under load: no event is lost or applied twice."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.running_gateway import WAIT_SECONDS, RunningGateway
 from tests.support.servers import await_true
 from workers import mongo
 
 
 @pytest.fixture(autouse=True)
 def _all_run_again(gateway: RunningGateway) -> Iterator[None]:
-    """The next test finds every program running, also one that this test needed no longer."""
+    """Wait until every program runs again, so that the next test finds all of them."""
     before = gateway.pids().keys()
     yield
-    await_true(lambda: gateway.pids().keys() == before, PATIENCE, "every program to run again")
+    await_true(lambda: gateway.pids().keys() == before, WAIT_SECONDS, "every program to run again")
 
 
 def one_effect_each(gateway: RunningGateway, ids: list[str], shipments: list[str]) -> None:
@@ -29,17 +29,17 @@ def one_effect_each(gateway: RunningGateway, ids: list[str], shipments: list[str
         assert gateway.entry(id)["outcome"] == "routed"
 
 
-def test_a_routing_worker_killed_with_calls_in_its_hands_loses_none_of_them(
+def test_a_routing_worker_killed_during_calls_loses_none_of_its_events(
     gateway: RunningGateway,
 ) -> None:
     gateway.behave(latency_ms=3000)
     shipments = [gateway.shipment() for _ in range(10)]
     ids = [gateway.post(shipment) for shipment in shipments]
-    await_true(lambda: gateway.routing("in_flight") == 10, PATIENCE)
+    await_true(lambda: gateway.routing("in_flight") == 10, WAIT_SECONDS)
     owners = [gateway.event(id)["owner"] for id in ids]
-    victim = max(set(owners), key=owners.count)
-    held = owners.count(victim)
-    gateway.kill(gateway.pid(f"worker-routing:{victim.rpartition('/')[2]}"))
+    owner = max(set(owners), key=owners.count)
+    held = owners.count(owner)
+    gateway.kill(gateway.pid(f"worker-routing:{owner.rpartition('/')[2]}"))
     gateway.behave()
     one_effect_each(gateway, ids, shipments)
     assert gateway.counted("crashed") == held
@@ -48,7 +48,7 @@ def test_a_routing_worker_killed_with_calls_in_its_hands_loses_none_of_them(
     assert gateway.routing("abandoned") == held
 
 
-def test_a_lookup_worker_killed_again_and_again_counts_no_event_twice(
+def test_a_lookup_worker_killed_repeatedly_applies_no_event_twice(
     gateway: RunningGateway,
 ) -> None:
     shipment = gateway.shipment()
@@ -65,7 +65,7 @@ def test_a_lookup_worker_killed_again_and_again_counts_no_event_twice(
                 )
                 != before
             ),
-            PATIENCE,
+            WAIT_SECONDS,
             f"round {round}",
         )
     gateway.await_done(ids)
@@ -73,14 +73,14 @@ def test_a_lookup_worker_killed_again_and_again_counts_no_event_twice(
 
 
 @pytest.mark.parametrize("stores", [["redis"], ["redis", "mongod"]], ids="+".join)
-def test_stores_killed_in_full_work_come_back_and_everything_goes_on_by_itself(
+def test_after_stores_were_killed_under_load_everything_resumes_without_a_restart(
     gateway: RunningGateway, stores: list[str]
 ) -> None:
     ours = {name: pid for name, pid in gateway.pids().items() if name not in ("redis", "mongod")}
     gateway.behave(latency_ms=300)
     shipments = [gateway.shipment() for _ in range(60)]
     ids = [gateway.post(shipment) for shipment in shipments[:30]]
-    await_true(lambda: gateway.routing("succeeded") >= 3, PATIENCE)
+    await_true(lambda: gateway.routing("succeeded") >= 3, WAIT_SECONDS)
     gateway.kill(*[gateway.pid(store) for store in stores])
     ids += [gateway.post(shipment) for shipment in shipments[30:]]
     one_effect_each(gateway, ids, shipments)
@@ -90,30 +90,32 @@ def test_stores_killed_in_full_work_come_back_and_everything_goes_on_by_itself(
     assert {name: after.get(name) for name in ours} == ours
 
 
-def test_while_mongodb_is_away_the_edge_goes_on_and_the_workers_wait_without_burning_anything(
+def test_while_mongodb_is_down_the_edge_accepts_and_workers_wait_without_consuming_attempts(
     gateway: RunningGateway,
 ) -> None:
     gateway.behave(latency_ms=300)
     shipments = [gateway.shipment() for _ in range(60)]
     ids = [gateway.post(shipment) for shipment in shipments[:30]]
-    await_true(lambda: gateway.routing("in_flight") >= 4, PATIENCE)
+    await_true(lambda: gateway.routing("in_flight") >= 4, WAIT_SECONDS)
     gateway.kill(gateway.pid("mongod"))
-    # Until it listens it is no mongod yet: between fork and exec it would miss the stop's signal.
-    await_true(lambda: mongo.answers(gateway.mongo), PATIENCE, "mongod, started again")
+    # Wait until it listens: between fork and exec it would miss the signal of the stop.
+    await_true(lambda: mongo.answers(gateway.mongo), WAIT_SECONDS, "mongod, started again")
     gateway.stack.ctl("stop", "mongod")
     try:
         ids += [gateway.post(shipment) for shipment in shipments[30:]]
-        await_true(lambda: gateway.counted("deferred") > 0, PATIENCE)
-        await_true(lambda: gateway.counters().locked_total == 0, PATIENCE)
-        assert gateway.command("show", ids[-1]).returncode == 0  # what Redis knows can be seen
+        await_true(lambda: gateway.counted("deferred") > 0, WAIT_SECONDS)
+        await_true(lambda: gateway.counters().locked_total == 0, WAIT_SECONDS)
+        assert (
+            gateway.command("show", ids[-1]).returncode == 0
+        )  # Redis's part is shown without MongoDB
     finally:  # the other tests need it
         gateway.stack.ctl("start", "mongod")
     one_effect_each(gateway, ids, shipments)
     assert (gateway.counted("retried"), gateway.counted("buried")) == (0, 0)
-    assert gateway.routing("repeats") == 0  # what was answered was carried, not asked for again
+    assert gateway.routing("repeats") == 0  # stored answers were used, not requested again
 
 
-def test_workers_restarted_in_full_work_finish_what_they_hold_and_burn_nothing(
+def test_workers_restarted_under_load_finish_their_events_and_consume_no_attempt(
     gateway: RunningGateway,
 ) -> None:
     gateway.behave(latency_ms=400)
@@ -121,10 +123,10 @@ def test_workers_restarted_in_full_work_finish_what_they_hold_and_burn_nothing(
     ids: list[str] = []
     sender = threading.Thread(target=lambda: ids.extend(map(gateway.post, shipments)))
     sender.start()
-    await_true(lambda: gateway.routing("in_flight") >= 4, PATIENCE)
+    await_true(lambda: gateway.routing("in_flight") >= 4, WAIT_SECONDS)
     before = gateway.pids()
     gateway.stack.ctl("restart", "worker-routing:*", "worker-lookup:*")
-    sender.join(PATIENCE)
+    sender.join(WAIT_SECONDS)
     one_effect_each(gateway, ids, shipments)
     after = gateway.pids()
     assert all(after[name] != pid for name, pid in before.items() if name.startswith("worker"))

@@ -1,6 +1,6 @@
-"""Everything is reloaded and restarted under load: no request fails, no attempt is burnt.
+"""Every program is reloaded and restarted under load: no request fails, no attempt is consumed.
 
-ROLL_SECONDS=60 in the environment goes on for so long, and ``-s`` prints what was measured.
+ROLL_SECONDS=60 in the environment repeats it for 60 s; ``-s`` prints the measurements.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from conf.sources.loader import SourcesError
 from gateway.stack.stack import Stack
 from tests.e2e.conftest import SETTINGS
 from tests.support.edge import ACME
-from tests.support.running_gateway import PATIENCE, RunningGateway
+from tests.support.running_gateway import WAIT_SECONDS, RunningGateway
 from tests.support.servers import await_true
 from tests.support.steady_couriers import SteadyCouriers
 
-ROLL_SECONDS = float(os.environ.get("ROLL_SECONDS", "0"))  # 0: everything once
-ENOUGH = 300  # requests of each kind in one round; about a thousand when nothing else runs
+ROLL_SECONDS = float(os.environ.get("ROLL_SECONDS", "0"))  # 0: one round
+REQUESTS_MIN = 300  # of each kind in one round; about a thousand on an idle machine
 WORKERS = (
     "worker-lookup:worker-lookup_00",
     "worker-routing:worker-routing_00",
@@ -38,7 +38,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(sources: Path) -> Iterator[Stack]:
-    """Of its own: one that a slow disk does not make answer 503, with several workers."""
+    """Several edge workers, and a Redis timeout that a slow disk does not reach."""
     with Stack.temporary(
         env=SETTINGS
         | {"REDIS_TIMEOUT_SECONDS": "10", "WEB_CONCURRENCY": "2", "SOURCES_FILE": str(sources)}
@@ -53,13 +53,13 @@ def edge_workers(master: int) -> set[int]:
 def await_others(master: int, old: set[int]) -> None:
     await_true(
         lambda: bool(now := edge_workers(master)) and not now & old,
-        PATIENCE,
+        WAIT_SECONDS,
         "other workers of the edge",
     )
 
 
 def stop_and_start(gateway: RunningGateway, worker: str) -> None:
-    """Of what it held nothing is left in its hands."""
+    """A stopped worker holds no lock."""
     gateway.stack.ctl("stop", worker)
     name = worker.rpartition(":")[2]
     locked = [
@@ -72,7 +72,7 @@ def stop_and_start(gateway: RunningGateway, worker: str) -> None:
 
 
 def roll(gateway: RunningGateway) -> None:
-    """Every program becomes another process; before that the edge is told to hang up."""
+    """Reload the edge, then replace every program's process."""
     before = gateway.pids()
     for worker in WORKERS:
         stop_and_start(gateway, worker)
@@ -97,14 +97,14 @@ def test_every_program_is_restarted_under_load_and_no_request_fails(
         routed = []
         while not rounds or time.monotonic() < began + ROLL_SECONDS:
             routed += [gateway.post(shipment, "delayed") for shipment in shipments]
-            await_true(lambda: gateway.routing("in_flight") > 0, PATIENCE)
+            await_true(lambda: gateway.routing("in_flight") > 0, WAIT_SECONDS)
             roll(gateway)
             rounds += 1
     with capsys.disabled():
         print(f"\n{time.monotonic() - began:.0f} s, {rounds} rounds\n{couriers.report()}")
     assert couriers.failures == []
     for kept in (True, False):
-        assert sum(answer.kept is kept for answer in couriers.answers) > ENOUGH * rounds
+        assert sum(answer.kept is kept for answer in couriers.answers) > REQUESTS_MIN * rounds
 
     gateway.await_done([*routed, *(f"bench:{answer.event}" for answer in couriers.answers)])
     expected = couriers.applied()
@@ -117,7 +117,7 @@ def test_every_program_is_restarted_under_load_and_no_request_fails(
     assert gateway.routing("repeats") == 0
 
 
-def test_a_courier_is_added_by_a_reload_under_load_and_a_wrong_file_changes_nothing(
+def test_a_reload_under_load_adds_a_source_and_a_wrong_file_changes_nothing(
     gateway: RunningGateway, sources: Path
 ) -> None:
     shipments = [gateway.shipment() for _ in range(8)]
@@ -136,5 +136,7 @@ def test_a_courier_is_added_by_a_reload_under_load_and_a_wrong_file_changes_noth
     gateway.await_done(["acme:evt_new", *(f"bench:{answer.event}" for answer in couriers.answers)])
     after = gateway.pids()
     assert after["gateway"] == before["gateway"]
-    assert after["scheduler"] != before["scheduler"]  # it guards ids for as long as sources ask
+    assert (
+        after["scheduler"] != before["scheduler"]
+    )  # it keeps tombstones for as long as the sources require
     assert gateway.counted("buried") == 0

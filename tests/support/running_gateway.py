@@ -1,4 +1,4 @@
-"""A gateway of real processes, as couriers, operators and the Routing Service see it."""
+"""A running stack and what tests do to it, as couriers, operators and Routing Service."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tests.support.servers import await_true
 from workers import mongo
 
 Document = dict[str, Any]
-PATIENCE = 60.0  # seconds; the machine may be busy with other things
+WAIT_SECONDS = 60.0  # seconds to wait for a condition; the machine may be busy
 SECRET = b"bench-secret"
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a command ended."""
+    """The result of a command."""
 
     returncode: int
     stdout: str
@@ -44,7 +44,7 @@ class Run:
 
 
 class RunningGateway:
-    """redis, mongo: clients of the stack's own stores, for looking and for spoiling."""
+    """redis, mongo: clients of the stack's stores, to inspect and corrupt them."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -96,16 +96,16 @@ class RunningGateway:
         event: str = "",
         at: datetime | None = None,
     ) -> str:
-        """Send an event until it is taken; its id. Without a name it is a new one."""
+        """Send an event until it is accepted; returns its id. event: its name, or a new one."""
         event = event or f"evt_{next(_numbers)}"
-        taken: list[int] = []
+        statuses: list[int] = []
 
         def send() -> bool:
             code = self.post_once(shipment, status, event=event, at=at)
-            taken.append(code)
+            statuses.append(code)
             return code in (200, 202)
 
-        await_true(send, PATIENCE, f"the edge to take {event}: {taken[-3:]}")
+        await_true(send, WAIT_SECONDS, f"the edge to accept {event}: {statuses[-3:]}")
         return f"bench:{event}"
 
     def post_once(
@@ -117,7 +117,7 @@ class RunningGateway:
         at: datetime | None = None,
         source: str = "bench",
     ) -> int:
-        """The status that the edge answers."""
+        """Send an event once; returns the status of the response."""
         body = orjson.dumps(
             {
                 "id": event,
@@ -137,7 +137,7 @@ class RunningGateway:
     # ---- the Routing Service
 
     def behave(self, **behaviour: Any) -> None:
-        """Script it; what is not named goes back to its default."""
+        """Set its behaviour; whatever is not named returns to its default."""
         answer = self._http.request("PUT", f"{self.stack.routing_url}/behaviour", json=behaviour)
         assert answer.status == 200, answer.data
 
@@ -153,14 +153,14 @@ class RunningGateway:
     # ---- what operators see
 
     def counters(self) -> Counters:
-        link = RedisConnection(self.stack.redis_url)
+        connection = RedisConnection(self.stack.redis_url)
         try:
-            return Inspector(link).counters()
+            return Inspector(connection).counters()
         finally:
-            link.close()
+            connection.close()
 
     def counted(self, name: str) -> int:
-        """By how much a counter has grown in this test."""
+        """The increase of a counter since the start of the test."""
         return self.counters().count(name) - self._before.count(name)
 
     def event(self, id: str) -> dict[str, str]:
@@ -168,12 +168,12 @@ class RunningGateway:
         return dict(found)
 
     def state(self, id: str) -> str:
-        """Its state, and its lane while it has one."""
+        """The event's state, followed by its lane if it has one."""
         fields = self.event(id)
         return " ".join(filter(None, (fields.get("state"), fields.get("lane"))))
 
     def entry(self, id: str) -> Document:
-        """Its ledger document."""
+        """The event's ledger document."""
         return self.mongo["events"].find_one({"_id": id}) or {}
 
     def shipment_now(self, id: str) -> Document:
@@ -183,19 +183,19 @@ class RunningGateway:
         def reached() -> bool:
             return all(self.state(id) == wanted for id in ids)
 
-        await_true(reached, PATIENCE, f"{wanted}: {ids[:3]}")
+        await_true(reached, WAIT_SECONDS, f"{wanted}: {ids[:3]}")
 
     def await_done(self, ids: Iterable[str]) -> None:
         self.await_state("done", *ids)
 
     def assert_balanced(self) -> None:
-        link = RedisConnection(self.stack.redis_url)
-        findings = examine(Inspector(link), self.mongo, effects=True)
-        link.close()
+        connection = RedisConnection(self.stack.redis_url)
+        findings = examine(Inspector(connection), self.mongo, effects=True)
+        connection.close()
         assert findings.clean, "\n".join(report(findings))
 
     def command(self, *arguments: str, **settings: str) -> Run:
-        """``python -m gateway …``, less the start of a Python."""
+        """``python -m gateway …``, run in this process."""
         out, err = io.StringIO(), io.StringIO()
         environ = mock.patch.dict(os.environ, {**self.stack.env, **settings})
         with environ, redirect_stdout(out), redirect_stderr(err):

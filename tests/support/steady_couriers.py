@@ -1,4 +1,4 @@
-"""Couriers that never send anything twice: whatever is not answered 2xx at once is a failure."""
+"""Couriers that never repeat a request: every response but 202 is a failure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import orjson
 import urllib3
 
 SECRET = b"bench-secret"
-PAUSE = 0.06  # between two posts of one courier; shorter would outrun the workers
-PATIENCE = 30.0  # seconds for an answer
+PAUSE_SECONDS = 0.06  # between two requests of one courier; less would exceed the workers
+RESPONSE_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Answer:
 
 
 class SteadyCouriers:
-    """While in context they post, half of them on one connection each, half on a new one a post."""
+    """Post while in context: half of them on a kept connection, half on a new one each time."""
 
     def __init__(self, url: str, shipments: list[str], name: str, couriers: int = 8) -> None:
         self._url, self._name = f"{url}/v1/events/bench", name
@@ -53,9 +53,9 @@ class SteadyCouriers:
             thread.join()
 
     def _run(self, kept: bool) -> None:
-        # Before it reuses a connection, urllib3 looks whether the other side has closed it.
-        http = urllib3.PoolManager(maxsize=1, retries=False, timeout=PATIENCE)
-        while not self._over.wait(PAUSE):
+        # urllib3 checks whether the server has closed a connection before it reuses it.
+        http = urllib3.PoolManager(maxsize=1, retries=False, timeout=RESPONSE_TIMEOUT_SECONDS)
+        while not self._over.wait(PAUSE_SECONDS):
             event, shipment = f"{self._name}_{next(self._numbers)}", next(self._shipments)
             body = orjson.dumps(
                 {
@@ -83,12 +83,12 @@ class SteadyCouriers:
         return [answer for answer in self.answers if answer.outcome != "202"]
 
     def applied(self) -> Counter[str]:
-        """How many of the events each shipment must have seen."""
+        """Shipment -> the number of its events."""
         return Counter(answer.shipment for answer in self.answers)
 
     def report(self) -> str:
         lines = []
-        for kept, kind in ((True, "one connection a courier"), (False, "one connection a post")):
+        for kept, kind in ((True, "kept connections"), (False, "a connection for each request")):
             seconds = sorted(answer.seconds for answer in self.answers if answer.kept is kept)
             failed = sum(answer.kept is kept for answer in self.failures)
             lines.append(

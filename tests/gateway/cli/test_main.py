@@ -1,4 +1,4 @@
-"""``python -m gateway`` where Redis is not there: what it prints may end up in a log."""
+"""``python -m gateway`` without Redis: what it prints may end up in a log."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password(
 ) -> None:
     monkeypatch.setenv("REDIS_URL", url)
     assert main(["status"]) == 69
-    told = capsys.readouterr().err
-    assert "127.0.0.1:1" in told
-    assert "hidden" not in told
+    printed = capsys.readouterr().err
+    assert "127.0.0.1:1" in printed
+    assert "hidden" not in printed

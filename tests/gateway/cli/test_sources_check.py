@@ -1,4 +1,4 @@
-"""``python -m gateway sources check`` as operators type it."""
+"""``python -m gateway sources check``."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def settings(file: Path) -> dict[str, str]:
 def ask(
     capsys: pytest.CaptureFixture[str], environ: dict[str, str], *arguments: str
 ) -> tuple[int, str]:
-    """In this process; exit code and all that was printed."""
+    """Run the command in this process; returns its exit code and output."""
     parsed = parser().parse_args(["sources", "check", *arguments])
     parsed.environ = environ
     code = check(load(environ), parsed)
-    said = capsys.readouterr()
-    text = said.out + said.err
+    output = capsys.readouterr()
+    text = output.out + output.err
     assert not any(secret in text for secret in SECRETS.values())
     return code, text
 
@@ -57,8 +57,8 @@ def captured(folder: Path, body: bytes = BODY) -> str:
     return str(folder / "captured.http")
 
 
-def test_typed_at_a_shell_it_judges_the_file_and_a_captured_request(file: Path) -> None:
-    def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
+def test_the_command_checks_the_file_and_explains_a_captured_request(file: Path) -> None:
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "gateway", "sources", "check", *arguments],
             cwd=ROOT,
@@ -68,10 +68,10 @@ def test_typed_at_a_shell_it_judges_the_file_and_a_captured_request(file: Path) 
             check=False,
         )
 
-    listed = typed()
+    listed = command()
     assert (listed.returncode, listed.stderr) == (0, "")
     assert listed.stdout.endswith(f"{file}: 13 sources, right\n")
-    skewed = typed(
+    skewed = command(
         "--source", "shippo", "--request", captured(file.parent), "--now", "2026-11-24T06:20:00Z"
     )
     assert (skewed.returncode, skewed.stderr) == (1, "")
@@ -83,17 +83,17 @@ def test_a_captured_request_is_judged_as_of_its_own_time(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     request = ("--source", "shippo", "--request", captured(file.parent))
-    code, said = ask(capsys, settings(file), *request, "--now", str(AT))
+    code, output = ask(capsys, settings(file), *request, "--now", str(AT))
     assert code == 0
-    assert said.startswith("shippo: accepted, 202\n")
-    assert "the signature is right, by SHIPPO_SECRET" in said
-    assert "event: shipment TRACK-1, status in_transit" in said
-    code, said = ask(capsys, settings(file), *request)
+    assert output.startswith("shippo: accepted, 202\n")
+    assert "the signature is right, by SHIPPO_SECRET" in output
+    assert "event: shipment TRACK-1, status in_transit" in output
+    code, output = ask(capsys, settings(file), *request)
     assert code == 1
-    assert "skewed by" in said
+    assert "skewed by" in output
 
 
-def test_headers_and_a_body_may_be_given_by_themselves(
+def test_headers_and_a_body_may_be_given_separately(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = COURIERS["sendcloud"].body("evt_1")
@@ -102,32 +102,30 @@ def test_headers_and_a_body_may_be_given_by_themselves(
     arguments = ("--source", "sendcloud", *headers, "--body", str(file.parent / "body.json"))
     assert ask(capsys, settings(file), *arguments)[0] == 0
     (file.parent / "body.json").write_bytes(body.replace(b" ", b""))
-    code, said = ask(capsys, settings(file), *arguments)
+    code, output = ask(capsys, settings(file), *arguments)
     assert code == 1
-    assert "signed the same as JSON with a space after each comma and colon" in said
+    assert "signed the same as JSON with a space after each comma and colon" in output
 
 
-def test_an_old_secret_may_be_named_to_be_tried(
-    file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_former_secret_may_be_tried(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rotated = {
-        name: f"the new one of {name}"
+        name: f"the new value of {name}"
         for name, secret in SECRETS.items()
         if secret == couriers.SECRET
     }
     environ = settings(file) | rotated | {"OF_2025": couriers.SECRET}
     request = ("--source", "shippo", "--request", captured(file.parent), "--now", str(AT))
-    code, said = ask(capsys, environ, *request, "--try", "OF_2025")
+    code, output = ask(capsys, environ, *request, "--try", "OF_2025")
     assert code == 1
-    assert "signed with OF_2025" in said
+    assert "signed with OF_2025" in output
 
 
-def test_every_source_is_shown_with_what_it_accepts(
+def test_every_source_is_listed_with_what_it_accepts(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said = ask(capsys, settings(file))
+    code, output = ask(capsys, settings(file))
     assert code == 0
-    blocks = {block.partition(" ")[0]: block for block in said.split("\n\n")}
+    blocks = {block.partition(" ")[0]: block for block in output.split("\n\n")}
     for preset, texts in {
         "shippo": (
             "POST /v1/events/shippo",
@@ -153,10 +151,10 @@ def test_every_source_is_shown_with_what_it_accepts(
     }.items():
         for text in texts:
             assert text in blocks[preset]
-    assert "dhl-push: token-only: its events are not signed" in said
+    assert "dhl-push: token-only: its events are not signed" in output
 
 
-def test_one_source_alone_is_shown_alone_and_unset_secrets_are_named(
+def test_a_single_source_may_be_listed_and_unset_secrets_are_named(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(
@@ -165,24 +163,24 @@ def test_one_source_alone_is_shown_alone_and_unset_secrets_are_named(
         '[b]\npreset = "easypost"\nsecrets_env = ["C"]\noptional = true\n',
         "utf-8",
     )
-    code, said = ask(capsys, {"SOURCES_FILE": str(file), "PROFILE": "local"}, "--source", "a")
+    code, output = ask(capsys, {"SOURCES_FILE": str(file), "PROFILE": "local"}, "--source", "a")
     assert code == 0
-    assert "A (not set, the published demo secret is used), B (not set)" in said
-    assert "5 events a second, 5 at once" in said
-    assert "any other: ignored" in said
-    assert "easypost" not in said.lower()
-    _, said = ask(capsys, {"SOURCES_FILE": str(file), "PROFILE": "production", "A": "for all"})
-    assert "A (live, and it is the published demo secret), B (not set)" in said
-    assert "b   POST /v1/events/b   OFF: none of its secrets is set" in said
+    assert "A (not set, the published demo secret is used), B (not set)" in output
+    assert "5 events a second, 5 at once" in output
+    assert "any other: ignored" in output
+    assert "easypost" not in output.lower()
+    _, output = ask(capsys, {"SOURCES_FILE": str(file), "PROFILE": "production", "A": "for all"})
+    assert "A (live, and it is the published demo secret), B (not set)" in output
+    assert "b   POST /v1/events/b   OFF: none of its secrets is set" in output
 
 
-def test_every_problem_of_the_file_is_a_line_and_the_exit_code_is_1(
+def test_every_problem_of_the_file_is_one_line_and_the_exit_code_is_1(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text('[a]\npreset = "shippo"\ncolour = "red"\n[b]\npreset = "pigeon"\n', "utf-8")
-    code, said = ask(capsys, settings(file))
+    code, output = ask(capsys, settings(file))
     assert code == 1
-    assert [line.removeprefix(f"{file}: ").partition(":")[0] for line in said.splitlines()] == [
+    assert [line.removeprefix(f"{file}: ").partition(":")[0] for line in output.splitlines()] == [
         "[a] colour",
         "[a] secrets_env",
         "[b] preset",
@@ -190,7 +188,7 @@ def test_every_problem_of_the_file_is_a_line_and_the_exit_code_is_1(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (("--request", "x.http"), "which source was it sent to? --source NAME"),
         (("--source", "pigeon"), "no source pigeon; there are standard-webhooks, svix"),
@@ -202,9 +200,9 @@ def test_every_problem_of_the_file_is_a_line_and_the_exit_code_is_1(
         ),
     ],
 )
-def test_what_was_asked_in_a_wrong_way_is_said(
-    file: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+def test_wrong_arguments_are_explained(
+    file: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], output: str
 ) -> None:
     code, text = ask(capsys, settings(file), *arguments)
     assert code == 64
-    assert said in text
+    assert output in text

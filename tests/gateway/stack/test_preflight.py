@@ -1,4 +1,4 @@
-"""Whatever a machine lacks is one line with its remedy."""
+"""Each problem that preflight finds is one line with its remedy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def problem(call: object, search: Path) -> str:
 
 
 @pytest.mark.usefixtures("no_wheels")
-def test_absent_servers_are_told_with_the_setting_that_replaces_them(tmp_path: Path) -> None:
+def test_a_missing_server_is_reported_with_the_setting_that_replaces_it(tmp_path: Path) -> None:
     assert "redis-server is neither on the PATH" in problem(servers.redis_server, tmp_path)
     assert "set REDIS_URL" in problem(servers.redis_server, tmp_path)
     assert "set MONGO_URL" in problem(servers.mongod, tmp_path)
@@ -46,13 +46,13 @@ def test_absent_servers_are_told_with_the_setting_that_replaces_them(tmp_path: P
 
 
 @pytest.mark.usefixtures("no_wheels")
-def test_a_redis_that_is_too_old_is_named_with_its_version(tmp_path: Path) -> None:
+def test_a_redis_that_is_too_old_is_reported_with_its_version(tmp_path: Path) -> None:
     program(tmp_path, "redis-server", "echo Redis server v=5.0.14 sha=00000000:0")
     assert f"{tmp_path}/redis-server is 5.0: install" in problem(servers.redis_server, tmp_path)
 
 
 @pytest.mark.usefixtures("no_wheels")
-def test_a_mongod_that_lacks_a_library_is_told_with_the_package(tmp_path: Path) -> None:
+def test_a_library_that_mongod_lacks_is_reported_with_its_package(tmp_path: Path) -> None:
     program(
         tmp_path,
         "mongod",
@@ -63,24 +63,24 @@ def test_a_mongod_that_lacks_a_library_is_told_with_the_package(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("no_wheels")
-def test_a_mongod_that_the_processor_cannot_run_is_told(tmp_path: Path) -> None:
+def test_a_mongod_that_the_processor_cannot_run_is_reported(tmp_path: Path) -> None:
     program(tmp_path, "mongod", "kill -ILL $$")
     assert "needs a processor with AVX" in problem(servers.mongod, tmp_path)
 
 
-def test_the_path_wins_and_what_is_unusable_there_is_passed_over(tmp_path: Path) -> None:
+def test_the_path_comes_before_the_wheel_and_unusable_servers_are_skipped(tmp_path: Path) -> None:
     program(tmp_path / "a", "redis-server", "echo Redis server v=4.0.9")
     newer = program(tmp_path / "b", "redis-server", "echo Redis server v=7.2.5")
     found = servers.redis_server(f"{tmp_path}/a{os.pathsep}{tmp_path}/b")
     assert found == servers.Server(newer, (7, 2))
 
 
-def test_valkey_will_do(tmp_path: Path) -> None:
+def test_valkey_is_accepted(tmp_path: Path) -> None:
     valkey = program(tmp_path, "valkey-server", "echo Valkey server v=8.0.1 sha=0")
     assert servers.redis_server(str(tmp_path)) == servers.Server(valkey, (8, 0))
 
 
-def test_a_taken_port_is_named_with_the_setting_that_moves_it() -> None:
+def test_a_taken_port_is_reported_with_the_setting_that_changes_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         listener = Listener("gateway", "0.0.0.0", port, "GATEWAY_BIND")
@@ -90,24 +90,24 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it() -> None:
     assert preflight.port_problem(listener) == ""
 
 
-def test_an_address_of_another_machine_is_told() -> None:
+def test_an_address_of_another_machine_is_reported() -> None:
     text = preflight.port_problem(Listener("ops", "192.0.2.1", 8081, "OPS_BIND"))
     assert text.startswith("port 8081 (ops) on 192.0.2.1 cannot be used (")
     assert text.endswith("set OPS_BIND")
 
 
-def test_a_path_too_long_for_a_socket_is_told_before_a_server_fails_on_it() -> None:
+def test_a_path_too_long_for_a_unix_socket_is_reported() -> None:
     assert preflight.socket_path_problem(Path("/tmp/x/redis.sock"), "move") == ""
     text = preflight.socket_path_problem(Path("/" + "x" * 100), "move it")
     assert text.endswith("has 101 bytes, a unix socket's path at most 100: move it")
 
 
-def test_few_open_files_are_a_warning_and_enough_are_none() -> None:
+def test_too_few_open_files_are_a_warning() -> None:
     assert "only 1024 open files" in preflight.open_files_warning(1024)
     assert preflight.open_files_warning(4096) == ""
 
 
-def test_an_older_redis_is_kept_from_the_data_of_a_newer_one(tmp_path: Path) -> None:
+def test_an_older_redis_must_not_open_the_data_of_a_newer_one(tmp_path: Path) -> None:
     assert preflight.data_problem(tmp_path, (6, 2)) == ""
     preflight.record_version(tmp_path, (7, 0))
     assert preflight.data_problem(tmp_path, (7, 0)) == ""
@@ -116,20 +116,20 @@ def test_an_older_redis_is_kept_from_the_data_of_a_newer_one(tmp_path: Path) -> 
     assert text.startswith(f"{tmp_path} was written by Redis 7.0, and 6.2 would start without")
 
 
-def test_the_layout_tells_of_a_newer_redis_that_left_no_note(tmp_path: Path) -> None:
+def test_a_newer_redis_is_recognised_by_the_layout_of_its_data(tmp_path: Path) -> None:
     (tmp_path / "appendonlydir").mkdir()
     assert "was written by Redis 7 or newer" in preflight.data_problem(tmp_path, (6, 2))
     assert preflight.data_problem(tmp_path, (7, 0)) == ""
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     preflight.require(["", ""])
     with pytest.raises(PreflightError, match=r"\Aone\ntwo\Z"):
         preflight.require(["one", "", "two"])
 
 
 class TestFindPython:
-    """conf/find_python.sh, which runs before there is any Python of ours."""
+    """conf/find_python.sh, which runs before the virtual environment exists."""
 
     def find(self, path: Path, python: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -151,13 +151,13 @@ class TestFindPython:
         esac""",
         )
 
-    def test_the_first_that_fits_is_taken(self, tmp_path: Path) -> None:
+    def test_the_first_suitable_python_is_used(self, tmp_path: Path) -> None:
         self.python(tmp_path, "python3", fits=False)
         newer = self.python(tmp_path, "python3.12", fits=True)
         self.python(tmp_path, "python3.11", fits=True)
         assert self.find(tmp_path).stdout == f"{newer}\n"
 
-    def test_none_at_all_is_told_with_the_way_to_name_one(self, tmp_path: Path) -> None:
+    def test_no_python_at_all_is_reported_with_the_way_to_name_one(self, tmp_path: Path) -> None:
         run = self.find(tmp_path)
         assert run.returncode == 1
         assert run.stderr == (
@@ -165,13 +165,13 @@ class TestFindPython:
             "make PYTHON=/path/to/python3\n"
         )
 
-    def test_a_named_one_that_does_not_fit_is_told(self, tmp_path: Path) -> None:
+    def test_an_unsuitable_python_that_was_named_is_reported(self, tmp_path: Path) -> None:
         old = self.python(tmp_path, "python3", fits=False)
         run = self.find(tmp_path, str(old))
         assert run.returncode == 1
         assert run.stderr.startswith(f"PYTHON={old} is no Python 3.11 to 3.14")
 
-    def test_one_without_venv_is_told_with_the_package(self, tmp_path: Path) -> None:
+    def test_a_python_without_venv_is_reported_with_the_package(self, tmp_path: Path) -> None:
         self.python(tmp_path, "python3", fits=True, has_venv=False)
         run = self.find(tmp_path)
         assert run.returncode == 1
