@@ -22,26 +22,26 @@ CALIBRATION_COUNT = 40_000
 # A run that is faster than the calibration should have requests until its time is over. (Without
 # them it ends early, with the right rate.)
 MARGIN = 2
+ROUNDS = 3
 RATE_MIN = 15_000
 
 
 def measure(options: Options) -> Section:
     wrk.find()
     seconds = options.pick(4, 2) - wrk.SETTLE_SECONDS
-    rounds = options.pick(3, 3)
     with started(options) as env, _baselines() as baseline_urls:
         env.stop_workers()
         requests = _calibrated(env, seconds)
         bare: dict[str, list[float]] = {name: [] for name in baseline_urls}
         runs: dict[str, list[Run]] = {policy: [] for policy in TARGETS}
-        for number in range(1, rounds + 1):
+        for number in range(1, ROUNDS + 1):
             for name, baseline_url in baseline_urls.items():
                 bare[name].append(wrk.run(baseline_url, requests, seconds, cycle=True).rate)
             for policy, found in runs.items():
                 found.append(_run(env, requests, seconds, policy))
             rates = ", ".join(f"{policy} {found[-1].rate:,.0f}" for policy, found in runs.items())
             idle = ", ".join(f"{name} {idle[-1]:,.0f}" for name, idle in bare.items()) or "none"
-            say(f"round {number} of {rounds}: baseline {idle}; {rates} requests/s")
+            say(f"round {number} of {ROUNDS}: baseline {idle}; {rates} requests/s")
     figures = [
         Figure(f"baseline: meinheld {name}", median(idle), "req/s", None, tuple(idle))
         for name, idle in bare.items()
@@ -52,7 +52,7 @@ def measure(options: Options) -> Section:
     return Section(
         "ingest",
         f"signed events at {wrk.CONNECTIONS} connections",
-        _how(seconds, rounds),
+        _how(seconds),
         tuple(figures),
         (
             f"all {answers:,} answers were 2xx, and Redis counted exactly as many accepted events "
@@ -122,9 +122,9 @@ def _figures(
     ]
 
 
-def _how(seconds: float, rounds: int) -> str:
+def _how(seconds: float) -> str:
     return (
-        f"wrk, {wrk.THREADS} threads, closed loop, {seconds:g} s a run, median of {rounds} "
+        f"wrk, {wrk.THREADS} threads, closed loop, {seconds:g} s a run, median of {ROUNDS} "
         "rounds that each run the baselines and both fsync policies; workers stopped, queue "
         f"emptied; baseline: gunicorn, meinheld x {baseline.PROCESSES}, answers `ok` to the "
         "same requests; as published: with greenlets; as built here: without, like the edge"

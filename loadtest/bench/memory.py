@@ -10,24 +10,25 @@ from loadtest.harness.pipeline import pipelined
 from loadtest.harness.processes import peak_mib
 from loadtest.harness.progress import say
 
+COUNT = 20_000
 BATCH = 200
 LEASE_SECONDS = 600
 RATE = 500
 
 
 def measure(options: Options) -> Section:
-    count, seconds = options.pick(20_000, 20_000), options.pick(6, 3)
+    seconds = options.pick(6, 3)
     with started(options, {"ROUTINGSIM_LATENCY_MS": "500"}) as env:
         env.stop_workers()
         env.preload("w", BATCH, signed.NO_ROUTE)
         _finish(env)  # scripts and buffers are there
         env.empty()
         empty_bytes = env.used_memory_bytes()
-        say(f"{count:,} events into Redis, then all of them done")
-        env.preload("m", count, signed.NO_ROUTE)
-        waiting = (env.used_memory_bytes() - empty_bytes) / count
+        say(f"{COUNT:,} events into Redis, then all of them done")
+        env.preload("m", COUNT, signed.NO_ROUTE)
+        waiting = (env.used_memory_bytes() - empty_bytes) / COUNT
         _finish(env)
-        done = (env.used_memory_bytes() - empty_bytes) / count
+        done = (env.used_memory_bytes() - empty_bytes) / COUNT
         env.empty()
         say(f"{RATE * seconds:,} events through the whole stack")
         env.start_workers()
@@ -38,7 +39,7 @@ def measure(options: Options) -> Section:
     return Section(
         "memory",
         "an event in Redis, and processes under load",
-        f"growth of used_memory over {count:,} events with bodies of {signed.BODY_BYTES} bytes "
+        f"growth of used_memory over {COUNT:,} events with bodies of {signed.BODY_BYTES} bytes "
         f"(accepted, then done, by the queue's own verbs); VmHWM after {RATE * seconds:,} events "
         f"at {RATE}/s through the whole stack, one in five routed",
         (

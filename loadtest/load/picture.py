@@ -136,7 +136,7 @@ def draw(path: Path, m: Measured) -> None:
             )
         _calls(axes[4], calls)
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
-    # One trailing blank less on each line: the file is committed.
+    # matplotlib ends some lines with blanks, which do not belong into a committed file.
     path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")
 
 

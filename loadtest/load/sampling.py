@@ -17,7 +17,7 @@ LINE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Sample:
-    """at: seconds since 1970. waiting and working: by lane. The last five only grow."""
+    """at: seconds since 1970. waiting and working: by lane. The last four only grow."""
 
     at: float
     waiting_lookup: int
