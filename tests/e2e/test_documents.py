@@ -28,7 +28,7 @@ LANGUAGES = {"sh", "toml", "json", "text"}
 # A command that does not run here, and the test that runs it.
 COVERED = {
     r"make demo\b": "tests/e2e/test_demo.py",
-    r"make test\b": ".ci/run",
+    r"make (test|lint)\b": ".ci/run",
     r"make reload$": "tests/e2e/test_rolling.py",
     r"supervisorctl restart gateway ": "tests/e2e/test_rolling.py",
     r"make test-docker": "tests/docker/check_stack.py",
