@@ -22,6 +22,8 @@ PACKAGES = {
 # They use the product from outside; the product must not import them.
 OUTSIDE = {"loadtest", "tests"}
 
+LOADTEST = {"conf", "scheduler", "workers", "gateway"}
+
 # Each room of a package, and what of the project it may import in addition to itself.
 ROOMS = {
     "conf.sources": {"conf.settings"},
@@ -39,6 +41,11 @@ ROOMS = {
     "gateway.stack": {"conf"},
     "gateway.local": {"gateway.stack"},
     "gateway.cli": {"conf", "scheduler", "workers", "gateway"},
+    "loadtest.harness": LOADTEST,
+    "loadtest.load": LOADTEST | {"loadtest.harness"},
+    "loadtest.bench": LOADTEST | {"loadtest.harness"},
+    "loadtest.chaos": LOADTEST | {"loadtest.harness", "routingsim"},
+    "loadtest.soak": LOADTEST | {"loadtest.harness", "loadtest.bench.__main__"},
 }
 
 # conf/settings.py alone reads settings. These other modules read the environment for the reason
@@ -105,11 +112,12 @@ def test_a_package_and_a_room_import_only_what_the_tables_allow(
     assert wrong == {}
 
 
-def test_the_tables_name_every_package_and_every_room_of_the_gateway() -> None:
+def test_the_tables_name_every_package_and_every_room() -> None:
     packages = {path.parent.name for path in ROOT.glob("[a-z]*/__init__.py")}
     assert packages - OUTSIDE == PACKAGES.keys()
-    rooms = {f"gateway.{path.parent.name}" for path in ROOT.glob("gateway/*/__init__.py")}
-    assert rooms == {room for room in ROOMS if room.startswith("gateway.")}
+    for package in ("gateway", "loadtest"):
+        rooms = {f"{package}.{path.parent.name}" for path in ROOT.glob(f"{package}/*/__init__.py")}
+        assert rooms == {room for room in ROOMS if room.startswith(f"{package}.")}
 
 
 def test_relative_imports_are_not_used() -> None:
