@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import argparse
 import platform
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from types import FrameType
-from typing import NoReturn
 
 from conf.settings import ROOT
 from loadtest.bench import burst, cost, drain, edge_memory, ingest, latency, memory, verbs
@@ -20,6 +17,7 @@ from loadtest.harness import machine, report
 from loadtest.harness.environment import Options
 from loadtest.harness.figures import Section
 from loadtest.harness.progress import say
+from loadtest.harness.signals import unwind_on_sigterm
 from loadtest.harness.wait import ToolMissing
 
 Benchmark = Callable[[Options], Section]
@@ -47,7 +45,7 @@ BENCHMARKS = {**SPEED, **RECOVERY}
 
 def main(arguments: list[str]) -> int:
     names, options = _parse(arguments)
-    signal.signal(signal.SIGTERM, stop)  # so that what was started is stopped
+    unwind_on_sigterm()
     about = machine.describe()
     print("\n".join(report.aligned([("machine", ""), *about.items()], indent="")), flush=True)
     sections, failed, code = [], {}, 0
@@ -96,11 +94,6 @@ def _parse(arguments: list[str]) -> tuple[list[str], Options]:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     pairs = [text.partition("=") for text in given.set]
     return names, Options(given.quick, {name: value for name, _, value in pairs})
-
-
-def stop(number: int, frame: FrameType | None) -> NoReturn:
-    """A signal handler: the exception unwinds what was started."""
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

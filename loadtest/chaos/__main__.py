@@ -15,6 +15,7 @@ from gateway.stack.preflight import PreflightError
 from gateway.stack.readiness import StackError
 from gateway.stack.servers import Unusable
 from loadtest.chaos.run import Options, run
+from loadtest.harness.signals import unwind_on_sigterm
 from loadtest.harness.wait import RunFailed
 
 DURATION_SECONDS = 180.0
@@ -37,8 +38,7 @@ def main(arguments: list[str]) -> int:
     seed = random.randrange(1_000_000) if given.seed is None else given.seed
     # A shell ignores the signal for what it starts in the background, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # SIGTERM, too, unwinds what was started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    unwind_on_sigterm()
     try:
         return run(Options(given.duration, seed, EVIDENCE, given.keep))
     except (

@@ -4,13 +4,12 @@ is short of its target: what grows with the events will end the process that it 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from datetime import UTC, datetime
 
 from conf.settings import ROOT
-from loadtest.bench.__main__ import stop
 from loadtest.harness import machine, report
+from loadtest.harness.signals import unwind_on_sigterm
 from loadtest.soak.measure import measure
 
 EVENTS = 300_000
@@ -24,7 +23,7 @@ def main() -> int:
             f"EVENTS={text!r} is not allowed: it must be a count from {EVENTS_MIN}", file=sys.stderr
         )
         return 64  # EX_USAGE
-    signal.signal(signal.SIGTERM, stop)  # so that what was started is stopped
+    unwind_on_sigterm()
     about = machine.describe()
     print("\n".join(report.aligned([("machine", ""), *about.items()], indent="")), flush=True)
     section = measure(int(text))
