@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: a private Redis of every version at hand."""
+"""Fixtures shared by all tests: a private Redis of every installed version."""
 
 from __future__ import annotations
 

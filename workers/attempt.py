@@ -113,8 +113,6 @@ class Attempts:
                 return Done("already_done")
         except StoreUnavailable as error:
             return self._store_unavailable(error)
-        except (
-            Exception
-        ):  # the note only informs; without it the event is dead-lettered all the same
+        except Exception:  # the note only informs: the event is dead-lettered without it, too
             log.exception("event %s: the ledger does not note its dead letter", event.id)
         return result

@@ -72,7 +72,9 @@ class Ledger:
                     projection={"decision": 1, "applied_at": 1},
                 )
             except DuplicateKeyError:
-                self._raise_refusal(event)  # returns only if the document changed in between
+                self._raise_if_not_claimable(
+                    event
+                )  # returns only if the document changed in between
                 continue
             assert document is not None  # as upsert with ReturnDocument.AFTER returns one
             return Entry(document.get("decision"), document.get("applied_at") is not None)
@@ -82,7 +84,7 @@ class Ledger:
         # Not $lte: a document without a fence has no holder and may be claimed.
         return {"_id": event.id, "fence": {"$not": {"$gt": event.fence}}, "state": {"$ne": "done"}}
 
-    def _raise_refusal(self, event: Reserved) -> None:
+    def _raise_if_not_claimable(self, event: Reserved) -> None:
         found = self._events.find_one({"_id": event.id}, {"state": 1, "fence": 1}) or {}
         if found.get("state") == "done":
             raise AlreadyDone(event.id)

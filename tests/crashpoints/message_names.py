@@ -12,7 +12,7 @@ OP_QUERY, OP_MSG = 2004, 2013  # OP_QUERY is used for handshakes only
 HTTP = (b"GET ", b"POST ", b"PUT ", b"DELETE ", b"HTTP/")
 
 # Commands that only set up a connection are not counted: they change nothing, so a crash at one is
-# the same as a crash before the first command. Which thread has to send them varies, besides.
+# the same as a crash before the first command. Which thread has to send them varies, too.
 HANDSHAKES = frozenset({"redis HELLO", "redis AUTH", "redis SELECT", "redis CLIENT", "mongo hello"})
 
 
