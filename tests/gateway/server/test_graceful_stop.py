@@ -15,7 +15,7 @@ from tests.support.edge import Edge, event
 from tests.support.persistent_connection import Connect
 from tests.support.servers import RedisServer, await_true
 
-LONG = "60"  # DRAIN_SECONDS, so long that a test which is_idle for it fails
+LONG = "60"  # DRAIN_SECONDS, so long that a test that waits for it fails
 
 
 @pytest.fixture
