@@ -15,8 +15,9 @@ WAKE_MAX: Final = 8
 # name.
 QUARANTINE: Final = "!suspects"
 
-# Crashes from which an event is quarantined. 1: each event of a crashed worker pays for the one
-# that caused it. More: an event that crashes its worker takes its neighbours along more often.
+# Crashes from which an event is quarantined. Fewer: after each crash, all events of that process
+# are served one at a time. More: an event that crashes its process does so more often with others
+# in it.
 QUARANTINE_CRASHES: Final = 2
 
 # How long the process that waits for an exclusive event is the only one. Above the time between two
@@ -28,7 +29,7 @@ EXCLUSIVE_WAIT_MS: Final = 5000
 BREAKER_WINDOW_SECONDS: Final = 10
 # Probes that must succeed before the breaker closes. More: it closes later after an outage.
 BREAKER_CLOSING_PROBES: Final = 10
-# Probes at once for each probe that has succeeded; the first goes alone. More: a steeper ramp.
+# Probes at once for each one that has succeeded (one before that). More: a steeper ramp.
 BREAKER_RAMP: Final = 4
 
 # Share of DEAD_MAX_EVENTS from which operators are warned. Lower: earlier and more often.
