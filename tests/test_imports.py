@@ -45,7 +45,7 @@ ROOMS = {
     "loadtest.load": LOADTEST | {"loadtest.harness"},
     "loadtest.bench": LOADTEST | {"loadtest.harness"},
     "loadtest.chaos": LOADTEST | {"loadtest.harness", "routingsim"},
-    "loadtest.soak": LOADTEST | {"loadtest.harness", "loadtest.bench.__main__"},
+    "loadtest.soak": LOADTEST | {"loadtest.harness"},
 }
 
 # conf/settings.py alone reads settings. These other modules read the environment for the reason
