@@ -33,7 +33,7 @@ ROOMS = {
     "gateway.ops": {"conf", "scheduler", "gateway.edge.problems"},
     "gateway.diagnosis": {
         "conf",
-        "workers.canonical",
+        "workers.canonical_event",
         "workers.errors",
         "gateway.edge",
         "gateway.courier",

@@ -14,12 +14,12 @@ from conf.sources.model import Source
 from scheduler.events import Reserved
 from scheduler.keys import LaneName
 from scheduler.retry_policy import unknown_shipment_delay_seconds
-from workers.canonical import CanonicalEvent, to_canonical
-from workers.decision import Decision, decide
+from workers.canonical_event import CanonicalEvent, to_canonical
 from workers.errors import Ignored, Malformed, Transient
 from workers.jobs import Job
 from workers.ledger import Ledger, from_ms
 from workers.results import Bury, Defer, Done, Forward, Result
+from workers.routing_decision import Decision, decide
 from workers.shipments import Shipment, Shipments
 
 # Each miss means that another event was applied in between; only a document in an unexpected shape

@@ -18,7 +18,7 @@ from conf.sources.model import Source
 from scheduler.events import Reserved
 from scheduler.keys import LaneName
 from workers.breaker_gate import BreakerGate
-from workers.canonical import CanonicalEvent
+from workers.canonical_event import CanonicalEvent
 from workers.concurrency_limit import ConcurrencyLimit
 from workers.errors import Ignored, Malformed, Permanent, StoreUnavailable, Transient
 from workers.jobs import Job

@@ -13,9 +13,9 @@ from conf.sources import presets
 from conf.sources.loader import SourcesError, load_sources
 from conf.sources.model import Source, Sources
 from gateway.cli.source_listing import listing
-from gateway.diagnosis import captured
+from gateway.diagnosis import captured_request
 from gateway.diagnosis.candidates import candidate_keys
-from gateway.diagnosis.captured import Captured, NotARequest
+from gateway.diagnosis.captured_request import Captured, NotARequest
 from gateway.diagnosis.explanation import Inquiry, explain
 
 USAGE = 64
@@ -77,10 +77,12 @@ def _explain(
 
 def _request(arguments: Namespace) -> Captured:
     """Raises ``NotARequest`` or ``OSError``."""
-    request = captured.parse(_read(arguments.request)) if arguments.request else Captured((), b"")
+    request = (
+        captured_request.parse(_read(arguments.request)) if arguments.request else Captured((), b"")
+    )
     # Shells pass UTF-8; the edge decodes header bytes as Latin-1.
     more = [
-        captured.header(line.encode("utf-8", "surrogateescape").decode("latin-1"))
+        captured_request.header(line.encode("utf-8", "surrogateescape").decode("latin-1"))
         for line in arguments.header
     ]
     body = _read(arguments.body) if arguments.body else request.body

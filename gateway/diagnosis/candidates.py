@@ -15,7 +15,7 @@ from typing import Any
 
 from conf.sources.model import Source
 from conf.sources.secrets import key_of
-from gateway.diagnosis.captured import Captured
+from gateway.diagnosis.captured_request import Captured
 
 # ---- keys
 

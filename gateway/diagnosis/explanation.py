@@ -12,13 +12,13 @@ import orjson
 from conf.sources import presets
 from conf.sources.model import Signature, Source
 from gateway.diagnosis.candidates import CandidateKey, FoundMac, find_macs
-from gateway.diagnosis.captured import Captured
+from gateway.diagnosis.captured_request import Captured
 from gateway.diagnosis.search import differences, search, signed_times, token_problems
 from gateway.edge import problems, request_body
 from gateway.edge.event_id import NoEventId, event_id
 from gateway.edge.signatures import Reason, Verification, prepare
 from gateway.edge.signatures.timestamp import timestamp_fault
-from workers.canonical import to_canonical
+from workers.canonical_event import to_canonical
 from workers.errors import Ignored, Malformed
 
 SIGNED_PART_MISSING = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from conf.sources.model import Signature
 from gateway.diagnosis.candidates import CandidateKey, FoundMac, body_variants, prefix_for_display
-from gateway.diagnosis.captured import Captured
+from gateway.diagnosis.captured_request import Captured
 
 # The schemes that sign with a MAC: see gateway/edge/signatures.
 BODY, TIME_BODY, ID_TIME_BODY = "body-hmac", "stripe", "standard-webhooks"

@@ -17,7 +17,7 @@ import orjson
 from conf.sources.model import Source
 from gateway.edge import problems, request_body
 from gateway.edge.event_id import NoEventId, event_id
-from gateway.edge.meinheld_client import close_after, remote
+from gateway.edge.meinheld_connection import close_after, remote
 from gateway.edge.problems import Problem
 from gateway.edge.redis_circuit_breaker import RedisCircuitBreaker
 from gateway.edge.rejection_log import RejectionLog

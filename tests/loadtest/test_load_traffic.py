@@ -11,7 +11,7 @@ from conf.settings import Settings
 from conf.sources.loader import load_sources
 from loadtest.harness.signed import signed
 from loadtest.load.traffic import SEQUENCES, SHIPMENTS_PER_USER, SOURCES, USERS, body, event
-from workers.decision import NEEDS_ROUTING
+from workers.routing_decision import NEEDS_ROUTING
 
 SOURCE_TABLE = load_sources(Settings().sources_file, {}, "demo")
 RUN = [event("run", user, number) for user in range(USERS) for number in range(80)]

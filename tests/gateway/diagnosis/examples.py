@@ -12,7 +12,7 @@ from pathlib import Path
 from conf.sources import presets
 from conf.sources.loader import load_sources
 from gateway.diagnosis.candidates import candidate_keys
-from gateway.diagnosis.captured import Captured
+from gateway.diagnosis.captured_request import Captured
 from gateway.diagnosis.explanation import Explanation, Inquiry
 from gateway.diagnosis.explanation import explain as explain_request
 from tests.support import couriers

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.diagnosis.candidates import find_macs
-from gateway.diagnosis.captured import Captured, NotARequest, header, parse
+from gateway.diagnosis.captured_request import Captured, NotARequest, header, parse
 from tests.gateway.diagnosis.examples import BODY, Diagnosis, sha256
 from tests.support import couriers
 

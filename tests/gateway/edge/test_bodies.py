@@ -17,7 +17,7 @@ from redis import Redis
 from conf.sources.loader import load_sources
 from tests.support.edge import STANDARD_SECRET, Edge, event, standard_headers
 from tests.support.servers import ROOT, RedisServer
-from workers.canonical import to_canonical
+from workers.canonical_event import to_canonical
 from workers.errors import Malformed
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)

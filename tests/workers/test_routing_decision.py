@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from conf.sources.statuses import Status
 from tests.support.samples import RECEIVED
-from workers.canonical import CanonicalEvent
-from workers.decision import Decision, decide
+from workers.canonical_event import CanonicalEvent
+from workers.routing_decision import Decision, decide
 
 MOVING = [status for status in Status if not status.terminal]
 TERMINAL = [status for status in Status if status.terminal]

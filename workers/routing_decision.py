@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from conf.sources.statuses import Status
-from workers.canonical import CanonicalEvent
+from workers.canonical_event import CanonicalEvent
 
 NEEDS_ROUTING = frozenset(
     {

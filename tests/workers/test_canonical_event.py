@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conf.sources.statuses import Status
 from tests.support.samples import RECEIVED, SOURCES, body
-from workers.canonical import CanonicalEvent, to_canonical
+from workers.canonical_event import CanonicalEvent, to_canonical
 from workers.errors import Malformed
 
 AHEAD = timedelta(minutes=5)
