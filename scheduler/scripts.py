@@ -4,7 +4,7 @@ Each verb is one file. Its head comment lists KEYS, ARGV and every reply; then i
 as locals, and its body uses these names only. KEYS and ARGV keep one order in all verbs, and each
 verb takes those that it needs:
 
-    KEYS  stats, event, body, ready, turn, wake, locks, exclusive, retry, wake:scheduler, dead,
+    KEYS  stats, event, body, ready, turn, wake, locks, alone, retry, wake:scheduler, dead,
           done, quota, process, breaker, probes
     ARGV  prefix, lane, id, gen, owner, boot, lease, max crashes, then those of this verb alone,
           a list of any length last

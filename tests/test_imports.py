@@ -1,5 +1,5 @@
-"""Imports go in one direction, between packages and between the rooms inside them; and only the
-listed modules read the environment."""
+"""Imports go in one direction, between packages and between their subpackages; only the listed
+modules read the environment."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ OUTSIDE = {"loadtest", "tests"}
 
 LOADTEST = {"conf", "scheduler", "workers", "gateway"}
 
-# Each room of a package, and what of the project it may import in addition to itself.
-ROOMS = {
+# Each subpackage, and what of the project it may import in addition to itself.
+SUBPACKAGES = {
     "conf.sources": {"conf.settings"},
     "gateway.courier": {"conf"},
     "gateway.edge": {"conf", "scheduler", "gateway.courier"},
@@ -76,7 +76,7 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 def _forbidden(tree: ast.Module, allowed: Iterable[str]) -> set[str]:
-    """The project's modules that a module imports outside of the allowed packages and rooms."""
+    """The project's modules that a module imports although the table does not allow them."""
     project = PACKAGES.keys() | OUTSIDE
     return {
         name
@@ -100,8 +100,8 @@ def _reads_environment(tree: ast.Module) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("place", "allowed"), [*PACKAGES.items(), *ROOMS.items()])
-def test_a_package_and_a_room_import_only_what_the_tables_allow(
+@pytest.mark.parametrize(("place", "allowed"), [*PACKAGES.items(), *SUBPACKAGES.items()])
+def test_a_package_and_a_subpackage_import_only_what_the_tables_allow(
     place: str, allowed: set[str]
 ) -> None:
     modules = list(_modules(place))
@@ -112,12 +112,14 @@ def test_a_package_and_a_room_import_only_what_the_tables_allow(
     assert wrong == {}
 
 
-def test_the_tables_name_every_package_and_every_room() -> None:
+def test_the_tables_name_every_package_and_subpackage() -> None:
     packages = {path.parent.name for path in ROOT.glob("[a-z]*/__init__.py")}
     assert packages - OUTSIDE == PACKAGES.keys()
     for package in ("gateway", "loadtest"):
-        rooms = {f"{package}.{path.parent.name}" for path in ROOT.glob(f"{package}/*/__init__.py")}
-        assert rooms == {room for room in ROOMS if room.startswith(f"{package}.")}
+        subpackages = {
+            f"{package}.{path.parent.name}" for path in ROOT.glob(f"{package}/*/__init__.py")
+        }
+        assert subpackages == {name for name in SUBPACKAGES if name.startswith(f"{package}.")}
 
 
 def test_relative_imports_are_not_used() -> None:

@@ -14,7 +14,7 @@ from scheduler.resp_transport import RespTransport
 from scheduler.scripts import Script, load
 
 VERBS = ("accept", "reserve", "done", "retry", "promote")
-REFUSALS = (b"not_holder", b"duplicate", b"conflicting", b"full")
+ERROR_CODES = (b"not_holder", b"duplicate", b"conflicting", b"full")
 TIMEOUT_SECONDS = 30.0
 
 
@@ -49,7 +49,7 @@ class Pipeline(RedisConnection):
         replies = [self._pipe.receive(TIMEOUT_SECONDS) for _ in range(count)]
         errors = {str(reply) for reply in replies if isinstance(reply, ServerError)}
         codes = {reply[0] for reply in replies if not isinstance(reply, ServerError)}
-        refused = sorted(errors | {code.decode() for code in codes if code in REFUSALS})
+        refused = sorted(errors | {code.decode() for code in codes if code in ERROR_CODES})
         if refused:
             raise RunFailed(f"the queue answered {', '.join(refused)}")
 

@@ -1,6 +1,6 @@
 -- reserve: lock up to n ready events of a lane for one owner, round-robin over the sources.
 --
--- KEYS  1 stats  2 turn:<lane>  3 wake:<lane>  4 locks:<lane>  5 exclusive:<lane>  6 dead
+-- KEYS  1 stats  2 turn:<lane>  3 wake:<lane>  4 locks:<lane>  5 alone:<lane>  6 dead
 -- ARGV  1 prefix  2 lane  3 owner  4 boot  5 lease (ms)  6 max crashes  7 n
 --       8 events of the quarantine that the caller may take (0 or 1: a process holds one at a time)
 --       9 events that the caller holds

@@ -41,7 +41,7 @@ def test_a_figure_without_a_target_has_no_verdict_and_the_limit_itself_is_ok() -
     assert at_most(0.9).met(0.9)
 
 
-def test_the_table_is_aligned_and_has_the_target_beside_the_figure() -> None:
+def test_the_table_is_aligned_and_has_the_target_next_to_the_figure() -> None:
     assert report.text(SECTION).splitlines() == [
         "drain: a title",
         "  figure       value  unit    target  verdict  samples",

@@ -191,7 +191,7 @@ class Model:
             source = turn.popleft()
             turn.append(source)
             waiting = self.ready.get((lane, source), deque())
-            alone = (
+            exclusive = (
                 source == QUARANTINE
                 and quarantined > 0
                 and bool(waiting)
@@ -200,7 +200,7 @@ class Model:
             if source == QUARANTINE and not quarantined:
                 idle, passed_over = idle + 1, barred
                 continue
-            if alone and held + len(taken) > 0:
+            if exclusive and held + len(taken) > 0:
                 idle, passed_over = idle + 1, True
                 if self._waits_for_exclusive(now, lane, owner[0]):
                     break
@@ -215,7 +215,7 @@ class Model:
             if not waiting:
                 self.ready.pop((lane, source), None)
                 turn.remove(source)
-            if event is not None and alone:
+            if event is not None and exclusive:
                 self.exclusive.pop(lane, None)
                 break
         if passed_over:

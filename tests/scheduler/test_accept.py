@@ -108,7 +108,7 @@ def test_the_same_id_of_two_sources_is_two_events(queue: Queue) -> None:
     ],
     ids=["events", "bytes", "dead"],
 )
-def test_at_a_cap_an_event_is_refused_and_only_the_refusal_is_counted(
+def test_at_a_cap_an_event_is_refused_and_only_that_is_counted(
     queue: Queue, store: Redis, caps: Caps
 ) -> None:
     dead_lettered(queue, "bench:dead")

@@ -136,7 +136,7 @@ def test_from_the_second_crash_on_an_event_waits_in_the_quarantine(
     assert take_one(queue).source == "bench"
 
 
-def test_quarantined_events_are_taken_one_at_a_time_with_others_beside_them(
+def test_quarantined_events_are_taken_one_at_a_time_together_with_others(
     queue: Queue, store: Redis
 ) -> None:
     accept(queue, "bench:s1")

@@ -107,7 +107,7 @@ def _bury(queue: Queue, store: Redis) -> Case:
     return partial(queue.bury, event, "permanent", "no", attempts=1), None
 
 
-def _refusal(queue: Queue, store: Redis) -> Case:
+def _stale_done(queue: Queue, store: Redis) -> Case:
     event = held(queue)
     queue.done(event, "recorded")
 
@@ -165,7 +165,7 @@ def _breaker_permit(queue: Queue, store: Redis) -> Case:
     return lambda: len(breaker.ask(1, lifetime_seconds=5, holder="h").permits), 1
 
 
-SCENES = [
+CASES = [
     _reserve,
     _extend,
     _forward,
@@ -173,7 +173,7 @@ SCENES = [
     _retry,
     _defer,
     _bury,
-    _refusal,
+    _stale_done,
     _promote_retry,
     _promote_lock,
     _promote_tombstone,
@@ -186,22 +186,22 @@ SCENES = [
 ]
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__.strip("_"))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__.strip("_"))
 def test_every_other_verb_works(
     queue: Queue,
     store: Redis,
     fill: Callable[[], None],
-    scene: Callable[[Queue, Redis], Case],
+    case: Callable[[Queue, Redis], Case],
 ) -> None:
-    act, result = scene(queue, store)
+    call, result = case(queue, store)
     store.script_flush()  # it must be possible to load the script, too
     fill()
-    assert act() == result
+    assert call() == result
 
 
 def test_every_script_that_writes_is_tested_here() -> None:
     verbs = {path.stem for path in FOLDER.glob("*.lua")} - {"accept", "books"}
-    names = [scene.__name__.strip("_") for scene in SCENES]
+    names = [case.__name__.strip("_") for case in CASES]
     assert all(any(name.startswith(verb) for name in names) for verb in verbs), verbs
 
 
