@@ -58,7 +58,7 @@ def test_a_token_wakes_it_at_once(listener: WakeUpListener, store: Redis) -> Non
         assert listener.wait(5)
         lates.append(time.monotonic() - pushed[0] if pushed else 0)
         timer.join()
-    assert statistics.median(lates) < 0.02
+    assert statistics.median(lates) < 0.5  # without the token it would sleep for 5 s
 
 
 def test_a_token_from_before_wakes_it(listener: WakeUpListener, store: Redis) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -12,9 +13,12 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from gateway.edge.redis_circuit_breaker import PROBE_TIMEOUT_SECONDS
 from tests.gateway.conftest import StartEdge
 from tests.support.edge import Edge, Reply, event
 from tests.support.servers import RedisServer, await_true
+
+TIMEOUT_SECONDS = 0.5  # the default of REDIS_TIMEOUT_SECONDS
 
 
 def assert_unavailable(reply: Reply) -> None:
@@ -66,9 +70,10 @@ def test_a_stalled_redis_delays_one_request_by_a_timeout_and_later_ones_hardly(
             replies.append(edge.post(event("evt_1")))
         for reply in replies:
             assert_unavailable(reply)
-        # Eight probes of 50 ms fit into two seconds; all other requests are answered at once.
-        assert sum(reply.seconds > 0.04 for reply in replies) <= 12
-        assert max(reply.seconds for reply in replies) < 0.3
+        # Eight requests probe, for 50 ms each, all others are answered at once, and none waits for
+        # a whole timeout. The machine may be busy, hence the median.
+        assert statistics.median(reply.seconds for reply in replies) < PROBE_TIMEOUT_SECONDS
+        assert max(reply.seconds for reply in replies) < TIMEOUT_SECONDS
     finally:
         own_redis.process.send_signal(signal.SIGCONT)
     assert_recovers(edge)
