@@ -43,7 +43,6 @@ BINARY: set[str] = set()
 
 LINES_MAX = 350
 LONG = {
-    "conf/settings.py": "one field for each setting",
     "tests/gateway/server/test_strict_http.py": "one table of requests for each part of a request",
     "tests/loadtest/test_checker.py": "one short history for each finding",
     "tests/model/model.py": "the whole queue once more, to be read next to the scripts",
