@@ -28,13 +28,13 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait(supervisor: Supervisor, ready: Callable[[], bool], timeout: float) -> None:
+def wait(supervisor: Supervisor, ready: Callable[[], bool], timeout_seconds: float) -> None:
     """Wait until every process runs and ``ready()`` is true.
 
-    Raises ``StackError`` after ``timeout`` seconds, or once a program has failed to start for
+    Raises ``StackError`` after ``timeout_seconds``, or once a program has failed to start for
     CRASHING_SECONDS.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout_seconds
     crashing: dict[str, float] = {}  # program -> time of its first failure
     while True:
         processes = supervisor.processes()
@@ -49,18 +49,18 @@ def wait(supervisor: Supervisor, ready: Callable[[], bool], timeout: float) -> N
         }
         given_up = any(now - since > CRASHING_SECONDS for since in crashing.values())
         if given_up or now > deadline:
-            raise StackError(_why_not(processes, supervisor, timeout))
+            raise StackError(_why_not(processes, supervisor, timeout_seconds))
         time.sleep(POLL_SECONDS)
 
 
-def _why_not(processes: list[Process], supervisor: Supervisor, timeout: float) -> str:
+def _why_not(processes: list[Process], supervisor: Supervisor, timeout_seconds: float) -> str:
     if not processes:
         log = supervisor.socket.with_name("supervisord.log")
         return f"supervisord does not run\n{_tail(log)}"
     failing = [process for process in processes if process.state != "RUNNING"]
     names = ", ".join(f"{process.name} is {process.state}" for process in failing)
     if not failing:
-        names = f"every process runs, but the gateway is not ready after {timeout:g} s"
+        names = f"every process runs, but the gateway is not ready after {timeout_seconds:g} s"
         failing = [process for process in processes if process.name == "gateway"]
     return "\n".join([names, *(f"--- {one.log.name}\n{_tail(one.log)}" for one in failing)])
 

@@ -117,8 +117,8 @@ class Stack:
             self._plan, self.home, self.supervisor.socket, self._shared
         )
 
-    def start(self, timeout: float = START_SECONDS) -> None:
-        """Start everything and wait until it is ready. timeout: seconds.
+    def start(self, timeout_seconds: float = START_SECONDS) -> None:
+        """Start everything and wait until it is ready.
 
         Raises ``StackError`` or ``PreflightError``.
         """
@@ -128,7 +128,7 @@ class Stack:
                 self._spawn()
             else:
                 self._daemonise()
-            readiness.wait(self.supervisor, lambda: self._ready(self), timeout)
+            readiness.wait(self.supervisor, lambda: self._ready(self), timeout_seconds)
         except BaseException:
             self.stop()
             raise

@@ -58,7 +58,7 @@ def measure(options: Options) -> Section:
             Figure("efficiency", ideal / elapsed, "ratio", at_least(0.90)),
             Figure("ideal", ideal, "s"),
             Figure("first call to last done", elapsed, "s"),
-            Figure("workers told to start, to first call", times.first_call - times.started, "s"),
+            Figure("workers started, to first call", times.first_call - times.started, "s"),
             Figure("first call to last lookup", times.lookups_done - times.first_call, "s"),
             Figure("calls held at once, at most", stats["max_concurrent"], "calls"),
             Figure("calls held at once, on average", count * CALL_SECONDS / elapsed, "calls"),

@@ -77,7 +77,7 @@ def _floor(env: Environment) -> Paced | None:
 
 
 def _lag(run: Paced) -> float:
-    return percentile(run.lag, 0.99)
+    return percentile(run.lag_ms, 0.99)
 
 
 def _figures(name: str, run: Paced, targets: Targets) -> list[Figure]:

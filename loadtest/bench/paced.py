@@ -19,17 +19,16 @@ START_SECONDS = 10
 
 @dataclass(frozen=True)
 class Paced:
-    """Latencies and lags (how late a request was sent) in ms. busy: share of a core that the
-    generator used."""
+    """lag_ms: how late a request was sent. busy: share of a core that the generator used."""
 
-    latency: list[float]
-    lag: list[float]
+    latency_ms: list[float]
+    lag_ms: list[float]
     errors: int
     not_2xx: int
     busy: float
 
     def at(self, share: float) -> float:
-        return percentile(self.latency, share)
+        return percentile(self.latency_ms, share)
 
 
 class Loop:

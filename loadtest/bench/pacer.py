@@ -29,16 +29,16 @@ FAILED = -1.0
 class Pacer:
     """Sends request n of ``data`` at n / rate seconds.
 
-    latency: seconds by request. lag: seconds by which this process was late with each, although a
-    connection was free.
+    latency_seconds: by request. lag_seconds: by how much this process was late with each, although
+    a connection was free.
     """
 
     def __init__(
-        self, data: bytes, size: int, count: int, rate: float, address: tuple[str, int]
+        self, data: bytes, size_bytes: int, count: int, rate: float, address: tuple[str, int]
     ) -> None:
-        self._data, self._size, self._rate, self._address = data, size, rate, address
-        self.latency = array("d", [FAILED]) * count
-        self.lag = array("d", [0.0]) * count
+        self._data, self._size, self._rate, self._address = data, size_bytes, rate, address
+        self.latency_seconds = array("d", [FAILED]) * count
+        self.lag_seconds = array("d", [0.0]) * count
         self.not_2xx = 0
         self._idle: deque[socket.socket] = deque()
         self._busy: dict[socket.socket, int] = {}
@@ -60,7 +60,7 @@ class Pacer:
                 connection.close()
 
     def _run(self) -> None:
-        count, rate = len(self.latency), self._rate
+        count, rate = len(self.latency_seconds), self._rate
         began = time.perf_counter() + LEAD_SECONDS
         give_up = began + count / rate + ANSWER_SECONDS
         number = 0
@@ -91,7 +91,7 @@ class Pacer:
         except OSError:
             self._drop(connection)
             return
-        self.lag[number] = time.perf_counter() - max(due, self._free_since)
+        self.lag_seconds[number] = time.perf_counter() - max(due, self._free_since)
         self._busy[connection] = number
 
     def _receive(self, connection: socket.socket, began: float) -> None:
@@ -107,7 +107,7 @@ class Pacer:
             self._drop(connection)
             return
         if answer[9:10] == b"2":
-            self.latency[number] = time.perf_counter() - (began + number / self._rate)
+            self.latency_seconds[number] = time.perf_counter() - (began + number / self._rate)
         else:
             self.not_2xx += 1
         self._rest(connection)
@@ -148,9 +148,9 @@ def main(arguments: list[str]) -> int:
     given.out.write_text(
         json.dumps(
             {
-                "latency": [round(value, 7) for value in pacer.latency if value != FAILED],
-                "lag": [round(value, 7) for value in pacer.lag],
-                "errors": pacer.latency.count(FAILED),
+                "latency": [round(value, 7) for value in pacer.latency_seconds if value != FAILED],
+                "lag": [round(value, 7) for value in pacer.lag_seconds],
+                "errors": pacer.latency_seconds.count(FAILED),
                 "not_2xx": pacer.not_2xx,
                 "busy": busy,
             }

@@ -70,6 +70,6 @@ def gateway(stack: Stack) -> Iterator[RunningGateway]:
 
 
 def close_circuit(gateway: RunningGateway) -> None:
-    """The Routing Service is well again, and the workers need not find out by probes."""
+    """Restore the Routing Service and delete the breaker's state, so that no probes are needed."""
     gateway.behave()
     gateway.redis.delete("{gw:0}:breaker", "{gw:0}:probes")

@@ -92,9 +92,9 @@ def test_a_stall_of_the_server_is_charged_to_every_request_due_meanwhile() -> No
         pacer = Pacer(b"x" * 10 * count, 10, count, rate, listener.getsockname())
         pacer.run()
         server.join(5)
-    assert min(pacer.latency) >= 0  # all were answered
+    assert min(pacer.latency_seconds) >= 0  # all were answered
     # Those due in the first half of the stall waited for its second half at the least.
-    assert sum(latency >= stall / 2 for latency in pacer.latency) >= rate * stall / 2
+    assert sum(latency >= stall / 2 for latency in pacer.latency_seconds) >= rate * stall / 2
 
 
 def _answer(listener: socket.socket, count: int, stall: float) -> None:

@@ -15,13 +15,18 @@ import urllib3
 
 WaitFor = Callable[[str, str, int], None]
 NO_RETRY = urllib3.Retry(0)
-LATENCY = 0.05  # seconds; the shared service is started with it
+LATENCY_SECONDS = 0.05  # the shared service is started with it
 
 
-def call(url: str, key: str, timeout: float = 30.0) -> urllib3.BaseHTTPResponse:
+def call(url: str, key: str, timeout_seconds: float = 30.0) -> urllib3.BaseHTTPResponse:
     headers = {"Idempotency-Key": key}
     return urllib3.request(
-        "POST", f"{url}/v1/routes", headers=headers, json={}, retries=NO_RETRY, timeout=timeout
+        "POST",
+        f"{url}/v1/routes",
+        headers=headers,
+        json={},
+        retries=NO_RETRY,
+        timeout=timeout_seconds,
     )
 
 
@@ -54,7 +59,7 @@ def send_unread(url: str, key: str) -> socket.socket:
 def test_a_call_is_answered_with_a_route_after_the_latency(url: str) -> None:
     began = time.monotonic()
     response = call(url, "bench:evt_1")
-    assert time.monotonic() - began >= LATENCY
+    assert time.monotonic() - began >= LATENCY_SECONDS
     assert response.status == 200
     route = response.json()
     assert route["idempotency_key"] == "bench:evt_1"
@@ -68,7 +73,7 @@ def test_a_repeated_key_takes_the_latency_and_gets_the_same_route(url: str) -> N
     first = call(url, "k").json()
     began = time.monotonic()
     assert call(url, "k").json() == first
-    assert time.monotonic() - began >= LATENCY
+    assert time.monotonic() - began >= LATENCY_SECONDS
     assert call(url, "another").json()["route_id"] != first["route_id"]
     assert keys(url) == {"k": 2, "another": 1}
     assert counters(url)["repeats"] == 1
@@ -175,7 +180,7 @@ def test_a_call_whose_client_disconnects_is_counted_as_failed(url: str, wait_for
 def test_a_hanging_call_is_never_answered(url: str, wait_for: WaitFor) -> None:
     behave(url, latency_ms=0, hang_ratio=1)
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-        call(url, "k", timeout=0.3)
+        call(url, "k", timeout_seconds=0.3)
     wait_for(url, "abandoned", 1)
     assert counters(url) == {
         "calls": 1,

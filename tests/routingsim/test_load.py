@@ -15,7 +15,7 @@ import pytest
 import urllib3
 
 CALLS = 2000
-LATENCY = 2.0  # seconds, the default of the service
+LATENCY_SECONDS = 2.0  # the default of the service
 SLACK = 0.05  # the share of the latency that an answer may be late
 CONDITION_SECONDS = 60.0
 
@@ -67,11 +67,11 @@ def test_two_thousand_calls_at_once_each_take_about_the_latency(start: Start) ->
     counters = urllib3.request("GET", f"{url}/stats").json()
     took = sorted(seconds for _, seconds in answers)
     p50, p99 = took[CALLS // 2], took[CALLS * 99 // 100]
-    print(f"\nasked {LATENCY} s: p50 {p50:.3f} s, p99 {p99:.3f} s, max {took[-1]:.3f} s")
+    print(f"\nasked {LATENCY_SECONDS} s: p50 {p50:.3f} s, p99 {p99:.3f} s, max {took[-1]:.3f} s")
     assert all(answer.startswith(b"HTTP/1.1 200 ") for answer, _ in answers)
     assert len({answer.partition(b"\r\n\r\n")[2] for answer, _ in answers}) == CALLS
-    assert took[0] >= LATENCY
-    assert took[-1] <= LATENCY * (1 + 10 * SLACK)
+    assert took[0] >= LATENCY_SECONDS
+    assert took[-1] <= LATENCY_SECONDS * (1 + 10 * SLACK)
     assert counters == {
         "calls": CALLS,
         "succeeded": CALLS,

@@ -95,9 +95,9 @@ class _Near:
         return f"<{self._value:.0f} ± {self._tolerance:.0f}>"
 
 
-def now(plus: float = 0) -> Any:
-    """A time in ms, ``plus`` seconds from now."""
-    return _Near((time.time() + plus) * 1000, 3000)
+def now(plus_seconds: float = 0) -> Any:
+    """A time in ms, ``plus_seconds`` from now."""
+    return _Near((time.time() + plus_seconds) * 1000, 3000)
 
 
 def fresh_gen() -> Any:

@@ -59,7 +59,7 @@ def _measure(options: Options, store: Store) -> Section:
                 store.target,
                 tuple(completed),
             ),
-            Figure(f"{store.name} away", median(outages), "s", None, tuple(outages)),
+            Figure(f"{store.name} unavailable", median(outages), "s", None, tuple(outages)),
         ),
     )
 

@@ -24,8 +24,9 @@ from tests.support.redis_proxy import Proxy
 from tests.support.servers import RedisServer, await_true
 
 PROCESSES = 3
-TIMEOUT = 0.5  # REDIS_TIMEOUT_SECONDS
-ANSWER_SECONDS_MAX = 10 * TIMEOUT  # on a busy machine; with one timeout per request it would be 8 s
+TIMEOUT_SECONDS = 0.5  # the setting REDIS_TIMEOUT_SECONDS
+# On a busy machine; with one timeout per request it would be 8 s.
+ANSWER_SECONDS_MAX = 10 * TIMEOUT_SECONDS
 READY = "{gw:0}:ready:lookup:bench"
 
 BUSY_LOOP = """
@@ -97,7 +98,7 @@ def test_every_process_answers_503_in_bounded_time_during_a_stall_and_recovers_a
 
 
 def edge_in_this_process(
-    redis_url: str, timeout: float, clock_speed: float = 1
+    redis_url: str, timeout_seconds: float, clock_speed: float = 1
 ) -> Callable[[str], int]:
     """An edge in this process; returns a function that posts an event id. clock_speed: how much
     faster its clock runs."""
@@ -106,7 +107,7 @@ def edge_in_this_process(
         create_app(
             Deps(
                 sources,
-                lambda: Producer(redis_url, timeout, Caps(100, 10**6, 100)),
+                lambda: Producer(redis_url, timeout_seconds, Caps(100, 10**6, 100)),
                 10_000,
                 clock=lambda: time.monotonic() * clock_speed,
             )
