@@ -19,7 +19,8 @@ _TICK_MS = 10
 
 
 def seconds_since_arrival(transport: asyncio.BaseTransport | None) -> float:
-    """Of the last request on this connection; 0 where the system does not report it."""
+    """How long ago the last request on this connection arrived; 0 where the system does not report
+    it."""
     if sys.platform != "linux" or transport is None:
         return 0.0
     try:

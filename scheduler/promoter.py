@@ -48,7 +48,7 @@ class Promoter:
         self._next_dead_check = 0.0
 
     def run(self) -> None:
-        """Until the process is to stop. Continues after every outage of Redis."""
+        """Promote until the process is to stop. Continues after every outage of Redis."""
         while not self._stop.is_set():
             try:
                 due_seconds = self.step().next_due_seconds

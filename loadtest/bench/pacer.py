@@ -51,8 +51,8 @@ class Pacer:
         return connection
 
     def run(self) -> None:
-        """Until every request is answered, or ANSWER_SECONDS after the last
-        was due. Closes its connections."""
+        """Send until every request is answered, or ANSWER_SECONDS after the last was due. Closes
+        the connections."""
         try:
             self._run()
         finally:

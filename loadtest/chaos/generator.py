@@ -64,7 +64,7 @@ class Generator:
     )
 
     async def run(self) -> None:
-        """Until it is stopped and every event has its 2xx."""
+        """Send events until ``stop``, then until each of them has its 2xx."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 for number in range(SENDERS):

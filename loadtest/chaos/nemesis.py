@@ -234,7 +234,7 @@ class Nemesis:
         return False
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
-        """Until the condition holds or the run ends, ``seconds`` at most."""
+        """Wait until the condition holds or the run ends, ``seconds`` at most."""
         with contextlib.suppress(WaitTimedOut):
             wait_until(
                 lambda: self._over.is_set() or condition(),

@@ -46,8 +46,7 @@ class Proxy:
         return len(ends)
 
     async def partition(self, seconds: float) -> None:
-        """For so long, accept connections and keep them, and pass nothing on in either
-        direction."""
+        """For ``seconds``, accept and keep connections, and pass nothing on in either direction."""
         self._partitions += 1
         self._flows.clear()
         try:

@@ -100,7 +100,7 @@ def _effects(accounts: Accounts, verdict: Verdict) -> Rows:
 def summary(
     accounts: Accounts, before: Verdict, after: Verdict, silence_seconds: float
 ) -> Document:
-    """The same for programs, one line of JSON at the end."""
+    """The figures of the table, for the line of JSON at the end."""
     statuses = Counter(answer.status for answer in accounts.answers)
     return {
         "faults": len(accounts.faults),

@@ -120,11 +120,11 @@ class Run:
         return f"a 2xx for {len(left)} events, such as {left[:3]}"
 
     def _add_early_shipments(self, now: float) -> None:
-        """Those whose events were sent too early and that are to be known by ``now``."""
+        """Create the shipments of events that were sent too early, when their time has come."""
         early = self._generator.early
         for shipment, at in list(early.items()):
             if at <= now:
-                with contextlib.suppress(PyMongoError):  # unavailable: at the next look
+                with contextlib.suppress(PyMongoError):  # unavailable: tried again at the next call
                     add_shipment(self._env.impatient_mongo, shipment)
                     del early[shipment]
 
@@ -179,7 +179,7 @@ class Run:
         wait_until(holds, DRAIN_SECONDS, what, poll_seconds=0.1)
 
     def _replay(self, dead: int) -> None:
-        """By the documented command."""
+        """Replay the dead letters with the documented command."""
         self._say(f"replaying {dead} dead letters: python -m gateway dead replay --all")
         done = self._gateway("dead", "replay", "--all")
         if done.returncode:

@@ -24,7 +24,7 @@ class StallDetector:
         self.stalls: list[Fault] = []
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Measure until cancelled."""
         due = time.time()
         while True:
             due += TICK_SECONDS

@@ -20,7 +20,7 @@ _ENTRY = re.compile(
 
 
 def tracebacks(logs: Path) -> list[Traceback]:
-    """Those in the logs of all programs of ours, rotated ones included."""
+    """The tracebacks in the logs of the product's programs, rotated logs included."""
     found: list[Traceback] = []
     for path in sorted(logs.glob("*.log*")):
         if path.name.startswith(PROGRAMS):

@@ -69,7 +69,8 @@ def shipments(accounts: Accounts) -> Iterator[Problem]:
         keys = noted | set(recent)
         counted = shipment.get("events_applied") or 0
         if counted != len(keys):
-            # Named for an event that is noted and no longer recent: it may be the overwritten one.
+            # The problem names an event of the ledger that is not in recent_events: its effect
+            # may be the lost one.
             yield Problem(
                 DOUBLED if counted > len(keys) else LOST,
                 f"{id} counts {counted} events: {len(keys)} were applied",

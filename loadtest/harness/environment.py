@@ -55,7 +55,7 @@ class Environment:
         return int(float(self.redis.command("HGET", Keys().stats, name) or 0))
 
     def used_memory_bytes(self) -> int:
-        """Of Redis."""
+        """The memory that Redis uses."""
         lines = self.redis.command("INFO", "memory").decode().splitlines()
         return int(dict(line.split(":", 1) for line in lines if ":" in line)["used_memory"])
 
@@ -84,7 +84,8 @@ class Environment:
             raise RunFailed(f"did not stop: {', '.join(running)}")
 
     def start_workers(self) -> None:
-        """All at once; returns when supervisord counts them as running (a second or so)."""
+        """Start all programs at once; returns when supervisord counts them as running, after a
+        second or so."""
         self.stack.ctl("start", "all")
 
     def preload(self, prefix: str, count: int, statuses: Sequence[Status]) -> None:

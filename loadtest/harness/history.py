@@ -77,7 +77,7 @@ class History:
         self._last_acknowledgement = 0.0
 
     def announce(self, event: Event) -> None:
-        """Before the event is sent for the first time."""
+        """Record an event; called before it is sent for the first time."""
         self.events[event.key] = event
 
     def note(self, answer: Answer) -> None:

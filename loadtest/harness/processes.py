@@ -39,7 +39,7 @@ def pids(stack: Stack) -> dict[int, str]:
 
 
 def children(pid: int) -> list[int]:
-    """Those of its main thread; empty where the process has ended."""
+    """The children of a process's main thread; empty if the process has ended."""
     try:
         text = (_PROC / str(pid) / "task" / str(pid) / "children").read_text()
     except OSError:

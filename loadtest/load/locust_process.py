@@ -29,7 +29,7 @@ class Plan:
     report: bool = True
 
     def command(self, host: str, evidence: str) -> list[str]:
-        """As one would type it, from the project's root."""
+        """The command, as typed in the project's root."""
         return [
             "locust",
             "-f",
@@ -69,8 +69,8 @@ def drive(
     evidence: str,
     wait: Callable[[Callable[[], bool]], object],
 ) -> Outcome:
-    """Run a plan against a gateway. environ: with the secrets. wait: waits until the
-    condition that it is given holds; where it raises ``WaitTimedOut``, locust is killed."""
+    """Run a plan against a gateway. environ: with the secrets. wait: returns when
+    its condition holds; if it raises ``WaitTimedOut``, locust is killed."""
     with tempfile.TemporaryDirectory(prefix="load-") as name:
         answers, output = Path(name) / "answers.csv", Path(name) / "output.txt"
         answers.touch()

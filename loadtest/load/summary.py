@@ -118,7 +118,7 @@ def _rate(answers: Sequence[Answer]) -> float:
 
 
 def _seconds(entries: Sequence[Document]) -> Document:
-    """From the acceptance of an event until it was done."""
+    """The seconds from the acceptance of an event until it was done, as percentiles."""
     times = [(entry["done_at"] - entry["received_at"]).total_seconds() for entry in entries]
     return {
         "events": len(times),

@@ -24,8 +24,8 @@ def remaining(connection: RedisConnection) -> dict[str, int]:
 
 
 def unknown(remaining: Mapping[str, int], sources: Collection[str]) -> list[str]:
-    """Those that are none of the few that stay, however many events there were: counters, wake-up
-    tokens, the breaker, a token bucket for each source, and the running processes. Pure."""
+    """The keys that should not remain. Counters, wake-up tokens, the breaker, a token bucket for
+    each source and the running processes may remain after any number of events. Pure."""
     keys = Keys()
     stay = {
         keys.stats,

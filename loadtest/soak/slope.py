@@ -15,7 +15,7 @@ Point = tuple[float, float]
 
 
 def slope(points: Iterable[Point]) -> float:
-    """Of the line with the least squares of distances in y. Raises ``RunFailed`` for too few
+    """The slope of the least-squares line. Raises ``RunFailed`` for too few
     points, or ones that all have the same x."""
     points = list(points)
     if len(points) < SAMPLES_MIN:

@@ -1,4 +1,4 @@
-"""What the benchmarks say is computed, printed and sent rightly; no stack is started here."""
+"""The computations, the printed report and the requests of the benchmarks; no stack is started."""
 
 from __future__ import annotations
 

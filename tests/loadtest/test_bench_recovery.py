@@ -1,4 +1,4 @@
-"""The recovery benchmarks judge rightly, and what they measure with sees what it should."""
+"""The verdicts of the recovery benchmarks, and the tools that they measure with."""
 
 from __future__ import annotations
 

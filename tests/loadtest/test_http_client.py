@@ -1,4 +1,4 @@
-"""The client posts each request once, and says what became of it."""
+"""The client posts each request once and returns its result."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Return:
 
 
 def pid(env: Environment, name: str) -> int:
-    """Of a process of supervisord."""
+    """The pid of a program that supervisord runs. Raises ``RunFailed`` if it does not run."""
     found = [each.pid for each in env.stack.supervisor.processes() if each.name == name]
     if not found or not found[0]:
         raise RunFailed(f"{name} does not run")
@@ -47,7 +47,8 @@ def pid(env: Environment, name: str) -> int:
 
 
 def all_processes(env: Environment, *without: str) -> dict[int, str]:
-    """Of the stack, children too, without those of some programs: pid -> its program."""
+    """pid -> program, of every process of the stack; those of the programs ``without`` are left
+    out."""
     return {pid: kind for pid, kind in processes.pids(env.stack).items() if kind not in without}
 
 
@@ -70,7 +71,7 @@ def settle(env: Environment, stopped: Collection[str] = ()) -> None:
 
 
 def kill(pid: int) -> tuple[float, float]:
-    """With SIGKILL; when it was sent, and when the process had ended."""
+    """Send SIGKILL. Returns when it was sent and when the process had ended."""
     sent = time.time()
     os.kill(pid, signal.SIGKILL)
     while orphans.alive(pid):
@@ -80,7 +81,7 @@ def kill(pid: int) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """Stopped (SIGSTOP) until the end of the block."""
+    """The process is stopped (SIGSTOP) until the end of the block."""
     os.kill(pid, signal.SIGSTOP)
     try:
         wait_until(lambda: orphans.state(pid) == "T", 5, "a process to stop")

@@ -88,14 +88,15 @@ def _round(env: Environment, prefix: str, store: Store) -> tuple[float, float]:
 
 
 def _redis_returned(env: Environment) -> tuple[Return, int]:
-    """With the number of events done at its first answer."""
+    """Wait until Redis answers. Also returns how many events were done at its first answer."""
     back = faults.redis_returned(env)
     env.redis.close()  # its connection may be to the Redis that was killed
     return back, env.stat("done")
 
 
 def _mongod_returned(env: Environment) -> tuple[Return, int]:
-    """With the number of events done while it was unavailable."""
+    """Wait until mongod answers. Also returns how many events were done while it was
+    unavailable."""
     counted: list[int] = []
     back = faults.mongod_returned(env, lambda: counted.append(env.stat("done")))
     return back, counted[-1]

@@ -23,7 +23,7 @@ SHIPPED = Settings()
 
 
 def restarted(options: Options) -> Section:
-    """It is killed, and supervisord starts it again."""
+    """A routing worker is killed, and supervisord starts it again."""
     samples = _rounds(options, "k", supervised=True)
     return Section(
         "worker-killed",
@@ -35,7 +35,7 @@ def restarted(options: Options) -> Section:
 
 
 def lost(options: Options) -> Section:
-    """It is killed and not started again: the other process of its lane takes over."""
+    """A routing worker is killed and not started again: the other one of its lane takes over."""
     samples = _rounds(options, "g", supervised=False)
     lease = SHIPPED.lease_seconds
     return Section(
