@@ -24,8 +24,8 @@ QUARANTINE_CRASHES: Final = 2
 # reserves of a process; longer: if that process is lost, the event waits so long for another.
 EXCLUSIVE_WAIT_MS: Final = 5000
 
-# The routing breaker counts calls over this window. Longer: it reacts later, but to fewer
-# accidents.
+# The routing breaker counts calls over this window. Longer: it reacts later, but less often
+# to random failures.
 BREAKER_WINDOW_SECONDS: Final = 10
 # Probes that must succeed before the breaker closes. More: it closes later after an outage.
 BREAKER_CLOSING_PROBES: Final = 10

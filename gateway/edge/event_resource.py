@@ -29,7 +29,7 @@ from scheduler.events import IncomingEvent
 UNAVAILABLE_RETRY_SECONDS = 2.0
 
 # Longest Retry-After of a full backlog, and its value while the backlog does not drain. Longer:
-# senders stay away although the workers may have recovered long before. Shorter: more repeats are
+# senders wait although the workers may have recovered long before. Shorter: more repeats are
 # rejected again, and some couriers give up after a number of rejections.
 BACKLOG_RETRY_SECONDS_MAX = 300.0
 

@@ -1,4 +1,4 @@
-"""The documents are true: commands work as they are written, links and paths lead somewhere.
+"""The commands of the documents work as they are written, and their links and paths exist.
 
 A ``sh`` block either runs in a copy of the tree with a stack of its own, or ``COVERED`` names the
 test that runs each of its commands.
@@ -268,7 +268,7 @@ def anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(document)):
         if re.match(r"https?://", target):
             continue

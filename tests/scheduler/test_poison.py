@@ -190,7 +190,7 @@ def test_an_event_that_shares_processes_with_poison_is_not_dead_lettered(
 ) -> None:
     """Each arrives when the one before it is dead, and crashes before the other event can end."""
     process = Process(bare_queue, store, "w", returns)
-    accept(bare_queue, "innocent:1")
+    accept(bare_queue, "harmless:1")
     for n in range(5):
         accept(bare_queue, f"poison:{n}")
         while state(store, f"poison:{n}") != "dead poison":
@@ -199,7 +199,7 @@ def test_an_event_that_shares_processes_with_poison_is_not_dead_lettered(
                 process.crash()
             else:
                 process.finish(list(process.held))
-    assert state(store, "innocent:1") == "done"
+    assert state(store, "harmless:1") == "done"
     assert store.zcard(KEYS.dead) == 5
     audit(dump(store))
 
@@ -216,8 +216,8 @@ def test_of_many_events_exactly_the_poisonous_ones_are_dead_lettered(
         Random(seed),
     )
     poison = [f"poison:{n}" for n in range(15)]
-    innocent = [f"{source}:{n}" for source in ("a", "b") for n in range(70)]
-    waiting = poison + innocent
+    harmless = [f"{source}:{n}" for source in ("a", "b") for n in range(70)]
+    waiting = poison + harmless
     random.shuffle(waiting)
     fleet = [Process(bare_queue, store, f"w{n}", returns) for n in range(3)]
     for _ in range(3000):
@@ -231,6 +231,6 @@ def test_of_many_events_exactly_the_poisonous_ones_are_dead_lettered(
         process.finish(ends)
         if not waiting and not any(p.held for p in fleet) and not store.exists(KEYS.turn("lookup")):
             break
-    assert {id: state(store, id) for id in innocent} == dict.fromkeys(innocent, "done")
+    assert {id: state(store, id) for id in harmless} == dict.fromkeys(harmless, "done")
     assert {id: state(store, id) for id in poison} == dict.fromkeys(poison, "dead poison")
     audit(dump(store))

@@ -73,12 +73,12 @@ if sys.platform == "linux":  # without /proc, orphans cannot be found
         command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
         with (
             subprocess.Popen(command, env=marked, stdout=subprocess.PIPE) as orphan,
-            subprocess.Popen(command, env=other, stdout=subprocess.PIPE) as neighbour,
+            subprocess.Popen(command, env=other, stdout=subprocess.PIPE) as other_process,
         ):
-            for process in (orphan, neighbour):
+            for process in (orphan, other_process):
                 assert process.stdout is not None
                 process.stdout.readline()
             assert orphans.stop(tmp_path) == [orphan.pid]
             assert not orphans.alive(orphan.pid)
-            assert orphans.alive(neighbour.pid)
-            neighbour.kill()
+            assert orphans.alive(other_process.pid)
+            other_process.kill()
