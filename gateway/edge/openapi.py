@@ -1,8 +1,8 @@
 """The OpenAPI 3.1 description of the edge, served at ``/openapi.json``.
 
-Invariant: it repeats no fact by hand. Problems come from ``problems``, sources and limits from the
-configuration, methods from the routes. Only which problems an operation may answer is a table here,
-and tests compare it with the running edge.
+Invariant: it repeats no fact that is defined elsewhere. Problems come from ``problems``, sources
+and limits from the configuration, methods from the routes. Only which problems an operation may
+answer is a table here, and tests compare it with the running edge.
 """
 
 from __future__ import annotations

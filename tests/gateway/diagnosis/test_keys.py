@@ -16,11 +16,11 @@ from tests.support.couriers import SECRET, WHSEC
 def test_the_published_demo_secret_is_recognised(diagnosis: Diagnosis) -> None:
     diagnosis.path.write_text(
         couriers.SOURCES.replace(
-            '["GITHUB_SECRET"]', '["GITHUB_SECRET"]\ndemo_secret = "for everybody"'
+            '["GITHUB_SECRET"]', '["GITHUB_SECRET"]\ndemo_secret = "a published secret"'
         ),
         "utf-8",
     )
-    (line,) = diagnosis.faults("github", sha256("for everybody"))
+    (line,) = diagnosis.faults("github", sha256("a published secret"))
     assert "signed with the published demo secret, which is not live here" in line
 
 

@@ -111,7 +111,7 @@ def produce_all(edge: Edge, redis: RedisServer) -> None:
     for body in (b"not json", b"[]", b"{}", event("x" * 1000)):
         edge.post(body)
     edge.post(event("evt_2"), X_Signature=None)
-    edge.post(event("evt_2"), "nobody")
+    edge.post(event("evt_2"), "unknown")
     edge.post(event("evt_2"), Content_Type="text/plain")
     edge.raw("Content-Type: application/json")
     edge.raw("Content-Type: application/json", "Content-Length: 5 5", body=b"x" * 55)

@@ -161,7 +161,7 @@ def test_401_is_the_same_for_every_reason_and_the_log_names_the_reason(
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        ("/v1/events/nobody", "unknown-source"),
+        ("/v1/events/unknown", "unknown-source"),
         ("/v1/events/off", "unknown-source"),
         ("/v1/events/BENCH", "unknown-source"),
         ("/v1/events/%00", "unknown-source"),
