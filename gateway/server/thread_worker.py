@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import Any
 
 from gunicorn import util
 from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
@@ -36,11 +37,29 @@ class PatientThreadWorker(ThreadWorker):  # type: ignore[misc]
             conn.close = _already_closed
         return keep
 
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answers a request that gunicorn's parser rejected."""
+        super().handle_error(req, _ErrorSocket(client), addr, exc)
+
     def _cap_keepalive(self, deadline: float) -> None:
         """Called when a stop begins: bounds how long connections without a request stay open."""
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:  # they have not sent a request yet
             conn.timeout = min(conn.timeout, deadline)
+
+
+class _ErrorSocket:
+    """Completes the blank line between head and body of gunicorn's error responses: ``dedent``,
+    with which gunicorn writes them, drops its CR from Python 3.14 on."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+
+    def sendall(self, data: bytes) -> None:
+        self._client.sendall(data.replace(b"\r\n\n", b"\r\n\r\n", 1))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
 
 
 def _already_closed(graceful: bool = False) -> None:
